@@ -1,0 +1,105 @@
+import type { CursorAccess } from "./cursor.ts";
+import type { ServiceDefinition } from "./definition.ts";
+import { toMethod } from "./definition.ts";
+import type { MethodPolicy, ServicePolicy } from "./policy.ts";
+import { checkMethodPolicy, checkServicePolicy, type Problem } from "./validate.ts";
+
+type MethodNames<Definition extends ServiceDefinition> = keyof Definition["methods"] & string;
+
+/** What generated code says about a service. */
+export interface ContractInit<Definition extends ServiceDefinition> {
+  /** ts-proto's definition. */
+  readonly definition: Definition;
+  /** What the service says for all of its methods. */
+  readonly service: ServicePolicy;
+  /** What each method says; a method that says nothing is left out. */
+  readonly methods: { readonly [M in MethodNames<Definition>]?: MethodPolicy };
+  /** Cursor fields of the methods that resume. */
+  // biome-ignore lint/suspicious/noExplicitAny: each access is typed by the generated code
+  readonly cursors: { readonly [M in MethodNames<Definition>]?: CursorAccess<any, any, any> };
+  /**
+   * Serialised `google.protobuf.FileDescriptorSet` in base64: the service's file and what it imports, without
+   * google/protobuf and bowline/v1, which the server has. Read by reflection alone.
+   */
+  descriptors(): string;
+}
+
+/** A service's contract: what clients and servers are made from. Generated, one value per service. */
+export interface Contract<
+  Definition extends ServiceDefinition = ServiceDefinition,
+  Client = unknown,
+  Handlers = unknown,
+> extends ContractInit<Definition> {
+  /** `package.Service`. */
+  readonly name: string;
+  /** Carries the types of the service's client and handlers; never set. */
+  readonly types?: { readonly client: Client; readonly handlers: Handlers };
+}
+
+/** The client's type of a contract. */
+export type ClientOf<C> = C extends Contract<ServiceDefinition, infer Client, unknown> ? Client : never;
+
+/** The handlers' type of a contract. */
+export type HandlersOf<C> = C extends Contract<ServiceDefinition, unknown, infer Handlers> ? Handlers : never;
+
+/**
+ * Makes a contract, and checks that its parts fit together.
+ *
+ * @throws TypeError that lists every problem: a policy that is refused, a method or cursor field that ts-proto's
+ *   definition does not have.
+ */
+export function contract<Definition extends ServiceDefinition, Client, Handlers>(
+  init: ContractInit<Definition>,
+): Contract<Definition, Client, Handlers> {
+  const problems = checkContract(init);
+  if (problems.length > 0) throw new TypeError(describe(init.definition.fullName, problems));
+  return { name: init.definition.fullName, ...init };
+}
+
+function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
+  const known = init.definition.methods;
+  const problems = checkServicePolicy(init.service).map((problem) => within(["service"], problem));
+  for (const [name, policy] of Object.entries(init.methods)) {
+    const definition = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (!policy) continue;
+    const found = definition
+      ? checkMethodPolicy(policy, toMethod(init.definition, definition))
+      : [unknownMethod(known)];
+    problems.push(...found.map((problem) => within(["methods", name], problem)));
+  }
+  for (const [name, access] of Object.entries(init.cursors)) {
+    const definition = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (!access) continue;
+    const found = definition
+      ? [
+          ...missingField(definition.requestType, access.requestField, "requestField"),
+          ...missingField(definition.responseType, access.cursorField, "cursorField"),
+        ]
+      : [unknownMethod(known)];
+    problems.push(...found.map((problem) => within(["cursors", name], problem)));
+  }
+  return problems;
+}
+
+function unknownMethod(known: Readonly<Record<string, unknown>>): Problem {
+  const names = Object.keys(known).join(", ");
+  return { path: [], message: `no such method; ts-proto's definition has ${names || "none"}` };
+}
+
+/** A field that ts-proto names otherwise than the generator did: their options differ. */
+function missingField(type: { fromPartial?: unknown }, field: string, path: string): Problem[] {
+  if (typeof type.fromPartial !== "function") return [];
+  const empty = type.fromPartial({}) as object;
+  if (field in empty) return [];
+  const message = `ts-proto's message has no field ${field}, only ${Object.keys(empty).join(", ")}: give protoc-gen-bowline the same snakeToCamel as ts-proto`;
+  return [{ path: [path], message }];
+}
+
+function within(path: readonly string[], problem: Problem): Problem {
+  return { path: [...path, ...problem.path], message: problem.message };
+}
+
+function describe(service: string, problems: readonly Problem[]): string {
+  const lines = problems.map(({ path, message }) => `  ${path.join(".")}: ${message}`);
+  return `contract of ${service}: ${problems.length} problem(s)\n${lines.join("\n")}`;
+}

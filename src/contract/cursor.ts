@@ -1,0 +1,15 @@
+/** A position in a stream. Whole numbers are whatever ts-proto's `forceLong` makes of 64 bits. */
+export type CursorValue = bigint | number | string | Uint8Array;
+
+/** The protobuf type of a cursor. Numbers have an order; strings and bytes are only ever compared for equality. */
+export type CursorType = "int64" | "uint64" | "string" | "bytes";
+
+/** How to read a stream's position from its responses, and to write it into the request that continues there. */
+export interface CursorAccess<Request = unknown, Response = unknown, Value = unknown> {
+  readonly type: CursorType;
+  /** The fields' names in the generated messages. */
+  readonly requestField: string;
+  readonly cursorField: string;
+  read(response: Response): Value | undefined;
+  write(request: Request, cursor: Value): Request;
+}

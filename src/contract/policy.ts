@@ -1,0 +1,99 @@
+import type { StatusName } from "../core/status.ts";
+
+/**
+ * The records that `bowline.v1` options decode to. They say what the contract says: what is left out takes the
+ * default named here when it is applied. Durations are in milliseconds.
+ */
+
+/** Retry by gRFC A6. */
+export interface RetryPolicy {
+  /** Attempts in all, the first included; at least 2, above 5 taken as 5. Default: 3 (SRE book, "Handling Overload"). */
+  readonly maxAttempts?: number;
+  /** Upper bound of the wait before the first retry. Default: 50. */
+  readonly initialBackoffMs?: number;
+  /** Upper bound of every wait. Default: 1,000. */
+  readonly maxBackoffMs?: number;
+  /** What the bound grows by from one retry to the next. Default: 2. */
+  readonly multiplier?: number;
+  /** How the wait is drawn from its bound. Default: `full` (fewest calls under contention). */
+  readonly jitter?: "full" | "equal" | "decorrelated" | "a6";
+  /** Statuses that are tried again. Default: `UNAVAILABLE` (AIP-194). */
+  readonly codes?: readonly StatusName[];
+  /** How long one attempt may take. Default: what is left of the call. */
+  readonly attemptTimeoutMs?: number;
+}
+
+/** Hedging by gRFC A6. */
+export interface HedgePolicy {
+  /** Attempts in all, the first included; at least 2, above 5 taken as 5. Default: 2. */
+  readonly maxAttempts?: number;
+  /** Wait for an answer before the next attempt is sent. Default: the method's 95th percentile. */
+  readonly delayMs?: number;
+  /** Statuses after which the next attempt is sent at once. Default: `UNAVAILABLE`. */
+  readonly nonFatalCodes?: readonly StatusName[];
+}
+
+/** Circuit breaker, in resilience4j's terms. */
+export interface BreakerPolicy {
+  /** Share of failed calls at which it opens, above 0, at most 1. Default: 0.5. */
+  readonly failureRatio?: number;
+  /** Share of slow calls at which it opens, above 0, at most 1. Default: 0.8. */
+  readonly slowRatio?: number;
+  /** Above which a call is slow. Default: half of the method's timeout. */
+  readonly slowMs?: number;
+  /** How far back calls count. Default: 10,000. */
+  readonly windowMs?: number;
+  /** Below how many calls in the window it stays closed. Default: 20. */
+  readonly minimumCalls?: number;
+  /** How long it stays open the first time. Default: 5,000. */
+  readonly openMs?: number;
+  /** Upper bound of the open time. Default: 60,000. */
+  readonly maxOpenMs?: number;
+  /** How many trials are let through at a time. Default: 5. */
+  readonly trials?: number;
+}
+
+/** Resume of a server-stream, in the contract's own field names. */
+export interface ResumePolicy {
+  readonly requestField: string;
+  readonly cursorField: string;
+}
+
+/** A key per call, by which the server recognises a repetition. */
+export interface IdempotencyKeyPolicy {
+  /** How long the server keeps an answer. Default: 86,400,000 (a day). */
+  readonly ttlMs?: number;
+}
+
+/** What a service says for all of its methods. */
+export interface ServicePolicy {
+  /** For unary and client-stream methods. Default: 10,000. */
+  readonly timeoutMs?: number;
+  readonly breaker?: BreakerPolicy;
+}
+
+/** What one method says. */
+export interface MethodPolicy {
+  /** Default: the service's for methods with one response; none for streams. */
+  readonly timeoutMs?: number;
+  readonly retry?: RetryPolicy;
+  readonly hedge?: HedgePolicy;
+  readonly breaker?: BreakerPolicy;
+  readonly resume?: ResumePolicy;
+  readonly idempotencyKey?: IdempotencyKeyPolicy;
+}
+
+/** The timeout of a call that nobody else gave one, in milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** What holds for one method: its own setting, else its service's. Streams take no timeout from their service. */
+export function mergePolicy(service: ServicePolicy, method: MethodPolicy, responseStream: boolean): MethodPolicy {
+  const inherited = responseStream ? undefined : service.timeoutMs;
+  const timeoutMs = method.timeoutMs ?? inherited;
+  const breaker = method.breaker || service.breaker ? { ...service.breaker, ...method.breaker } : undefined;
+  return {
+    ...method,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(breaker === undefined ? {} : { breaker }),
+  };
+}

@@ -1,0 +1,130 @@
+import type { IdempotencyLevel, MethodKind } from "../core/method.ts";
+import { parseStatusName } from "../core/status.ts";
+import type { BreakerPolicy, HedgePolicy, MethodPolicy, RetryPolicy, ServicePolicy } from "./policy.ts";
+
+/** One thing that is wrong with a policy. */
+export interface Problem {
+  /** Where, as the record's keys from the outside in: `["retry", "maxAttempts"]`. */
+  readonly path: readonly string[];
+  /** What is wrong and what to do. */
+  readonly message: string;
+}
+
+/** What a policy is checked against. */
+export interface MethodFacts {
+  readonly kind: MethodKind;
+  readonly idempotency: IdempotencyLevel;
+}
+
+/** All that is wrong with a service's policy; empty if nothing is. */
+export function checkServicePolicy(policy: ServicePolicy): Problem[] {
+  return [...checkTimeout(policy.timeoutMs), ...checkBreaker(policy.breaker)];
+}
+
+/** All that is wrong with a method's policy; empty if nothing is. */
+export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts): Problem[] {
+  return [
+    ...checkTimeout(policy.timeoutMs),
+    ...checkRetry(policy.retry),
+    ...checkHedge(policy.hedge),
+    ...checkBreaker(policy.breaker),
+    ...positive(["idempotencyKey", "ttlMs"], policy.idempotencyKey?.ttlMs),
+    ...checkRepetition(policy, method),
+    ...checkResume(policy, method),
+  ];
+}
+
+function checkTimeout(timeoutMs: number | undefined): Problem[] {
+  return positive(["timeoutMs"], timeoutMs);
+}
+
+function checkRetry(retry: RetryPolicy | undefined): Problem[] {
+  if (!retry) return [];
+  return [
+    ...checkAttempts(["retry", "maxAttempts"], retry.maxAttempts),
+    ...positive(["retry", "initialBackoffMs"], retry.initialBackoffMs),
+    ...positive(["retry", "maxBackoffMs"], retry.maxBackoffMs),
+    ...positive(["retry", "multiplier"], retry.multiplier),
+    ...positive(["retry", "attemptTimeoutMs"], retry.attemptTimeoutMs),
+    ...checkCodes(["retry", "codes"], retry.codes),
+  ];
+}
+
+function checkHedge(hedge: HedgePolicy | undefined): Problem[] {
+  if (!hedge) return [];
+  return [
+    ...checkAttempts(["hedge", "maxAttempts"], hedge.maxAttempts),
+    ...notNegative(["hedge", "delayMs"], hedge.delayMs),
+    ...checkCodes(["hedge", "nonFatalCodes"], hedge.nonFatalCodes),
+  ];
+}
+
+function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
+  if (!breaker) return [];
+  return [
+    ...ratio(["breaker", "failureRatio"], breaker.failureRatio),
+    ...ratio(["breaker", "slowRatio"], breaker.slowRatio),
+    ...positive(["breaker", "slowMs"], breaker.slowMs),
+    ...positive(["breaker", "windowMs"], breaker.windowMs),
+    ...positive(["breaker", "minimumCalls"], breaker.minimumCalls),
+    ...positive(["breaker", "openMs"], breaker.openMs),
+    ...positive(["breaker", "maxOpenMs"], breaker.maxOpenMs),
+    ...positive(["breaker", "trials"], breaker.trials),
+  ];
+}
+
+/** A call may be made twice only where that is safe, and retry and hedge exclude each other (gRFC A6, rule R9). */
+function checkRepetition(policy: MethodPolicy, method: MethodFacts): Problem[] {
+  const problems: Problem[] = [];
+  if (policy.retry && policy.hedge) {
+    problems.push({ path: ["hedge"], message: "retry and hedge exclude each other (gRFC A6): keep one of them" });
+  }
+  const safe = method.idempotency !== "UNKNOWN" || policy.idempotencyKey !== undefined;
+  for (const mechanism of ["retry", "hedge"] as const) {
+    if (policy[mechanism] === undefined) continue;
+    if (!safe) {
+      const message = `${mechanism} on a method that is not safe to repeat: set idempotency_level, or idempotency_key: {}`;
+      problems.push({ path: [mechanism], message });
+    }
+    if (method.kind === "client-stream" || method.kind === "bidi") {
+      const message = `${mechanism} on a ${method.kind} method: once a message was sent it cannot be sent again`;
+      problems.push({ path: [mechanism], message });
+    }
+  }
+  return problems;
+}
+
+function checkResume(policy: MethodPolicy, method: MethodFacts): Problem[] {
+  if (!policy.resume || method.kind === "server-stream") return [];
+  return [{ path: ["resume"], message: `resume on a ${method.kind} method: only a server-stream can be resumed` }];
+}
+
+function checkAttempts(path: readonly string[], attempts: number | undefined): Problem[] {
+  if (attempts === undefined || (Number.isInteger(attempts) && attempts >= 2)) return [];
+  return [{ path, message: `must be a whole number of at least 2, the first attempt included; it is ${attempts}` }];
+}
+
+function checkCodes(path: readonly string[], codes: readonly string[] | undefined): Problem[] {
+  return (codes ?? []).flatMap((code, index) => {
+    const name = parseStatusName(code);
+    const at = [...path, String(index)];
+    if (name === undefined) return [{ path: at, message: `gRPC has no status "${code}"` }];
+    if (name === "OK") return [{ path: at, message: "OK is no failure" }];
+    return [];
+  });
+}
+
+function positive(path: readonly string[], value: number | undefined): Problem[] {
+  if (value === undefined || value > 0) return [];
+  return [{ path, message: `must be greater than zero; it is ${value}` }];
+}
+
+function notNegative(path: readonly string[], value: number | undefined): Problem[] {
+  if (value === undefined || value >= 0) return [];
+  return [{ path, message: `must not be negative; it is ${value}` }];
+}
+
+function ratio(path: readonly string[], value: number | undefined): Problem[] {
+  if (value === undefined || (value > 0 && value <= 1)) return [];
+  return [{ path, message: `must be a ratio above 0 and at most 1; it is ${value}` }];
+}

@@ -1,0 +1,41 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { CallContext as NiceCallContext } from "nice-grpc-common";
+import type { Identity } from "./identity.ts";
+import type { Method } from "./method.ts";
+
+/**
+ * The call being served: what a handler gets as its second argument and `currentCall()` gives anywhere below it.
+ * All that nice-grpc's context has, and more.
+ */
+export interface CallContext extends NiceCallContext {
+  /** The method that is being served. */
+  readonly method: Method;
+  /** When the client stops waiting, in wall time; undefined if it never does. For showing. */
+  readonly deadline: Date | undefined;
+  /** The same on the monotonic clock; `Infinity` if never. For reckoning. */
+  readonly deadlineAt: number;
+  /** Milliseconds until the deadline; `Infinity` without one, 0 once it passed. */
+  remainingMs(): number;
+  /** Who is calling. */
+  readonly identity: Identity;
+}
+
+const storage = new AsyncLocalStorage<CallContext | undefined>();
+
+/** The call being served, or undefined outside of one. It holds after every `await` and in each step of a stream. */
+export function currentCall(): CallContext | undefined {
+  return storage.getStore();
+}
+
+/** Runs `work` as a part of serving a call. */
+export function runInCall<T>(context: CallContext, work: () => T): T {
+  return storage.run(context, work);
+}
+
+/**
+ * Runs `work` outside of the call being served: calls that it makes neither inherit the deadline nor are cancelled
+ * with it. For work that outlives its call.
+ */
+export function detached<T>(work: () => T): T {
+  return storage.run(undefined, work);
+}

@@ -1,0 +1,30 @@
+import type { Metadata, MetadataInit } from "nice-grpc-common";
+
+/** What can be said for one call. */
+export interface CallOptions {
+  /** Metadata to send. Default: none. */
+  readonly metadata?: MetadataInit;
+  /** Cancels the call when it aborts; the call then rejects with `signal.reason`. Default: none. */
+  readonly signal?: AbortSignal;
+  /**
+   * How long the call may take in all, in milliseconds; `Infinity` for no limit of its own. The least of contract,
+   * client and call holds. Default: the contract's, else the client's, else 10 s for methods with one response.
+   */
+  readonly timeoutMs?: number;
+  /** When the call must be over. Beside a timeout, the earlier one holds. Default: none. */
+  readonly deadline?: Date;
+  /**
+   * Whether a call made while serving another one takes over that one's deadline and cancellation (rule D1).
+   * Default: true.
+   */
+  readonly inherit?: boolean;
+  /**
+   * Wait for a connection instead of failing at once while the target cannot be reached; the deadline still holds.
+   * `clientMiddleware` cannot do it. Default: false.
+   */
+  readonly waitForReady?: boolean;
+  /** Called once with the response headers. */
+  onHeader?(header: Metadata): void;
+  /** Called once with the trailers, before the call settles. */
+  onTrailer?(trailer: Metadata): void;
+}

@@ -1,0 +1,132 @@
+import type { Metadata } from "nice-grpc-common";
+import { type Reason, reasons } from "./reasons.ts";
+import { Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
+
+/** What an `RpcError` is made from. Only `path`, `reason` and `details` must be given. */
+export interface RpcErrorInit {
+  /** `/package.Service/Method`; empty where no call is involved. */
+  readonly path: string;
+  readonly reason: Reason;
+  /** Text for whoever reads the log. It may go over the wire. */
+  readonly details: string;
+  /** Default: the code that the table of reasons gives. */
+  readonly code?: StatusCode;
+  /** Default: what the table of reasons gives. */
+  readonly origin?: "local" | "wire";
+  /** Default: 1. */
+  readonly attempts?: number;
+  readonly headersReceived?: boolean;
+  readonly trailer?: Metadata | undefined;
+  /** Trailers that a server sends along. */
+  readonly sendTrailer?: TrailerInit | undefined;
+  readonly cause?: unknown;
+}
+
+/** Trailers as a handler writes them; binary values under keys that end in `-bin`. */
+export type TrailerInit = Readonly<Record<string, string | Uint8Array>>;
+
+/**
+ * The one error class: what a call ends with unless it succeeds or its caller cancels it (then it rejects with the
+ * signal's reason, as the platform does).
+ *
+ * It is an `instanceof` nice-grpc's `ClientError`, so code written for that keeps working.
+ */
+export class RpcError extends Error {
+  /** gRPC's status code. */
+  readonly code: StatusCode;
+  /** Why, as a stable name: see the table of reasons. Meant to be compared with. */
+  readonly reason: Reason;
+  /** Whether this process made the error (`local`) or the server sent it (`wire`). */
+  readonly origin: "local" | "wire";
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** The message without path and code, as nice-grpc names it. */
+  readonly details: string;
+  /** How many attempts went out, the first included; 0 if none did. */
+  readonly attempts: number;
+  /** Whether response headers had come: then gRFC A6 forbids another attempt. */
+  readonly headersReceived: boolean;
+  /** The trailers that came with the status, if one came. */
+  readonly trailer: Metadata | undefined;
+  /** Trailers for the status that a server sends, when a handler refuses. */
+  readonly sendTrailer: TrailerInit | undefined;
+
+  constructor(init: RpcErrorInit) {
+    const code = init.code ?? reasons[init.reason].code;
+    const where = init.path ? `${init.path} ` : "";
+    super(`${where}${statusName(code)}: ${init.details}`, { cause: init.cause });
+    this.code = code;
+    this.reason = init.reason;
+    this.origin = init.origin ?? reasons[init.reason].origin;
+    this.path = init.path;
+    this.details = init.details;
+    this.attempts = init.attempts ?? 1;
+    this.headersReceived = init.headersReceived ?? false;
+    this.trailer = init.trailer;
+    this.sendTrailer = init.sendTrailer;
+  }
+
+  /**
+   * The only normaliser: whatever was thrown, as an `RpcError`.
+   *
+   * nice-grpc's errors keep their code; an abort becomes CANCELLED; everything else becomes INTERNAL with reason
+   * `UNEXPECTED`, its text kept as `cause` and out of `details`, so that it never reaches a wire by accident.
+   */
+  static from(error: unknown, path = ""): RpcError {
+    if (error instanceof RpcError) return error;
+    const cause = error as { code?: unknown; details?: unknown; path?: unknown; name?: unknown };
+    if (isBranded(error, "ClientError")) {
+      const known = { path: String(cause.path ?? path), code: toStatusCode(Number(cause.code)) };
+      return new RpcError({ ...known, reason: "STATUS", details: String(cause.details), cause: error });
+    }
+    if (isBranded(error, "ServerError")) {
+      const code = toStatusCode(Number(cause.code));
+      return new RpcError({ path, code, reason: "REFUSED", details: String(cause.details), cause: error });
+    }
+    if (error instanceof Error && error.name === "AbortError") {
+      return new RpcError({ path, reason: "CANCELLED", details: "the call was cancelled", cause: error });
+    }
+    return new RpcError({ path, reason: "UNEXPECTED", details: "unexpected error", cause: error });
+  }
+}
+
+Object.defineProperty(RpcError.prototype, "name", { value: "RpcError", configurable: true });
+// What nice-grpc's ClientError asks an instance for.
+Object.defineProperty(RpcError.prototype, "@@nice-grpc:ClientError", { value: true });
+
+function isBranded(error: unknown, brand: "ClientError" | "ServerError"): boolean {
+  return typeof error === "object" && error !== null && Reflect.get(error, `@@nice-grpc:${brand}`) === true;
+}
+
+/** What a refusal may carry besides its message. */
+export interface FailOptions {
+  /** Trailers to send along. Default: none. */
+  readonly trailer?: TrailerInit;
+  /**
+   * When a client may try again, in milliseconds; negative: not at all (gRFC A6, `grpc-retry-pushback-ms`).
+   * Default: the client decides.
+   */
+  readonly pushbackMs?: number;
+  /** What led to it: for the log, never sent. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Refuses the call being served: its client gets this code and this message, word for word.
+ *
+ * @param code a status's name, or its number as nice-grpc's `Status` has it; not OK.
+ */
+export function fail(code: Exclude<StatusName, "OK"> | number, message: string, options: FailOptions = {}): never {
+  const number = typeof code === "number" ? toStatusCode(code) : Status[code];
+  if (number === Status.OK) throw new TypeError("fail: OK is no failure; return the answer instead");
+  const { pushbackMs, trailer, cause } = options;
+  const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.trunc(pushbackMs)) };
+  const sendTrailer = trailer || pushback ? { ...trailer, ...pushback } : undefined;
+  throw new RpcError({ path: "", reason: "REFUSED", code: number, details: message, sendTrailer, cause });
+}
+
+/** gRFC A6: milliseconds until the next attempt may be made; negative: none may. */
+export const PUSHBACK = "grpc-retry-pushback-ms";
+
+/** The trailer of a status that a draining server sends on open streams: open the stream again, elsewhere. */
+export const DRAIN_TRAILER = "bowline-drain";

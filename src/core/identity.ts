@@ -1,0 +1,16 @@
+/**
+ * Who is calling, as far as the server knows. Whatever is shared between callers — cache, coalescing, idempotency,
+ * limits — is kept apart by `key`.
+ */
+export interface Identity {
+  /** Equal exactly when the caller is the same, such as `peer:10.0.0.7`. */
+  readonly key: string;
+  /** What it rests on: the address alone, until authentication says more. */
+  readonly source: "peer" | "certificate" | "token";
+}
+
+/** The identity of a caller of whom only the address is known: the address without its port, which changes. */
+export function peerIdentity(peer: string): Identity {
+  const address = /^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? peer;
+  return { key: `peer:${address}`, source: "peer" };
+}

@@ -1,0 +1,51 @@
+/** What gRPC calls the four shapes of a method. */
+export type MethodKind = "unary" | "server-stream" | "client-stream" | "bidi";
+
+/** What the contract says about repeating a call: protobuf's `idempotency_level`. */
+export type IdempotencyLevel = "NO_SIDE_EFFECTS" | "IDEMPOTENT" | "UNKNOWN";
+
+/** Turns one message type into bytes and back. */
+export interface Codec {
+  /** Takes the message as the application wrote it, fields left out included. */
+  encode(message: unknown): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
+
+/** One method of a contract, as the pipeline sees it. */
+export interface Method {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** `package.Service`. */
+  readonly service: string;
+  /** As the contract names it: `GetOrder`. */
+  readonly name: string;
+  readonly kind: MethodKind;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  readonly idempotency: IdempotencyLevel;
+  readonly request: Codec;
+  readonly response: Codec;
+}
+
+/** The shape of a method that streams requests, responses, both or neither. */
+export function methodKind(requestStream: boolean, responseStream: boolean): MethodKind {
+  if (requestStream) return responseStream ? "bidi" : "client-stream";
+  return responseStream ? "server-stream" : "unary";
+}
+
+/**
+ * A message that is encoded already. Wherever a message is taken, this is taken too and sent as it is, so that one
+ * message to many receivers is encoded once.
+ */
+export class EncodedMessage {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
+/** The bytes of a message, whether it is encoded already or not. */
+export function encodeMessage(codec: Codec, message: unknown): Uint8Array {
+  return message instanceof EncodedMessage ? message.bytes : codec.encode(message);
+}

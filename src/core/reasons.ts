@@ -1,0 +1,97 @@
+import { Status, type StatusCode } from "./status.ts";
+
+/** One row of the table of reasons. */
+export interface ReasonRow {
+  /** The status code that goes with it, unless the server said another. */
+  readonly code: StatusCode;
+  /** Whether this process makes it, or the server's answer. */
+  readonly origin: "local" | "wire";
+  /** What happened. */
+  readonly meaning: string;
+  /** What to do about it. */
+  readonly remedy: string;
+  /** The name is settled and its mechanism is still to come. */
+  readonly reserved?: true;
+}
+
+function local(code: StatusCode, meaning: string, remedy: string): ReasonRow {
+  return { code, origin: "local", meaning, remedy };
+}
+
+function wire(code: StatusCode, meaning: string, remedy: string): ReasonRow {
+  return { code, origin: "wire", meaning, remedy };
+}
+
+function reserved(code: StatusCode, meaning: string): ReasonRow {
+  return { code, origin: "local", meaning, remedy: "", reserved: true };
+}
+
+/**
+ * Every reason that an `RpcError` can have. Names are stable: code compares with them, dashboards count them. The
+ * README's table is this one.
+ */
+export const reasons = {
+  STATUS: wire(Status.UNKNOWN, "The server answered with this status.", "See `code` and `details`."),
+  DRAINING: wire(
+    Status.UNAVAILABLE,
+    "The server is shutting down and ended the stream.",
+    "Open the stream again; another server takes it.",
+  ),
+  TRANSPORT: local(
+    Status.UNAVAILABLE,
+    "No connection could be made, or it broke before an answer came.",
+    "Is the server up at this target? Does it expect TLS?",
+  ),
+  DEADLINE_EXCEEDED: local(
+    Status.DEADLINE_EXCEEDED,
+    "The deadline passed while the call was under way.",
+    "The server may have done the work. Raise the timeout in the contract, or find out what is slow.",
+  ),
+  DEADLINE_BEFORE_SEND: local(
+    Status.DEADLINE_EXCEEDED,
+    "The deadline had passed before anything was sent.",
+    "The server has not seen the call: the time went before it, often in the call being served.",
+  ),
+  CANCELLED: local(
+    Status.CANCELLED,
+    "The call was cancelled by something other than its caller's signal.",
+    "A caller's own cancellation rejects with `signal.reason` instead.",
+  ),
+  CLIENT_CLOSED: local(
+    Status.UNAVAILABLE,
+    "The client was closed.",
+    "Close a client after its last call, or create another.",
+  ),
+  REQUEST_NOT_ENCODABLE: local(
+    Status.INTERNAL,
+    "The request does not fit its message type; nothing was sent.",
+    "See `cause`.",
+  ),
+  RESPONSE_NOT_DECODABLE: local(
+    Status.INTERNAL,
+    "The response's bytes are no such message.",
+    "Do client and server run the same contract? See `cause`.",
+  ),
+  RESPONSE_COUNT: local(
+    Status.INTERNAL,
+    "OK without a response, or more than one, where the contract has exactly one.",
+    "Do client and server run the same contract?",
+  ),
+  REFUSED: local(Status.UNKNOWN, "On the server: a handler refused with `fail`.", "Clients see it as `STATUS`."),
+  UNEXPECTED: local(
+    Status.INTERNAL,
+    "An error that is no gRPC error; on the server, one that escaped a handler.",
+    "See `cause`, or the server's log: its text is never sent.",
+  ),
+  RETRY_THROTTLED: reserved(Status.UNAVAILABLE, "A retry was denied by the throttle of gRFC A6."),
+  RETRY_BUDGET_EXHAUSTED: reserved(Status.UNAVAILABLE, "A retry or hedge was denied by the target's budget."),
+  DEADLINE_BEFORE_RETRY: reserved(Status.DEADLINE_EXCEEDED, "The wait for the next attempt did not fit the deadline."),
+  BREAKER_OPEN: reserved(Status.UNAVAILABLE, "The circuit breaker is open: no attempt was sent."),
+  BULKHEAD_FULL: reserved(Status.RESOURCE_EXHAUSTED, "Too many calls are under way and waiting."),
+  CURSOR_EXPIRED: reserved(Status.OUT_OF_RANGE, "The server no longer has the position to resume after."),
+  CURSOR_UNKNOWN: reserved(Status.UNAVAILABLE, "The stream broke before its start position was known."),
+  STALLED: reserved(Status.UNAVAILABLE, "The stream was open and made no progress."),
+} as const satisfies Record<string, ReasonRow>;
+
+/** The name of a reason, such as `"DEADLINE_EXCEEDED"`. */
+export type Reason = keyof typeof reasons;
