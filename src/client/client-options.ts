@@ -1,0 +1,66 @@
+import type { ClientMiddleware } from "nice-grpc-common";
+import type { Observer } from "../core/observer.ts";
+import { type ClientTls, type ConnectionOptions, isLoopback } from "../transport/index.ts";
+
+/** What holds for all calls of a client, over a channel or inside nice-grpc. */
+export interface PipelineOptions {
+  /**
+   * Upper bound of each call's time, in milliseconds; greater than zero. The least of contract, client and call
+   * holds. Default: none; methods with one response have 10,000 if nobody says anything.
+   */
+  readonly timeoutMs?: number;
+  /** Is told what calls and policies do. Default: nobody is, and it costs nothing. */
+  readonly observer?: Observer;
+}
+
+/** What holds for a client made by `createClient`. */
+export interface ClientOptions extends PipelineOptions, ConnectionOptions {
+  /** TLS: `true` for Node's own authorities, or what it needs to know. Default: plaintext. */
+  readonly tls?: boolean | ClientTls;
+  /** Allows plaintext to a target that is not this machine. Default: false. */
+  readonly insecure?: boolean;
+  /**
+   * nice-grpc client middlewares. They run outermost, in nice-grpc's order: the first is the innermost of them.
+   * Default: none.
+   */
+  readonly use?: readonly ClientMiddleware[];
+}
+
+/**
+ * Checks what a client is made with.
+ *
+ * @throws TypeError that lists every problem.
+ */
+export function checkClientOptions(target: string, options: ClientOptions): void {
+  const problems = [...checkTarget(target, options), ...checkPipelineOptions(options), ...checkConnection(options)];
+  if (problems.length > 0) throw new TypeError(`createClient(${JSON.stringify(target)}): ${problems.join("; ")}`);
+}
+
+/** All that is wrong with what holds for a pipeline's calls. */
+export function checkPipelineOptions(options: PipelineOptions): string[] {
+  return positive("timeoutMs", options.timeoutMs);
+}
+
+function checkTarget(target: string, options: ClientOptions): string[] {
+  if (typeof target !== "string" || target === "") return ['the target must be a name such as "dns:///orders:50051"'];
+  if (options.tls && options.insecure) return ["tls and insecure exclude each other"];
+  if (options.tls || options.insecure || isLoopback(target)) return [];
+  return ["plaintext would leave this machine: set tls: true, or insecure: true if the network is to be trusted"];
+}
+
+function checkConnection(options: ClientOptions): string[] {
+  const tls = typeof options.tls === "object" ? options.tls : {};
+  return [
+    ...positive("keepaliveTimeMs", options.keepaliveTimeMs),
+    ...positive("keepaliveTimeoutMs", options.keepaliveTimeoutMs),
+    ...positive("connectTimeoutMs", options.connectTimeoutMs),
+    ...positive("initialReconnectBackoffMs", options.initialReconnectBackoffMs),
+    ...positive("maxReconnectBackoffMs", options.maxReconnectBackoffMs),
+    ...positive("maxReceiveMessageBytes", options.maxReceiveMessageBytes),
+    ...((tls.cert === undefined) === (tls.key === undefined) ? [] : ["tls.cert and tls.key go together"]),
+  ];
+}
+
+function positive(name: string, value: number | undefined): string[] {
+  return value === undefined || value > 0 ? [] : [`${name} must be greater than zero; it is ${value}`];
+}

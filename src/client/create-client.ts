@@ -1,0 +1,71 @@
+import type { Channel } from "@grpc/grpc-js";
+import type { Contract } from "../contract/contract.ts";
+import { toMethod } from "../contract/definition.ts";
+import type { Attempt } from "../core/call.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Method } from "../core/method.ts";
+import { type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
+import { type ClientOptions, checkClientOptions } from "./client-options.ts";
+import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
+import { streamMethod, unaryMethod } from "./invoke.ts";
+import { methodLayers } from "./method-layers.ts";
+import { composeStream, composeUnary, type Layers } from "./pipeline.ts";
+
+/**
+ * Makes a client for a contract's service. It connects when the first call is made, and keeps one connection.
+ *
+ * @param target what gRPC dials, such as `dns:///orders:50051`, `localhost:50051` or `unix:/run/orders.sock`.
+ * @throws TypeError that lists everything that is wrong with target and options: plaintext that would leave this
+ *   machine without `insecure: true`, a timeout that is not greater than zero …
+ */
+export function createClient<Client extends object>(
+  contract: Contract<Contract["definition"], Client, unknown>,
+  target: string,
+  options: ClientOptions = {},
+): Client & Disposable {
+  checkClientOptions(target, options);
+  const channel = createChannel(target, tlsOf(options), options);
+  const attempt = channelAttempt(channel, systemClock);
+  const foreign = composeForeign(options.use ?? []);
+  const client: Record<string | symbol, unknown> = {};
+  for (const [key, definition] of Object.entries(contract.definition.methods)) {
+    const method = toMethod(contract.definition, definition);
+    const layers = methodLayers(contract, key, method, options, systemClock);
+    client[key] = method.responseStream
+      ? makeStream(method, layers, attempt, foreign)
+      : makeUnary(method, layers, attempt, foreign);
+  }
+  channels.set(client, channel);
+  client[Symbol.dispose] = () => channel.close();
+  return client as Client & Disposable;
+}
+
+const channels = new WeakMap<object, Channel>();
+
+/**
+ * Closes a client's connection: calls under way end, further ones fail with reason `CLIENT_CLOSED`. The same as
+ * leaving a `using` block.
+ *
+ * @throws TypeError for anything that `createClient` did not make.
+ */
+export function closeClient(client: object): void {
+  const channel = channels.get(client);
+  if (!channel) throw new TypeError("closeClient: this is no client that createClient made");
+  channel.close();
+}
+
+type Foreign = ReturnType<typeof composeForeign>;
+
+function makeUnary(method: Method, layers: Layers, attempt: Attempt, foreign: Foreign) {
+  const call = unaryMethod(method, composeUnary(layers, attempt, method));
+  return foreign ? aroundUnary(foreign, method, call) : call;
+}
+
+function makeStream(method: Method, layers: Layers, attempt: Attempt, foreign: Foreign) {
+  const call = streamMethod(method, composeStream(layers, attempt, method));
+  return foreign ? aroundStream(foreign, method, call) : call;
+}
+
+function tlsOf(options: ClientOptions): ClientTls | undefined {
+  return options.tls === true ? {} : options.tls || undefined;
+}

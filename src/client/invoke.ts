@@ -1,0 +1,116 @@
+import { Metadata, type MetadataInit } from "nice-grpc-common";
+import type { Call, StreamHandler, UnaryHandler } from "../core/call.ts";
+import type { CallOptions } from "../core/call-options.ts";
+import { NO_DEADLINE } from "../core/deadline.ts";
+import { RpcError } from "../core/errors.ts";
+import { DONE, type MessageStream, type StreamEnd } from "../core/message-stream.ts";
+import type { Method } from "../core/method.ts";
+import type { ResponseStream } from "../core/response-stream.ts";
+
+const NO_OPTIONS: CallOptions = Object.freeze({});
+
+/** A method with one response, as the application calls it. */
+export type UnaryMethod = (request: unknown, options?: CallOptions, carrier?: unknown) => Promise<unknown>;
+
+/** A method with a stream of responses, as the application calls it. */
+export type StreamMethod = (request: unknown, options?: CallOptions, carrier?: unknown) => ResponseStream<unknown>;
+
+/** The application's end of the pipeline, for a method with one response. */
+export function unaryMethod(method: Method, handler: UnaryHandler): UnaryMethod {
+  return async (request, options = NO_OPTIONS, carrier) => {
+    try {
+      const reply = await handler(toCall(method, request, options, carrier));
+      options.onHeader?.(reply.header);
+      options.onTrailer?.(reply.trailer);
+      return reply.message;
+    } catch (error) {
+      if (options.onTrailer && error instanceof RpcError && error.trailer) options.onTrailer(error.trailer);
+      throw error;
+    }
+  };
+}
+
+/** The application's end of the pipeline, for a method with a stream of responses. */
+export function streamMethod(method: Method, handler: StreamHandler): StreamMethod {
+  return (request, options = NO_OPTIONS, carrier) =>
+    new CallStream(() => handler(toCall(method, request, options, carrier)), options);
+}
+
+function toCall(method: Method, request: unknown, options: CallOptions, carrier: unknown): Call {
+  return {
+    method,
+    request,
+    options,
+    metadata: options.metadata === undefined ? undefined : toMetadata(options.metadata),
+    headers: undefined,
+    deadline: NO_DEADLINE,
+    signal: options.signal,
+    carrier,
+  };
+}
+
+function toMetadata(init: MetadataInit): Metadata {
+  // nice-grpc's Metadata is no class that `instanceof` knows.
+  return "getAll" in init && typeof init.getAll === "function" ? (init as Metadata) : new Metadata(init);
+}
+
+/** The responses of one call. The call is made when the first one is asked for. */
+class CallStream implements ResponseStream<unknown> {
+  readonly #options: CallOptions;
+  readonly #open: () => MessageStream;
+  #stream: MessageStream | undefined;
+  #end: StreamEnd | undefined;
+  #left = false;
+
+  constructor(open: () => MessageStream, options: CallOptions) {
+    this.#open = open;
+    this.#options = options;
+  }
+
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    if (this.#left) return Promise.resolve(DONE);
+    this.#stream ??= this.#begin();
+    return this.#options.onTrailer ? this.#nextThenTrailer(this.#stream) : this.#stream.next();
+  }
+
+  return(): Promise<IteratorResult<unknown, undefined>> {
+    this.#left = true;
+    return this.#stream ? this.#stream.return() : Promise.resolve(DONE);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #begin(): MessageStream {
+    const stream = this.#open();
+    const { onHeader, onTrailer } = this.#options;
+    if (onHeader) stream.watch({ onHeaders: (header) => this.#options.onHeader?.(header) });
+    if (onTrailer) {
+      stream.watch({
+        onEnd: (end) => {
+          this.#end = end;
+        },
+      });
+    }
+    return stream;
+  }
+
+  /** The end is known as soon as it is on the wire; the application hears of it after the last message. */
+  async #nextThenTrailer(stream: MessageStream): Promise<IteratorResult<unknown, undefined>> {
+    let over = true;
+    try {
+      const result = await stream.next();
+      over = result.done === true;
+      return result;
+    } finally {
+      const trailer = over ? this.#end?.trailer : undefined;
+      this.#end = over ? undefined : this.#end;
+      if (trailer) this.#options.onTrailer?.(trailer);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { Call, Layer } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
+import { RpcError } from "../../core/errors.ts";
+import type { StreamEnd } from "../../core/message-stream.ts";
+import { type EndState, notify, type Observer } from "../../core/observer.ts";
+import { statusName } from "../../core/status.ts";
+
+/** What is watched: whole calls, or each of their attempts. */
+export type Subject = "call" | "attempt";
+
+/** Tells the observer when calls, or attempts, start and end. */
+export function telemetryLayer(subject: Subject, observer: Observer, clock: Clock): Layer {
+  const started = (call: Call) => {
+    const method = call.method.path;
+    if (subject === "attempt") notify(observer, { type: "attempt.started", method });
+    else notify(observer, { type: "call.started", method, timeoutMs: call.options.timeoutMs ?? Infinity });
+    return clock.now();
+  };
+  const ended = (call: Call, end: Omit<EndState, "durationMs">, since: number) => {
+    const state = { method: call.method.path, ...end, durationMs: clock.now() - since };
+    notify(observer, { type: subject === "attempt" ? "attempt.ended" : "call.ended", ...state });
+  };
+  return {
+    unary: (next) => async (call) => {
+      const since = started(call);
+      try {
+        const reply = await next(call);
+        ended(call, { status: "OK" }, since);
+        return reply;
+      } catch (error) {
+        ended(call, endOf(error, call), since);
+        throw error;
+      }
+    },
+    stream: (next) => (call) => {
+      const stream = next(call);
+      const since = started(call);
+      stream.watch({ onEnd: (end) => ended(call, endOfStream(end), since) });
+      return stream;
+    },
+  };
+}
+
+function endOf(error: unknown, call: Call): Omit<EndState, "durationMs"> {
+  if (!(error instanceof RpcError) && call.signal?.aborted) return { status: "CANCELLED" };
+  const { code, reason } = RpcError.from(error);
+  return { status: statusName(code), reason };
+}
+
+function endOfStream(end: StreamEnd): Omit<EndState, "durationMs"> {
+  if (end.outcome === "ok") return { status: "OK" };
+  return end.error ? { status: statusName(end.error.code), reason: end.error.reason } : { status: "CANCELLED" };
+}

@@ -1,0 +1,51 @@
+import type { Attempt, Layer, StreamHandler, UnaryHandler } from "../core/call.ts";
+import type { Method } from "../core/method.ts";
+
+/**
+ * The places of the pipeline, outermost first, for methods with one response. Users never order layers by hand. A
+ * place stays empty until its mechanism exists, or where a method's policy does not ask for it.
+ */
+export const UNARY_ORDER = [
+  "telemetry",
+  "deadline",
+  "idempotencyKey",
+  "fallback",
+  "coalesce",
+  "batch",
+  "throttle",
+  "retryOrHedge",
+  "breaker",
+  "bulkhead",
+  "attemptDeadline",
+  "credentials",
+  "attemptTelemetry",
+] as const;
+
+/** The places of the pipeline, outermost first, for methods with a stream of responses. */
+export const STREAM_ORDER = [
+  "telemetry",
+  "deadline",
+  "resume",
+  "stall",
+  "retryOrHedge",
+  "breaker",
+  "bulkhead",
+  "credentials",
+  "attemptTelemetry",
+] as const;
+
+/** The name of a place. */
+export type Place = (typeof UNARY_ORDER)[number] | (typeof STREAM_ORDER)[number];
+
+/** The layers of one method, each at its place. */
+export type Layers = Readonly<Partial<Record<Place, Layer>>>;
+
+/** Everything between the application and the attempt, for a method with one response. */
+export function composeUnary(layers: Layers, attempt: Attempt, method: Method): UnaryHandler {
+  return UNARY_ORDER.reduceRight((next, place) => layers[place]?.unary(next, method) ?? next, attempt.unary);
+}
+
+/** Everything between the application and the attempt, for a method with a stream of responses. */
+export function composeStream(layers: Layers, attempt: Attempt, method: Method): StreamHandler {
+  return STREAM_ORDER.reduceRight((next, place) => layers[place]?.stream(next, method) ?? next, attempt.stream);
+}

@@ -1,0 +1,27 @@
+export {
+  type ClientOptions,
+  clientMiddleware,
+  closeClient,
+  createClient,
+  type MiddlewareCallOptions,
+  type PipelineOptions,
+} from "./client/index.ts";
+export type { ClientOf, Contract, HandlersOf } from "./contract/contract.ts";
+export type {
+  BreakerPolicy,
+  HedgePolicy,
+  IdempotencyKeyPolicy,
+  MethodPolicy,
+  ResumePolicy,
+  RetryPolicy,
+  ServicePolicy,
+} from "./contract/policy.ts";
+export { type CallContext, currentCall, detached } from "./core/call-context.ts";
+export type { CallOptions } from "./core/call-options.ts";
+export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, RpcError } from "./core/errors.ts";
+export type { Identity } from "./core/identity.ts";
+export { EncodedMessage, type IdempotencyLevel, type Method, type MethodKind } from "./core/method.ts";
+export type { Observer, ObserverEvent } from "./core/observer.ts";
+export { type Reason, type ReasonRow, reasons } from "./core/reasons.ts";
+export type { ResponseStream } from "./core/response-stream.ts";
+export { Status, type StatusCode, type StatusName } from "./core/status.ts";

@@ -1,0 +1,162 @@
+import { ServerReflection as ReflectionV1 } from "../../gen/grpc/reflection/v1/reflection.contract.ts";
+import { ServerReflection as ReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection.contract.ts";
+import { Health as HealthContract } from "../../gen/health/v1/health.contract.ts";
+import type { Contract } from "../contract/contract.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Method } from "../core/method.ts";
+import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.ts";
+import { type ServerTls, ServerTransport } from "../transport/index.ts";
+import { ActiveCalls } from "./active-calls.ts";
+import { drainOnSignal } from "./drain-on-signal.ts";
+import { foreignLayer } from "./foreign-middleware.ts";
+import { Health, healthHandlers } from "./health.ts";
+import { serverLayers } from "./layers/index.ts";
+import { composeServeStream, composeServeUnary } from "./pipeline.ts";
+import { reflectionHandlers } from "./reflection.ts";
+import { checkServerOptions, DEFAULT_DRAIN_TIMEOUT_MS, type ServerOptions, writeError } from "./server-options.ts";
+import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
+
+/** How a drain went. */
+export interface DrainResult {
+  /** How many handlers had not finished when the time was up; their clients saw the connection break. */
+  readonly abandoned: number;
+}
+
+/** How an address is served. */
+export interface ListenOptions {
+  /** Default: plaintext. */
+  readonly tls?: ServerTls;
+}
+
+/**
+ * Makes a server. Health and reflection are included.
+ *
+ * @throws TypeError that lists everything that is wrong with the options.
+ */
+export function createServer(options: ServerOptions = {}): Server {
+  checkServerOptions(options);
+  return new Server(options);
+}
+
+/** A gRPC server; made by `createServer`. */
+export class Server {
+  /** What the standard health service says. Every added service starts as SERVING. */
+  readonly health: Health = new Health();
+  readonly #options: ServerOptions;
+  readonly #transport: ServerTransport;
+  readonly #active = new ActiveCalls();
+  readonly #contracts: Contract[] = [];
+  readonly #serving: Serving;
+  readonly #stopSignals: () => void;
+  #draining: Promise<DrainResult> | undefined;
+
+  /** @internal Use `createServer`. */
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#transport = new ServerTransport(
+      { maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? 4 * 1024 * 1024 },
+      options.channelOptions,
+    );
+    this.#serving = {
+      clock: systemClock,
+      active: this.#active,
+      onError: options.onError ?? writeError,
+      isDraining: () => this.#draining !== undefined,
+    };
+    this.#stopSignals = drainOnSignal(options.drainOn ?? ["SIGTERM"], () => this.drain());
+    this.#addBuiltIn(HealthContract, healthHandlers(this.health));
+    if (options.reflection ?? true) {
+      const handlers = reflectionHandlers(() => this.#contracts);
+      this.#addBuiltIn(ReflectionV1, handlers);
+      this.#addBuiltIn(ReflectionV1Alpha, handlers);
+    }
+  }
+
+  /** How many handlers are running. */
+  get activeCalls(): number {
+    return this.#active.count;
+  }
+
+  /**
+   * Serves a contract's service.
+   *
+   * @param handlers a function per method, with nice-grpc's signatures.
+   * @throws TypeError that names every method without a handler, or if the service was added before.
+   */
+  add<Handlers extends object>(
+    contract: Contract<Contract["definition"], unknown, Handlers>,
+    handlers: Handlers,
+  ): this {
+    this.#add(contract, handlers, this.#options.use ?? []);
+    this.health.set(contract.name, "SERVING");
+    return this;
+  }
+
+  /**
+   * Binds an address and begins to serve. May be called for several addresses.
+   *
+   * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
+   * @returns the port.
+   * @throws Error if the address cannot be bound.
+   */
+  listen(address: string, options: ListenOptions = {}): Promise<number> {
+    return this.#transport.listen(address, options.tls);
+  }
+
+  /**
+   * Stops without losing work: health says NOT_SERVING, connections are told to go elsewhere, open streams end with
+   * UNAVAILABLE and the trailer `bowline-drain`, calls under way finish. Whatever has not finished in time is broken
+   * off. Called again, it returns the drain that is under way.
+   *
+   * @param options `timeoutMs`: how long it may take, in milliseconds. Default: 30,000.
+   */
+  drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
+    this.#draining ??= this.#drain(options.timeoutMs ?? this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS);
+    return this.#draining;
+  }
+
+  async #drain(timeoutMs: number): Promise<DrainResult> {
+    this.health.shutDown();
+    // One turn of the event loop, in which health's watchers are still told NOT_SERVING.
+    await new Promise<void>((resolve) => systemClock.setTimer(0, resolve));
+    const closed = this.#transport.shutdown();
+    this.#active.drainStreams();
+    const timeout = Promise.withResolvers<void>();
+    const timer = systemClock.setTimer(timeoutMs, timeout.resolve);
+    await Promise.race([Promise.all([closed, this.#active.idle()]), timeout.promise]);
+    timer.cancel();
+    const abandoned = this.#active.count;
+    this.#active.abandon();
+    this.#transport.destroy();
+    this.#stopSignals();
+    return { abandoned };
+  }
+
+  #addBuiltIn(contract: Contract, handlers: object): void {
+    this.#add(contract, handlers, []);
+  }
+
+  #add(contract: Contract, handlers: object, use: NonNullable<ServerOptions["use"]>): void {
+    const served = servedMethods(contract, handlers);
+    const layers = serverLayers(this.#options.observer, systemClock);
+    const foreign = use.map((middleware) => foreignLayer(middleware));
+    for (const { method, handler } of served) {
+      if (method.responseStream) {
+        const serve = composeServeStream(layers, handler as ServeStream, method);
+        this.#transport.addStream(method, streamServer(method, wrapStream(foreign, serve, method), this.#serving));
+      } else {
+        const serve = composeServeUnary(layers, handler as ServeUnary, method);
+        this.#transport.addUnary(method, unaryServer(method, wrapUnary(foreign, serve, method), this.#serving));
+      }
+    }
+    this.#contracts.push(contract);
+  }
+}
+
+function wrapUnary(foreign: readonly ServerLayer[], serve: ServeUnary, method: Method): ServeUnary {
+  return foreign.reduceRight((next, layer) => layer.unary(next, method), serve);
+}
+
+function wrapStream(foreign: readonly ServerLayer[], serve: ServeStream, method: Method): ServeStream {
+  return foreign.reduceRight((next, layer) => layer.stream(next, method), serve);
+}

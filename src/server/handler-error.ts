@@ -1,0 +1,23 @@
+import { PUSHBACK, RpcError } from "../core/errors.ts";
+import { Status } from "../core/status.ts";
+
+/**
+ * What the client is told when a handler threw. A refusal is told word for word. A failed call of the handler's own
+ * becomes INTERNAL with pushback −1, so that layers of services do not multiply retries; a passed deadline and a
+ * cancellation keep their code. Of anything else only INTERNAL is told, never its text.
+ */
+export function toAnswer(error: unknown, path: string): RpcError {
+  const known = RpcError.from(error, path);
+  if (known.reason === "REFUSED" || known.reason === "DRAINING") return known;
+  if (known.code === Status.DEADLINE_EXCEEDED || known.code === Status.CANCELLED) {
+    const details = "a call made while serving this one was cancelled, or its deadline passed";
+    return new RpcError({ path, reason: "UNEXPECTED", code: known.code, details, cause: error });
+  }
+  const sendTrailer = known.reason === "UNEXPECTED" ? undefined : { [PUSHBACK]: "-1" };
+  return new RpcError({ path, reason: "UNEXPECTED", details: "internal error", sendTrailer, cause: error });
+}
+
+/** Whether the operator should hear of it: the client was told INTERNAL, and nothing of why. */
+export function isUnexpected(answer: RpcError): boolean {
+  return answer.reason === "UNEXPECTED" && answer.code === Status.INTERNAL;
+}

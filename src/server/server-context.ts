@@ -1,0 +1,104 @@
+import { Metadata } from "nice-grpc-common";
+import type { CallContext } from "../core/call-context.ts";
+import type { Clock } from "../core/clock.ts";
+import { NO_DEADLINE } from "../core/deadline.ts";
+import { type Identity, peerIdentity } from "../core/identity.ts";
+import type { Method } from "../core/method.ts";
+import type { IncomingCall } from "../transport/index.ts";
+
+/** The context of a call that arrived over our own server. What a handler does not look at is never made. */
+export class ServerContext implements CallContext {
+  readonly method: Method;
+  readonly deadlineAt: number;
+  readonly #call: IncomingCall;
+  readonly #clock: Clock;
+  #metadata: Metadata | undefined;
+  #header: Metadata | undefined;
+  #trailer: Metadata | undefined;
+  #identity: Identity | undefined;
+  #controller: AbortController | undefined;
+  #finished = false;
+  #cancelReason: { readonly reason: unknown } | undefined;
+
+  constructor(method: Method, call: IncomingCall, clock: Clock) {
+    this.method = method;
+    this.#call = call;
+    this.#clock = clock;
+    this.deadlineAt =
+      call.wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + call.wallDeadline - clock.wallTime();
+  }
+
+  get metadata(): Metadata {
+    this.#metadata ??= this.#call.metadata();
+    return this.#metadata;
+  }
+
+  get peer(): string {
+    return this.#call.peer();
+  }
+
+  get header(): Metadata {
+    this.#header ??= new Metadata();
+    return this.#header;
+  }
+
+  get trailer(): Metadata {
+    this.#trailer ??= new Metadata();
+    return this.#trailer;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#cancelReason) this.#controller.abort(this.#cancelReason.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get deadline(): Date | undefined {
+    return this.#call.wallDeadline === NO_DEADLINE ? undefined : new Date(this.#call.wallDeadline);
+  }
+
+  get identity(): Identity {
+    this.#identity ??= peerIdentity(this.peer);
+    return this.#identity;
+  }
+
+  set identity(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.deadlineAt - this.#clock.now());
+  }
+
+  sendHeader(): void {
+    this.#call.sendHeader(this.header);
+  }
+
+  /** Sends the header if a handler wrote one: before the first message, and never before an error (gRFC A6). */
+  flushHeader(): void {
+    if (this.#header) this.#call.sendHeader(this.#header);
+  }
+
+  /** The trailer, if a handler wrote one. */
+  get writtenTrailer(): Metadata | undefined {
+    return this.#trailer;
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelReason !== undefined;
+  }
+
+  /** The handler has finished: what happens to the call now aborts nothing. */
+  finish(): void {
+    this.#finished = true;
+  }
+
+  /** Aborts the signal; only the first reason counts. */
+  cancel(reason: unknown): void {
+    if (this.#finished || this.#cancelReason) return;
+    this.#cancelReason = { reason };
+    this.#controller?.abort(reason);
+  }
+}

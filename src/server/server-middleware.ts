@@ -1,0 +1,88 @@
+import { type CallContext as NiceCallContext, ServerError, type ServerMiddleware } from "nice-grpc-common";
+import type { Contract } from "../contract/contract.ts";
+import { toMethod } from "../contract/definition.ts";
+import { type CallContext, runInCall } from "../core/call-context.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Method } from "../core/method.ts";
+import type { ServeStream, ServeUnary } from "../core/served-call.ts";
+import { isUnexpected, toAnswer } from "./handler-error.ts";
+import { serverLayers } from "./layers/index.ts";
+import { NiceContext } from "./nice-context.ts";
+import { composeServeStream, composeServeUnary } from "./pipeline.ts";
+import { type ServerOptions, writeError } from "./server-options.ts";
+
+/** What holds for a server middleware. */
+export type ServerMiddlewareOptions = Pick<ServerOptions, "observer" | "onError">;
+
+/** What the middleware adds to nice-grpc's context. */
+export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
+
+/**
+ * The contract's pipeline as one nice-grpc server middleware: `createServer().use(serverMiddleware(Orders))`. Calls of
+ * other services pass through untouched.
+ *
+ * nice-grpc hides deadlines. For `context.deadline`, and for calls that inherit it, give nice-grpc's server
+ * `deadlineInterceptor` too; without it, cancellation alone is inherited. What it cannot do at all: drain, health,
+ * reflection, and messages encoded beforehand.
+ */
+export function serverMiddleware(
+  contract: Contract,
+  options: ServerMiddlewareOptions = {},
+): ServerMiddleware<MiddlewareContext> {
+  const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
+  const layers = serverLayers(options.observer, systemClock);
+  for (const definition of Object.values(contract.definition.methods)) {
+    const method = toMethod(contract.definition, definition);
+    const unary = composeServeUnary(layers, callNext, method);
+    methods.set(method.path, { method, unary, stream: composeServeStream(layers, iterateNext, method) });
+  }
+  const onError = options.onError ?? writeError;
+  return async function* bowline(call, niceContext) {
+    const known = methods.get(call.method.path);
+    if (!known) return yield* call.next(call.request, niceContext as never) as AsyncGenerator<never, never, undefined>;
+    const context = new NiceContext(known.method, call.next as NiceContext["next"], niceContext, systemClock);
+    try {
+      if (!call.responseStream) return (await runInCall(context, () => known.unary(call.request, context))) as never;
+      yield* eachInCall(context, known.stream(call.request, context)) as AsyncIterable<never>;
+    } catch (error) {
+      throw toServerError(error, context, onError);
+    }
+  };
+}
+
+async function callNext(request: unknown, context: CallContext): Promise<unknown> {
+  const result = await (context as NiceContext).next(request, context).next();
+  return result.value;
+}
+
+function iterateNext(request: unknown, context: CallContext): AsyncIterable<unknown> {
+  return (context as NiceContext).next(request, context);
+}
+
+/** Each step of the stream as a part of its call: a generator runs in the context of whoever resumes it. */
+async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  const iterator = messages[Symbol.asyncIterator]();
+  let over = false;
+  try {
+    for (;;) {
+      const result = await runInCall(context, () => iterator.next());
+      over = result.done === true;
+      if (result.done) return;
+      yield result.value;
+    }
+  } catch (error) {
+    over = true;
+    throw error;
+  } finally {
+    if (!over) await runInCall(context, async () => iterator.return?.());
+  }
+}
+
+/** The error as nice-grpc's server sends it; a call that is over already gets nothing. */
+function toServerError(error: unknown, context: CallContext, onError: NonNullable<ServerOptions["onError"]>): unknown {
+  if (context.signal.aborted) return error;
+  const answer = toAnswer(error, context.method.path);
+  if (isUnexpected(answer)) onError(error, context);
+  for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);
+  return new ServerError(answer.code, answer.details);
+}

@@ -1,0 +1,115 @@
+import type { Contract } from "../contract/contract.ts";
+import { toMethod } from "../contract/definition.ts";
+import { runInCall } from "../core/call-context.ts";
+import type { Clock } from "../core/clock.ts";
+import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
+import { DRAIN_TRAILER, RpcError } from "../core/errors.ts";
+import { encodeMessage, type Method } from "../core/method.ts";
+import type { ServeStream, ServeUnary } from "../core/served-call.ts";
+import type { StreamServer, UnaryServer } from "../transport/index.ts";
+import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
+import { isUnexpected, toAnswer } from "./handler-error.ts";
+import { pump } from "./pump.ts";
+import { requestStream } from "./requests.ts";
+import { ServerContext } from "./server-context.ts";
+
+/** What every served call needs of its server. */
+export interface Serving {
+  readonly clock: Clock;
+  readonly active: ActiveCalls;
+  readonly onError: (error: unknown, context: ServerContext) => void;
+  isDraining(): boolean;
+}
+
+/** A method of a contract with the handler that was given for it. */
+export interface ServedMethod {
+  readonly method: Method;
+  readonly handler: (request: unknown, context: ServerContext) => unknown;
+}
+
+/**
+ * The methods of a contract, each with its handler.
+ *
+ * @throws TypeError that names every method without one.
+ */
+export function servedMethods(contract: Contract, handlers: object): ServedMethod[] {
+  const entries = Object.entries(contract.definition.methods);
+  const missing = entries.map(([key]) => key).filter((key) => typeof Reflect.get(handlers, key) !== "function");
+  if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
+  return entries.map(([key, definition]) => ({
+    method: toMethod(contract.definition, definition),
+    handler: (request, context) => Reflect.get(handlers, key).call(handlers, request, context),
+  }));
+}
+
+/** Serves a method with one response. */
+export function unaryServer(method: Method, serve: ServeUnary, serving: Serving): UnaryServer {
+  return async (call, received) => {
+    const context = new ServerContext(method, call, serving.clock);
+    const active: ActiveCall = { abandon: () => context.cancel(drainError(method)) };
+    serving.active.add(active);
+    call.onCancelled(() => context.cancel(cancelReason(context)));
+    try {
+      const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
+      const message = await runInCall(context, () => serve(request, context));
+      const response = encodeMessage(method.response, message);
+      context.flushHeader();
+      return { response, trailer: context.writtenTrailer };
+    } catch (error) {
+      return { error: answerTo(error, context, serving), trailer: context.writtenTrailer };
+    } finally {
+      context.finish();
+      serving.active.remove(active);
+    }
+  };
+}
+
+/** Serves a method with a stream of responses. */
+export function streamServer(method: Method, serve: ServeStream, serving: Serving): StreamServer {
+  return async (call, received, sink) => {
+    const context = new ServerContext(method, call, serving.clock);
+    const drain = () => {
+      const error = drainError(method);
+      context.cancel(error);
+      sink.end({ error, trailer: context.writtenTrailer });
+    };
+    if (serving.isDraining()) return drain();
+    const active: ActiveCall = { drain, abandon: drain };
+    serving.active.add(active);
+    call.onCancelled(() => context.cancel(cancelReason(context)));
+    const send = (message: unknown) => {
+      context.flushHeader();
+      return sink.write(encodeMessage(method.response, message));
+    };
+    try {
+      const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
+      await runInCall(context, () => pump(serve(request, context), send, () => context.cancelled));
+      context.flushHeader();
+      sink.end({ trailer: context.writtenTrailer });
+    } catch (error) {
+      sink.end({ error: answerTo(error, context, serving), trailer: context.writtenTrailer });
+    } finally {
+      context.finish();
+      serving.active.remove(active);
+    }
+  };
+}
+
+function answerTo(error: unknown, context: ServerContext, serving: Serving): RpcError {
+  const answer = toAnswer(error, context.method.path);
+  // A handler that stops because its call is over has done nothing wrong, whatever it throws then.
+  if (isUnexpected(answer) && !context.cancelled) serving.onError(error, context);
+  return answer;
+}
+
+function drainError(method: Method): RpcError {
+  const sendTrailer = { [DRAIN_TRAILER]: "1" };
+  return new RpcError({ path: method.path, reason: "DRAINING", details: "the server is draining", sendTrailer });
+}
+
+/** A client's own timer ends its call a moment before the server's would: that is the deadline too. */
+function cancelReason(context: ServerContext): unknown {
+  if (context.remainingMs() > DEADLINE_RESERVE_MS) return new DOMException("The client cancelled", "AbortError");
+  const details = "the client's deadline passed";
+  return new RpcError({ path: context.method.path, reason: "DEADLINE_EXCEEDED", details });
+}

@@ -1,0 +1,76 @@
+import { type Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
+// nice-grpc's channel rather than grpc-js's: importing it gives connection attempts a time limit, which grpc-js lacks.
+import { createChannel as createNiceChannel } from "nice-grpc";
+
+/** What TLS needs to know; PEM texts. */
+export interface ClientTls {
+  /** Certificates of the authorities to trust. Default: those that Node trusts. */
+  readonly ca?: string | Uint8Array;
+  /** The client's certificate chain, for mTLS; goes with `key`. Default: none. */
+  readonly cert?: string | Uint8Array;
+  /** The client's private key, for mTLS; goes with `cert`. Default: none. */
+  readonly key?: string | Uint8Array;
+  /** The name that the server's certificate must carry. Default: the target's host. */
+  readonly serverName?: string;
+}
+
+/** How connections are made and kept. Every default is what people otherwise learn the hard way. */
+export interface ConnectionOptions {
+  /**
+   * How long a connection may stay silent before it is asked for a sign of life, in milliseconds.
+   * Default: 60,000. grpc-js never asks, so a connection that died behind a load balancer is found by failing calls.
+   */
+  readonly keepaliveTimeMs?: number;
+  /** How long to wait for that sign before the connection is given up, in milliseconds. Default: 20,000. */
+  readonly keepaliveTimeoutMs?: number;
+  /**
+   * How long one attempt to connect may take, TLS and HTTP/2 settings included, in milliseconds. Default: 5,000.
+   * grpc-js waits for ever for a server that accepts and says nothing.
+   */
+  readonly connectTimeoutMs?: number;
+  /** Wait after the first failed attempt to connect, in milliseconds; ±20 %. Default: 100 (grpc-js: 1,000). */
+  readonly initialReconnectBackoffMs?: number;
+  /**
+   * Longest wait between attempts to connect, in milliseconds. Default: 2,000. grpc-js's 120,000 leaves a server that
+   * is back without traffic for up to two minutes.
+   */
+  readonly maxReconnectBackoffMs?: number;
+  /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
+  readonly maxReceiveMessageBytes?: number;
+  /** Further grpc-js channel arguments; they win over all of the above. Default: none. */
+  readonly channelOptions?: ChannelOptions;
+}
+
+/** Credentials for a target: TLS where settings are given, else plaintext. */
+export function clientCredentials(tls: ClientTls | undefined): ChannelCredentials {
+  if (!tls) return ChannelCredentials.createInsecure();
+  return ChannelCredentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
+}
+
+/** Opens a channel; it connects when the first call is made. */
+export function createChannel(target: string, tls: ClientTls | undefined, options: ConnectionOptions): Channel {
+  return createNiceChannel(target, clientCredentials(tls), channelOptions(tls, options));
+}
+
+function channelOptions(tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {
+  const name = tls?.serverName;
+  return {
+    "grpc.keepalive_time_ms": options.keepaliveTimeMs ?? 60_000,
+    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs ?? 20_000,
+    "grpc.min_reconnect_backoff_ms": options.connectTimeoutMs ?? 5_000,
+    "grpc.initial_reconnect_backoff_ms": options.initialReconnectBackoffMs ?? 100,
+    "grpc.max_reconnect_backoff_ms": options.maxReconnectBackoffMs ?? 2_000,
+    "grpc.max_receive_message_length": options.maxReceiveMessageBytes ?? 4 * 1024 * 1024,
+    // Policies come from the contract; a retry policy out of DNS would multiply them. Transparent retries stay.
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.enable_retries": 0,
+    "grpc.enable_channelz": 0,
+    "grpc-node.flow_control_window": 1024 * 1024,
+    ...(name ? { "grpc.ssl_target_name_override": name, "grpc.default_authority": name } : {}),
+    ...options.channelOptions,
+  };
+}
+
+function pem(text: string | Uint8Array | undefined): Buffer | null {
+  return text === undefined ? null : Buffer.from(text);
+}

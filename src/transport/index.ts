@@ -1,0 +1,15 @@
+export { type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
+export { channelAttempt } from "./channel-attempt.ts";
+export { DEADLINE_KEY, deadlineInterceptor } from "./deadline-interceptor.ts";
+export { IncomingCall } from "./incoming-call.ts";
+export { type NiceCarrier, niceAttempt } from "./nice-attempt.ts";
+export {
+  type Answer,
+  type Ending,
+  type ResponseSink,
+  type ServerTls,
+  ServerTransport,
+  type StreamServer,
+  type UnaryServer,
+} from "./server-transport.ts";
+export { isLoopback } from "./target.ts";

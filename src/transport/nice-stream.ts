@@ -1,0 +1,72 @@
+import type { Call } from "../core/call.ts";
+import type { Clock } from "../core/clock.ts";
+import { RpcError } from "../core/errors.ts";
+import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../core/message-stream.ts";
+import { NiceWire } from "./nice-wire.ts";
+
+type Next = IteratorResult<unknown, undefined>;
+
+/** An attempt with a stream of responses over nice-grpc. */
+export class NiceStream implements MessageStream {
+  readonly #watchers = new Watchers();
+  readonly #call: Call;
+  readonly #wire: NiceWire;
+  #messages: AsyncGenerator<unknown, unknown, undefined> | undefined;
+  #ended = false;
+
+  constructor(call: Call, clock: Clock) {
+    this.#call = call;
+    this.#wire = new NiceWire(call, clock);
+  }
+
+  watch(watcher: StreamWatcher): void {
+    this.#watchers.add(watcher);
+  }
+
+  async next(): Promise<Next> {
+    if (this.#ended) return DONE;
+    try {
+      this.#messages ??= this.#wire.begin((header) => this.#watchers.headers(() => header));
+      const result = await this.#messages.next();
+      if (this.#ended) return DONE;
+      if (result.done) return this.#succeed();
+      this.#watchers.firstMessage();
+      return result as Next;
+    } catch (error) {
+      if (this.#ended) return DONE;
+      throw this.#fail(this.#wire.toError(error));
+    }
+  }
+
+  /** `return()` of nice-grpc's generator would wait for a pending `next()`; cancelling the call ends both. */
+  return(): Promise<Next> {
+    if (!this.#ended) {
+      this.#end();
+      this.#wire.cancel();
+      this.#messages?.return(undefined).then(undefined, () => {});
+      this.#watchers.end({ outcome: "cancelled" });
+    }
+    return Promise.resolve(DONE);
+  }
+
+  #succeed(): Next {
+    this.#end();
+    this.#watchers.end({ outcome: "ok", trailer: this.#wire.trailer });
+    return DONE;
+  }
+
+  #fail(error: unknown): unknown {
+    this.#end();
+    if (this.#call.signal?.aborted) this.#watchers.end({ outcome: "cancelled" });
+    else {
+      const known = RpcError.from(error, this.#call.method.path);
+      this.#watchers.end({ outcome: "error", error: known, trailer: known.trailer });
+    }
+    return error;
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#wire.end();
+  }
+}

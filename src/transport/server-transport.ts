@@ -1,0 +1,176 @@
+import {
+  Metadata as GrpcMetadata,
+  Server as GrpcServer,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
+import type { Metadata } from "nice-grpc-common";
+import type { RpcError } from "../core/errors.ts";
+import type { Method } from "../core/method.ts";
+import { type GrpcStatus, IncomingCall } from "./incoming-call.ts";
+import { asBuffer, toGrpcMetadata } from "./metadata.ts";
+
+/** How a call ends: with an error, or well. */
+export interface Ending {
+  readonly error?: RpcError;
+  /** What the handler wrote into the trailer. */
+  readonly trailer: Metadata | undefined;
+}
+
+/** How a call with one response is answered. */
+export interface Answer extends Ending {
+  /** The response, unless there is an error. */
+  readonly response?: Uint8Array;
+}
+
+/** Serves a method with one response; never rejects. */
+export type UnaryServer = (call: IncomingCall, request: unknown) => Promise<Answer>;
+
+/** Serves a method with a stream of responses; what goes wrong goes to the sink. */
+export type StreamServer = (call: IncomingCall, request: unknown, sink: ResponseSink) => void;
+
+/** Where the responses of a stream go. */
+export interface ResponseSink {
+  /** Sends one response; returns what to wait for if there is no room for another. */
+  write(response: Uint8Array): Promise<void> | undefined;
+  /** Ends the stream. Only the first time counts; later writes go nowhere. */
+  end(ending: Ending): void;
+}
+
+/** TLS of a server; PEM texts. */
+export interface ServerTls {
+  /** The server's certificate chain. */
+  readonly cert: string | Uint8Array;
+  /** The server's private key. */
+  readonly key: string | Uint8Array;
+  /** Authorities of client certificates: with it, a client without a valid certificate is refused (mTLS). */
+  readonly ca?: string | Uint8Array;
+}
+
+/** Limits of a server's connections. */
+export interface ServerLimits {
+  readonly maxReceiveMessageBytes: number;
+}
+
+/** grpc-js's server, with plain functions for handlers. */
+export class ServerTransport {
+  readonly #server: GrpcServer;
+
+  constructor(limits: ServerLimits, channelOptions: Readonly<Record<string, unknown>> | undefined) {
+    this.#server = new GrpcServer({
+      "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
+      "grpc.enable_channelz": 0,
+      ...channelOptions,
+    });
+  }
+
+  addUnary(method: Method, serve: UnaryServer): void {
+    const handle = (call: GrpcUnaryCall, callback: sendUnaryData<Uint8Array>) => {
+      const request = "request" in call ? call.request : requestsOf(call);
+      void serve(new IncomingCall(call), request).then(({ response, error, trailer }) => {
+        if (error) callback(toStatus(error, trailer));
+        else callback(null, response, trailer && toGrpcMetadata(trailer));
+      });
+    };
+    this.#register(method, handle, method.requestStream ? "clientStream" : "unary");
+  }
+
+  addStream(method: Method, serve: StreamServer): void {
+    const handle = (call: GrpcStreamCall) => {
+      const request = "request" in call ? call.request : requestsOf(call);
+      serve(new IncomingCall(call), request, new GrpcSink(call));
+    };
+    this.#register(method, handle, method.requestStream ? "bidi" : "serverStream");
+  }
+
+  /** Binds an address and begins to serve; resolves with the port. Rejects if the address cannot be bound. */
+  listen(address: string, tls: ServerTls | undefined): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(address, credentials(tls), (error, port) => (error ? reject(error) : resolve(port)));
+    });
+  }
+
+  /** Takes no new connections and streams; resolves when the last connection is gone. */
+  shutdown(): Promise<void> {
+    return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
+  }
+
+  /** Breaks every connection. */
+  destroy(): void {
+    this.#server.forceShutdown();
+  }
+
+  #register(method: Method, handle: unknown, type: string): void {
+    const added = this.#server.register(
+      method.path,
+      handle as never,
+      // Handlers' answers are encoded before they come here, where an error can still be told apart and logged.
+      (bytes: Uint8Array) => asBuffer(bytes),
+      (bytes: Buffer) => method.request.decode(bytes),
+      type,
+    );
+    if (!added) throw new TypeError(`${method.path} is served already`);
+  }
+}
+
+type GrpcUnaryCall = ServerUnaryCall<unknown, Uint8Array> | ServerReadableStream<unknown, Uint8Array>;
+type GrpcStreamCall = ServerWritableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>;
+
+/** A handler that stops reading must not take the responses down with it. */
+function requestsOf(call: ServerReadableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>) {
+  return call.iterator({ destroyOnReturn: false });
+}
+
+class GrpcSink implements ResponseSink {
+  readonly #call: GrpcStreamCall;
+  #ended = false;
+  #roomAgain: (() => void) | undefined;
+
+  constructor(call: GrpcStreamCall) {
+    this.#call = call;
+    call.on("drain", () => this.#resume());
+    call.on("cancelled", () => {
+      this.#ended = true;
+      this.#resume();
+    });
+  }
+
+  write(response: Uint8Array): Promise<void> | undefined {
+    if (this.#ended || this.#call.write(asBuffer(response))) return undefined;
+    return new Promise((resolve) => {
+      this.#roomAgain = resolve;
+    });
+  }
+
+  end({ error, trailer }: Ending): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#resume();
+    // grpc-js takes a stream's status as an `error` event, and sends it after what was written.
+    if (error) this.#call.emit("error", toStatus(error, trailer));
+    else this.#call.end(trailer ? toGrpcMetadata(trailer) : undefined);
+  }
+
+  #resume(): void {
+    this.#roomAgain?.();
+    this.#roomAgain = undefined;
+  }
+}
+
+function toStatus(error: RpcError, trailer: Metadata | undefined): GrpcStatus {
+  const metadata = trailer ? toGrpcMetadata(trailer) : new GrpcMetadata();
+  for (const [key, value] of Object.entries(error.sendTrailer ?? {})) {
+    metadata.set(key, typeof value === "string" ? value : asBuffer(value));
+  }
+  return { code: error.code, details: error.details, metadata };
+}
+
+function credentials(tls: ServerTls | undefined): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
+  return ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], tls.ca !== undefined);
+}
