@@ -1,0 +1,48 @@
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import type { TsProtoOptions } from "./plugin-options.ts";
+
+/**
+ * The names that ts-proto gives. They must be these exactly, or what is generated does not compile: ts-proto's own
+ * rules are in its `case`, `visit`, `utils` and `generate-generic-service-definition` modules.
+ */
+
+/** A method's key in the definition: `GetOrder` becomes `getOrder`, `HTTPGet` becomes `hTTPGet`. */
+export function methodKey(name: string): string {
+  return name.charAt(0).toLowerCase() + name.slice(1);
+}
+
+/** The constant that holds a service's definition. */
+export function definitionName(service: string): string {
+  return `${service}Definition`;
+}
+
+/** A message's type, with the names of the messages around it: `Outer_Inner`. */
+export function messageTypeName(message: DescMessage, options: TsProtoOptions): string {
+  const { typePrefix, messagePrefix, messageSuffix, typeSuffix } = options;
+  const name = typePrefix + messagePrefix + nestedName(message, options) + messageSuffix + typeSuffix;
+  return name === "Date" || name === "Function" ? `${name}Message` : name;
+}
+
+function nestedName(message: DescMessage, options: TsProtoOptions): string {
+  const own = options.camelKeys ? snakeToCamel(message.name) : message.name;
+  if (!message.parent) return own;
+  return nestedName(message.parent, options) + (options.useSnakeTypeName ? "_" : "") + own;
+}
+
+/** A field's key in its message. */
+export function fieldName(field: DescField, options: TsProtoOptions): string {
+  if (options.useJsonName) return field.jsonName;
+  return options.camelKeys ? snakeToCamel(field.name) : field.name;
+}
+
+/** The module of a .proto file, from the output's root and without its suffix: `shop/orders/v1/orders`. */
+export function modulePath(protoFile: string): string {
+  return protoFile.replace(".proto", "");
+}
+
+function snakeToCamel(name: string): string {
+  if (!name.includes("_")) return name;
+  const keepsCase = /[a-z]/.test(name);
+  const words = (keepsCase ? name : name.toLowerCase()).split("_");
+  return words.map((word, index) => (index === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1))).join("");
+}

@@ -1,0 +1,109 @@
+import type { DescMethod, DescService, FileRegistry } from "@bufbuild/protobuf";
+import { getOption, hasOption, type Message } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";
+import { checkMethodPolicy, checkServicePolicy, type MethodFacts, type Problem } from "../contract/validate.ts";
+import { methodKind } from "../core/method.ts";
+import { type Cursor, readCursor } from "./cursor.ts";
+import { methodKey } from "./names.ts";
+import type { TsProtoOptions } from "./plugin-options.ts";
+import { type PolicyRecord, type RecordValue, readPolicy } from "./policy-record.ts";
+import type { SourceFile } from "./source-file.ts";
+import type { SourcePath } from "./source-positions.ts";
+import { UNAPPLIED } from "./unapplied.ts";
+
+type PolicyValues = Readonly<Record<string, RecordValue>>;
+
+/** What a method's contract says. */
+export interface MethodContract {
+  readonly desc: DescMethod;
+  /** Its key in ts-proto's definition, and so its name in client and handlers. */
+  readonly key: string;
+  /** The comment on it. */
+  readonly comment: string;
+  /** What its options say; empty if nothing. */
+  readonly policy: PolicyValues;
+  /** With resume. */
+  readonly cursor: Cursor | undefined;
+}
+
+/** What a service's contract says. */
+export interface ServiceContract {
+  readonly desc: DescService;
+  readonly comment: string;
+  readonly policy: PolicyValues;
+  readonly methods: readonly MethodContract[];
+}
+
+// Field numbers in descriptor.proto.
+const FILE_SERVICE = 6;
+const SERVICE_METHOD = 2;
+const SERVICE_OPTIONS = 3;
+const METHOD_OPTIONS = 4;
+
+/** Reads contracts out of descriptors; tells the file what is wrong with them. */
+export class ContractReader {
+  readonly #registry: FileRegistry;
+  readonly #options: TsProtoOptions;
+
+  constructor(registry: FileRegistry, options: TsProtoOptions) {
+    this.#registry = registry;
+    this.#options = options;
+  }
+
+  /** The contract of the service that is the file's `index`-th. */
+  service(desc: DescService, index: number, file: SourceFile): ServiceContract {
+    const at = [FILE_SERVICE, index];
+    const option = this.#policy(desc, "bowline.v1.service", [...at, SERVICE_OPTIONS], file);
+    if (option) tell(option, checkServicePolicy(option.record as ServicePolicy), file);
+    const methods = desc.methods.map((method, index) => this.#method(method, [...at, SERVICE_METHOD, index], file));
+    return { desc, comment: file.positions.comment(at), policy: option?.record ?? {}, methods };
+  }
+
+  #method(desc: DescMethod, at: SourcePath, file: SourceFile): MethodContract {
+    const option = this.#policy(desc, "bowline.v1.method", [...at, METHOD_OPTIONS], file);
+    const policy = (option?.record ?? {}) as MethodPolicy;
+    const cursor = policy.resume && readCursor(desc, policy.resume, this.#options);
+    if (option) tell(option, [...checkMethodPolicy(policy, facts(desc)), ...(cursor?.problems ?? [])], file);
+    return {
+      desc,
+      key: methodKey(desc.name),
+      comment: file.positions.comment(at),
+      policy: option?.record ?? {},
+      cursor: cursor?.cursor,
+    };
+  }
+
+  #policy(desc: DescService | DescMethod, name: string, at: SourcePath, file: SourceFile): PolicyRecord | undefined {
+    const extension = this.#registry.getExtension(name);
+    if (!extension?.message || !hasOption(desc, extension)) return undefined;
+    const option = reflect(extension.message, getOption(desc, extension) as Message);
+    return readPolicy(option, [...at, extension.number], file.positions);
+  }
+}
+
+function facts(method: DescMethod): MethodFacts {
+  const { clientStreaming, serverStreaming } = method.proto;
+  return { kind: methodKind(clientStreaming, serverStreaming), idempotency: idempotency(method) };
+}
+
+function idempotency({ idempotency }: DescMethod): MethodFacts["idempotency"] {
+  if (idempotency === Level.NO_SIDE_EFFECTS) return "NO_SIDE_EFFECTS";
+  return idempotency === Level.IDEMPOTENT ? "IDEMPOTENT" : "UNKNOWN";
+}
+
+/** Tells the file what is wrong with an option, and what of it is not applied yet. */
+function tell(option: PolicyRecord, problems: readonly Problem[], file: SourceFile): void {
+  for (const { path, message } of [...option.problems, ...problems]) file.problem(option.source(path), message);
+  for (const name of Object.keys(option.record)) {
+    if (!UNAPPLIED.has(name as keyof MethodPolicy)) continue;
+    const known = snakeCase(name);
+    const message = `${known} is checked and carried in the contract; this version does not apply it yet`;
+    file.note(option.source([name]), message);
+  }
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

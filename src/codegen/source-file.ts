@@ -1,0 +1,29 @@
+import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
+import type { Report } from "./report.ts";
+import { type SourcePath, SourcePositions } from "./source-positions.ts";
+
+/** A .proto file, and what there is to say about it. */
+export class SourceFile {
+  /** Its path as importers write it. */
+  readonly name: string;
+  readonly positions: SourcePositions;
+  readonly #problems: Report;
+  readonly #notes: Report;
+
+  constructor(file: FileDescriptorProto, problems: Report, notes: Report) {
+    this.name = file.name;
+    this.positions = new SourcePositions(file);
+    this.#problems = problems;
+    this.#notes = notes;
+  }
+
+  /** Something is wrong there: nothing will be generated. */
+  problem(at: SourcePath, message: string): void {
+    this.#problems.add(this.name, this.positions.locate(at), message);
+  }
+
+  /** Something there is worth knowing. */
+  note(at: SourcePath, message: string): void {
+    this.#notes.add(this.name, this.positions.locate(at), `note: ${message}`);
+  }
+}
