@@ -1,77 +1,92 @@
+import { RULES, type Rule } from "./ts-proto-rules.ts";
+
 /**
  * What matters here of ts-proto's options. The plugin is given the very list that ts-proto is given, so that the two
  * cannot disagree.
  */
 export interface TsProtoOptions {
-  /** Ends the path of each import: `.ts`, `.js` or nothing. */
+  /** Ends the path of each import: `.ts`, `.js` or nothing. Default: nothing. */
   readonly importSuffix: string;
-  /** Ends the path of each module of ts-proto, before `.ts`. */
+  /** Ends the path of each of ts-proto's modules, before `.ts`. Default: nothing. */
   readonly fileSuffix: string;
-  /** Whether fields and types with underscores become camelCase. */
+  /** Whether fields and types with underscores become camelCase. Default: true. */
   readonly camelKeys: boolean;
-  /** Whether fields are named by their `json_name`. */
+  /** Whether fields are named by their `json_name`. Default: false. */
   readonly useJsonName: boolean;
-  /** Whether the name of a nested message has underscores: `Outer_Inner`. */
+  /** Whether the type of a nested message has an underscore: `Outer_Inner`. Default: true. */
   readonly useSnakeTypeName: boolean;
-  /** Whether `jstype` decides on the type of 64-bit fields. */
+  /** Whether `jstype` decides on the type of 64-bit fields. Default: false. */
   readonly useJsTypeOverride: boolean;
-  /** Whether comments go into what is generated. */
+  /** Whether comments go into what is generated. Default: true. */
   readonly comments: boolean;
+  /** What goes around the types of messages. Default: nothing. */
   readonly typePrefix: string;
   readonly typeSuffix: string;
   readonly messagePrefix: string;
   readonly messageSuffix: string;
 }
 
-/** What may be said for an option: anything, or one of some values, and what to do about all others. */
-type Rule = "any" | { readonly only: readonly string[]; readonly instead: string };
+type Given = ReadonlyMap<string, readonly string[]>;
 
-const any: Rule = "any";
-const anything = (...names: string[]): Record<string, Rule> => Object.fromEntries(names.map((name) => [name, any]));
-const only = (values: string, instead: string): Rule => ({ only: values.split("|"), instead });
-
-/** Every option of ts-proto, and whether it fits. */
-const RULES: ReadonlyMap<string, Rule> = new Map(
-  Object.entries({
-    ...anything("importSuffix", "fileSuffix", "comments", "annotateFilesWithVersion", "esModuleInterop", "env"),
-    ...anything("typePrefix", "typeSuffix", "messagePrefix", "messageSuffix", "enumPrefix", "enumSuffix"),
-    ...anything("outputJsonMethods", "protoJsonFormat", "emitDefaultValues", "useJsonTimestamp", "anyType"),
-    outputServices: any,
-  }),
-);
-
-/** Reads the plugin's parameter, and tells all that does not fit. */
+/** Reads the plugin's parameter, and tells, a line each, all that does not fit. */
 export function readPluginOptions(parameter: string): {
   readonly options: TsProtoOptions;
   readonly problems: readonly string[];
 } {
   const given = parse(parameter);
-  void RULES;
-  void only;
-  return { options: resolve(given), problems: [] };
+  const problems = [...[...given].flatMap(([name, values]) => check(name, values)), ...checkServices(given)];
+  return { options: resolve(given), problems: problems.map((problem) => `protoc-gen-bowline: opt ${problem}`) };
 }
 
-function parse(parameter: string): Map<string, string[]> {
+function parse(parameter: string): Given {
   const given = new Map<string, string[]>();
   for (const option of parameter.split(",").filter(Boolean)) {
-    const end = option.indexOf("=");
-    const name = end < 0 ? option : option.slice(0, end);
-    given.set(name, [...(given.get(name) ?? []), end < 0 ? "" : option.slice(end + 1)]);
+    const [name = "", ...value] = option.split("=");
+    given.set(name, [...(given.get(name) ?? []), value.join("=")]);
   }
   return given;
 }
 
-function resolve(given: ReadonlyMap<string, readonly string[]>): TsProtoOptions {
-  const text = (name: string) => given.get(name)?.at(-1) ?? "";
-  const flag = (name: string, otherwise: boolean) => (given.has(name) ? text(name) === "true" : otherwise);
+function check(name: string, values: readonly string[]): string[] {
+  if (name === "outputServices") return [];
+  const rule = RULES.get(name);
+  if (!rule) return [`${name}: ts-proto has no option of this name that fits; leave it out`];
+  if (values.length > 1) return [`${name}: is given ${values.length} times; once is enough`];
+  return values.filter((value) => !allows(rule, value)).map((value) => `${name}=${value}: ${instead(name, rule)}`);
+}
+
+function allows(rule: Rule, value: string): boolean {
+  return rule === "any" || rule.values.includes(value);
+}
+
+function instead(name: string, rule: Rule): string {
+  if (rule === "any") return "";
+  const settings = rule.values.map((value) => `${name}=${value}`);
+  const reason = rule.reason ? `, since ${rule.reason}` : "";
+  return `say ${new Intl.ListFormat("en", { type: "disjunction" }).format(settings)} instead${reason}`;
+}
+
+function checkServices(given: Given): string[] {
+  const services = given.get("outputServices") ?? [];
+  if (!services.includes("generic-definitions")) {
+    return [
+      "outputServices: say outputServices=generic-definitions too: contracts are made from ts-proto's definitions",
+    ];
+  }
+  if (services.length > 2) return ["outputServices: is given more than twice, of which ts-proto heeds the last alone"];
+  return [];
+}
+
+function resolve(given: Given): TsProtoOptions {
+  const text = (name: string, otherwise = "") => given.get(name)?.at(-1) ?? otherwise;
   return {
     importSuffix: text("importSuffix"),
     fileSuffix: text("fileSuffix"),
-    camelKeys: ["", "true", "keys", "keys_json", "json_keys"].includes(text("snakeToCamel")),
-    useJsonName: flag("useJsonName", false),
-    useSnakeTypeName: flag("useSnakeTypeName", true),
-    useJsTypeOverride: flag("useJsTypeOverride", false),
-    comments: flag("comments", true),
+    camelKeys: /true|keys/.test(text("snakeToCamel", "true")),
+    useJsonName: text("useJsonName") === "true",
+    useSnakeTypeName: text("useSnakeTypeName") !== "false",
+    useJsTypeOverride: text("useJsTypeOverride") === "true",
+    comments: text("comments") !== "false",
     typePrefix: text("typePrefix"),
     typeSuffix: text("typeSuffix"),
     messagePrefix: text("messagePrefix"),
