@@ -69,7 +69,12 @@ class CallStream implements ResponseStream<unknown> {
 
   next(): Promise<IteratorResult<unknown, undefined>> {
     if (this.#left) return Promise.resolve(DONE);
-    this.#stream ??= this.#begin();
+    try {
+      this.#stream ??= this.#begin();
+    } catch (error) {
+      this.#left = true;
+      return Promise.reject(error);
+    }
     return this.#options.onTrailer ? this.#nextThenTrailer(this.#stream) : this.#stream.next();
   }
 

@@ -5,6 +5,7 @@ import { type CallContext, runInCall } from "../core/call-context.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { ServeStream, ServeUnary } from "../core/served-call.ts";
+import { Status } from "../core/status.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
 import { NiceContext } from "./nice-context.ts";
@@ -78,9 +79,9 @@ async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown
   }
 }
 
-/** The error as nice-grpc's server sends it; a call that is over already gets nothing. */
+/** The error as nice-grpc's server sends it. */
 function toServerError(error: unknown, context: CallContext, onError: NonNullable<ServerOptions["onError"]>): unknown {
-  if (context.signal.aborted) return error;
+  if (context.signal.aborted) return new ServerError(Status.CANCELLED, "the call is over");
   const answer = toAnswer(error, context.method.path);
   if (isUnexpected(answer)) onError(error, context);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);

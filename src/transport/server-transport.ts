@@ -120,9 +120,23 @@ export class ServerTransport {
 type GrpcUnaryCall = ServerUnaryCall<unknown, Uint8Array> | ServerReadableStream<unknown, Uint8Array>;
 type GrpcStreamCall = ServerWritableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>;
 
-/** A handler that stops reading must not take the responses down with it. */
-function requestsOf(call: ServerReadableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>) {
-  return call.iterator({ destroyOnReturn: false });
+/**
+ * The messages that a client streams. A handler that stops reading does not take the responses down with it.
+ *
+ * A client that resets its stream looks to grpc-js, for a moment, like one that has sent everything: the end is held
+ * back for a turn of the event loop, in which the cancellation arrives if there is one.
+ */
+function requestsOf(
+  call: ServerReadableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>,
+): AsyncIterable<unknown> {
+  const messages = call.iterator({ destroyOnReturn: false });
+  const next = async () => {
+    const result = await messages.next();
+    if (result.done) await new Promise((resolve) => setImmediate(resolve));
+    return result;
+  };
+  const leave = async () => (await messages.return?.()) ?? { done: true as const, value: undefined };
+  return { [Symbol.asyncIterator]: () => ({ next, return: leave }) };
 }
 
 class GrpcSink implements ResponseSink {

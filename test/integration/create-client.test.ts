@@ -1,0 +1,188 @@
+import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import { closeClient, createClient, EncodedMessage, type RpcError, Status } from "bowline";
+import { createServer } from "bowline/server";
+import { type CallOptions, type ClientMiddleware, createServer as createNiceServer } from "nice-grpc";
+import { expect, onTestFinished, test } from "vitest";
+import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { GetOrderRequest, Order } from "../../gen/shop/orders/v1/orders.ts";
+import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
+
+test("connects again soon after its server is back", async () => {
+  const first = createServer({ drainOn: [] }).add(
+    OrderService,
+    ordersHandlers({ getOrder: async () => ({ orderId: "1" }) }),
+  );
+  const port = await first.listen("127.0.0.1:0");
+  const orders = connectOrders(port);
+  expect(await orders.getOrder({})).toMatchObject({ orderId: "1" });
+  await first.drain({ timeoutMs: 1_000 });
+  expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "TRANSPORT" });
+  const second = createServer({ drainOn: [] }).add(
+    OrderService,
+    ordersHandlers({ getOrder: async () => ({ orderId: "2" }) }),
+  );
+  onTestFinished(async () => void (await second.drain({ timeoutMs: 1 })));
+  await second.listen(`127.0.0.1:${port}`);
+  // At most the longest backoff, 2 s and a fifth: well inside the wait, and far below grpc-js's own 20 s and more.
+  expect(await orders.createOrder({}, { waitForReady: true, timeoutMs: 10_000 }).catch((e: RpcError) => e.code)).toBe(
+    Status.UNIMPLEMENTED,
+  );
+  expect(await orders.getOrder({})).toMatchObject({ orderId: "2" });
+});
+
+test("fails calls with CLIENT_CLOSED once it is closed", async () => {
+  const { port } = await serveOrders({ getOrder: async () => ({}) });
+  const orders = createClient(OrderService, `127.0.0.1:${port}`);
+  await orders.getOrder({});
+  closeClient(orders);
+  expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "CLIENT_CLOSED", attempts: 0 });
+  expect(await rejection(orders.listOrders({}).next())).toMatchObject({ reason: "CLIENT_CLOSED" });
+  expect(() => closeClient({})).toThrow("closeClient: this is no client that createClient made");
+});
+
+test("closes at the end of a using block", async () => {
+  const { port } = await serveOrders({ getOrder: async () => ({}) });
+  const use = async () => {
+    using orders = createClient(OrderService, `127.0.0.1:${port}`);
+    await orders.getOrder({});
+    return orders.getOrder;
+  };
+  const getOrder = await use();
+  expect(await rejection(getOrder({}))).toMatchObject({ reason: "CLIENT_CLOSED" });
+});
+
+test("refuses a request that does not fit its message, and sends nothing", async () => {
+  let served = 0;
+  const { port } = await serveOrders({
+    async getOrder() {
+      served += 1;
+      return {};
+    },
+  });
+  const orders = connectOrders(port);
+  const error = await rejection(orders.createOrder({ items: [{ unitPriceCents: "many" }] }));
+  expect(error).toMatchObject({ code: Status.INTERNAL, reason: "REQUEST_NOT_ENCODABLE", attempts: 0 });
+  const metadata = { "no spaces": "here" };
+  const illegal = { message: "Metadata key 'no spaces' contains illegal characters" };
+  expect(await rejection(orders.getOrder({}, { metadata }))).toMatchObject(illegal);
+  expect(await rejection(orders.listOrders({}, { metadata }).next())).toMatchObject(illegal);
+  const stream = await rejection(orders.importOrders([{ order: {} }] as never));
+  expect(stream).toMatchObject({ details: expect.stringContaining("takes an AsyncIterable") });
+  await orders.getOrder({});
+  expect(served).toBe(1);
+});
+
+test("sends a message that is encoded already as it is", async () => {
+  const { port } = await serveOrders({ getOrder: async ({ orderId }) => ({ orderId }) });
+  const encoded = new EncodedMessage(GetOrderRequest.encode({ orderId: "o-7" }).finish());
+  expect(await connectOrders(port).getOrder(encoded as never)).toMatchObject({ orderId: "o-7" });
+});
+
+test.each([
+  ["no response", 0, "OK without a response"],
+  ["two responses", 2, "more than one response"],
+])("rejects with RESPONSE_COUNT after %s to a unary call", async (_what, count, details) => {
+  const port = await rawServer((call) => {
+    for (let sent = 0; sent < count; sent += 1) call.write({ orderId: "o-1" });
+    call.end();
+  });
+  const error = await rejection(connectOrders(port).getOrder({}));
+  expect(error).toMatchObject({ code: Status.INTERNAL, reason: "RESPONSE_COUNT", details });
+});
+
+test("rejects with RESPONSE_NOT_DECODABLE where the bytes are no such message", async () => {
+  const port = await rawServer(
+    (call) => {
+      call.write(Buffer.from([0x0a, 0x7f, 0x01]));
+      call.end();
+    },
+    (bytes) => bytes as unknown as Buffer,
+  );
+  const error = await rejection(connectOrders(port).getOrder({}));
+  expect(error).toMatchObject({ code: Status.INTERNAL, reason: "RESPONSE_NOT_DECODABLE" });
+});
+
+test("takes nice-grpc's middlewares, the first the innermost, with their own options", async () => {
+  const { port } = await serveOrders({
+    getOrder: async (_request, context) => ({ orderId: context.metadata.get("x-tags") ?? "" }),
+    async *listOrders(_request, context) {
+      yield { orderId: context.metadata.get("x-tags") ?? "" };
+    },
+  });
+  const orders = connectOrders(port, { use: [tag("inner"), tag("outer")] });
+  expect(await orders.getOrder({}, { tag: "!" } as CallOptions)).toMatchObject({ orderId: "outer!inner!" });
+  const [listed] = await Array.fromAsync(orders.listOrders({}, { tag: "?" } as CallOptions));
+  expect(listed).toMatchObject({ orderId: "outer?inner?" });
+  expect(await rejection(orders.createOrder({}))).toMatchObject({ code: Status.UNIMPLEMENTED, reason: "STATUS" });
+});
+
+test("ends a server-stream on the wire through a foreign middleware too", async () => {
+  const ended = gate();
+  const { port } = await serveOrders({
+    async *watchOrders(_request, context) {
+      context.signal.addEventListener("abort", () => ended.resolve());
+      for (;;) yield { revision: 1n };
+    },
+  });
+  for await (const _ of connectOrders(port, { use: [tag("x")] }).watchOrders({})) break;
+  await ended.promise;
+});
+
+test("is served by nice-grpc's own server", async () => {
+  const server = createNiceServer();
+  server.add(OrderService.definition, ordersHandlers({ getOrder: async ({ orderId }) => ({ orderId }) }) as never);
+  const port = await server.listen("127.0.0.1:0");
+  onTestFinished(() => server.forceShutdown());
+  expect(await connectOrders(port).getOrder({ orderId: "o-1" })).toMatchObject({ orderId: "o-1" });
+});
+
+test("reads ahead of a slow reader by a bounded number of bytes", async () => {
+  let produced = 0;
+  const big = "x".repeat(64 * 1024);
+  const { port } = await serveOrders({
+    async *listOrders() {
+      for (; produced < 2_000; produced += 1) yield { orderId: big };
+    },
+  });
+  const stream = connectOrders(port).listOrders({});
+  await stream.next();
+  await settle(() => produced);
+  // 1 MiB of HTTP/2 window, 64 KiB read ahead, and what Node's streams hold: far from the 125 MiB that are there.
+  expect(produced * big.length).toBeLessThan(8 * 1024 * 1024);
+  await stream.return();
+});
+
+function tag(name: string): ClientMiddleware<{ tag?: string }> {
+  return async function* add(call, { tag: suffix = "", ...options }) {
+    const metadata = options.metadata;
+    const { Metadata } = await import("nice-grpc");
+    const tags = `${metadata?.get("x-tags") ?? ""}${name}${suffix}`;
+    return yield* call.next(call.request, { ...options, tag: suffix, metadata: Metadata({ "x-tags": tags }) } as never);
+  } as ClientMiddleware<{ tag?: string }>;
+}
+
+type RawCall = { write(message: unknown): void; end(): void };
+
+/** grpc-js's own server, which lets a unary method answer as a stream. */
+async function rawServer(
+  handle: (call: RawCall) => void,
+  serialize: (order: Partial<Order>) => Buffer = (order) =>
+    Buffer.from(Order.encode(Order.fromPartial(order)).finish()),
+): Promise<number> {
+  const server = new GrpcServer();
+  server.register("/shop.orders.v1.OrderService/GetOrder", handle as never, serialize, () => ({}), "serverStream");
+  onTestFinished(() => server.forceShutdown());
+  return new Promise((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
+    );
+  });
+}
+
+/** Waits until a figure has stopped growing. */
+async function settle(figure: () => number): Promise<void> {
+  for (let last = -1; last !== figure(); ) {
+    last = figure();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

@@ -1,0 +1,78 @@
+import { closeClient, createClient, fail } from "bowline";
+import { createServer, deadlineInterceptor, type Server, serverMiddleware } from "bowline/server";
+import { createServer as createNiceServer } from "nice-grpc";
+import { onTestFinished } from "vitest";
+import {
+  OrderService,
+  type OrderServiceClient,
+  type OrderServiceHandlers,
+} from "../../gen/shop/orders/v1/orders.contract.ts";
+import type { ClientOptions } from "../../src/client/client-options.ts";
+import type { ServerOptions } from "../../src/server/server-options.ts";
+
+/** Handlers of the orders service: those that a test gives, and refusals for the rest. */
+export function ordersHandlers(given: Partial<OrderServiceHandlers>): OrderServiceHandlers {
+  return {
+    createOrder: async () => fail("UNIMPLEMENTED", "not in this test"),
+    getOrder: async () => fail("UNIMPLEMENTED", "not in this test"),
+    importOrders: async () => fail("UNIMPLEMENTED", "not in this test"),
+    // biome-ignore lint/correctness/useYield: it refuses before its first message
+    async *listOrders() {
+      fail("UNIMPLEMENTED", "not in this test");
+    },
+    // biome-ignore lint/correctness/useYield: it refuses before its first message
+    async *watchOrders() {
+      fail("UNIMPLEMENTED", "not in this test");
+    },
+    // biome-ignore lint/correctness/useYield: it refuses before its first message
+    async *quoteBaskets() {
+      fail("UNIMPLEMENTED", "not in this test");
+    },
+    ...given,
+  };
+}
+
+/** Serves the orders service with our server until the test is over. */
+export async function serveOrders(
+  given: Partial<OrderServiceHandlers>,
+  options: ServerOptions = {},
+): Promise<{ server: Server; port: number }> {
+  const server = createServer({ drainOn: [], ...options }).add(OrderService, ordersHandlers(given));
+  const port = await server.listen("127.0.0.1:0");
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  return { server, port };
+}
+
+/** Serves the orders service with nice-grpc's server and our middleware until the test is over. */
+export async function serveOrdersOnNice(
+  given: Partial<OrderServiceHandlers>,
+  options: ServerOptions = {},
+): Promise<{ port: number }> {
+  const server = createNiceServer({ interceptors: [deadlineInterceptor] }).use(serverMiddleware(OrderService, options));
+  server.add(OrderService.definition, ordersHandlers(given) as never);
+  const port = await server.listen("127.0.0.1:0");
+  onTestFinished(() => server.forceShutdown());
+  return { port };
+}
+
+/** Calls the orders service on loopback until the test is over. */
+export function connectOrders(port: number, options: ClientOptions = {}): OrderServiceClient & Disposable {
+  const client = createClient(OrderService, `127.0.0.1:${port}`, options);
+  onTestFinished(() => closeClient(client));
+  return client;
+}
+
+/** What a promise rejects with. */
+export async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    (value) => {
+      throw new Error(`expected a rejection, got ${String(value)}`);
+    },
+    (error: unknown) => error,
+  );
+}
+
+/** A promise that a test settles. */
+export function gate<T = void>(): PromiseWithResolvers<T> {
+  return Promise.withResolvers<T>();
+}
