@@ -10,8 +10,11 @@ export const NO_DEADLINE: number = Number.POSITIVE_INFINITY;
  */
 export const DEADLINE_RESERVE_MS = 5;
 
-/** The longest timeout that grpc-js servers read without overflowing, in milliseconds. */
-const LONGEST_TIMEOUT_MS = 2_147_483_647;
+/**
+ * The longest timeout that grpc-js servers read without overflowing: they keep 2,147,483,647 ms at most, and what is
+ * this long goes over the wire in whole seconds.
+ */
+const LONGEST_TIMEOUT_MS = 2_147_483_000;
 
 const UNITS = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 } as const;
 const MOST = 99_999_999;
