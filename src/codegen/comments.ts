@@ -1,16 +1,13 @@
 /**
  * Prints a doc comment from a comment in a .proto file.
  *
- * @param indent how far it is indented
  * @returns lines that each end in a line break; nothing if there is nothing to say
  */
-export function printComment(comment: string, deprecated: boolean, indent: number): string {
+export function printComment(comment: string, deprecated: boolean): string {
   const lines = [...textLines(comment), ...(deprecated ? ["@deprecated"] : [])];
-  const margin = " ".repeat(indent);
-  const [only] = lines;
-  if (only === undefined) return "";
-  if (lines.length === 1) return `${margin}/** ${only} */\n`;
-  return `${margin}/**\n${lines.map((line) => `${margin} *${line && " "}${line}\n`).join("")}${margin} */\n`;
+  if (lines.length === 0) return "";
+  if (lines.length === 1) return `/** ${lines[0]} */\n`;
+  return `/**\n${lines.map((line) => ` *${line && " "}${line}\n`).join("")} */\n`;
 }
 
 function textLines(comment: string): string[] {

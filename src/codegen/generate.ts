@@ -8,6 +8,7 @@ import {
   type FileDescriptorProto,
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
+import { checkNames } from "./check-names.ts";
 import { closure, descriptorSet } from "./files.ts";
 import { readPluginOptions, type TsProtoOptions } from "./plugin-options.ts";
 import { contractFileName, printContracts } from "./print-contract.ts";
@@ -83,8 +84,10 @@ function readContracts(
   const reader = new ContractReader(registry, options);
   return sorted.flatMap((name) => {
     const desc = registry.getFile(name);
-    if (!desc || desc.services.length === 0) return [];
+    if (!desc) return [];
     const file = open(desc.proto);
+    checkNames(desc, options, file);
+    if (desc.services.length === 0) return [];
     return [{ desc, services: desc.services.map((service, index) => reader.service(service, index, file)) }];
   });
 }

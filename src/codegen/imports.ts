@@ -1,4 +1,4 @@
-import { LINE_WIDTH } from "./literal.ts";
+import { LINE_WIDTH, printLines } from "./layout.ts";
 
 interface Import {
   readonly name: string;
@@ -60,9 +60,8 @@ function printImport(from: string, imports: readonly Import[]): string {
   const names = imports.toSorted(byName).map(({ name, alias, isType }) => {
     return `${isType ? "type " : ""}${name}${alias === name ? "" : ` as ${alias}`}`;
   });
-  const flat = `import { ${names.join(", ")} } from "${from}";\n`;
-  if (flat.length <= LINE_WIDTH + 1) return flat;
-  return `import {\n${names.map((name) => `  ${name},\n`).join("")}} from "${from}";\n`;
+  const flat = `import { ${names.join(", ")} } from "${from}";`;
+  return flat.length <= LINE_WIDTH ? `${flat}\n` : `import ${printLines("{", names, "}")} from "${from}";\n`;
 }
 
 function compareModules(a: string, b: string): number {

@@ -1,27 +1,51 @@
+import { LINE_WIDTH, printLines } from "./layout.ts";
 import type { RecordValue } from "./policy-record.ts";
 
-/** Where the formatter breaks lines. */
-export const LINE_WIDTH = 120;
-
 /**
- * Prints a value as TypeScript: on one line where it fits, else one entry per line.
+ * Prints a value as TypeScript: on one line where it fits, else an entry per line.
  *
- * @param indent how far the line that it begins on is indented
- * @param taken how much of that line is taken already, indentation and what follows the value included
+ * @param margin how far the line that it begins on is indented
+ * @param taken how much of that line is taken, its indentation and what follows the value included
  */
-export function printLiteral(value: RecordValue, indent: number, taken: number): string {
+export function printLiteral(value: RecordValue, margin: number, taken: number): string {
   const flat = printFlat(value);
   if (typeof value !== "object" || taken + flat.length <= LINE_WIDTH) return flat;
-  const inner = indent + 2;
-  const lines = isList(value)
-    ? value.map((element) => printLiteral(element, inner, inner + 1))
-    : Object.entries(value).map(([key, entry]) => `${key}: ${printLiteral(entry, inner, inner + key.length + 3)}`);
-  const [open, close] = isList(value) ? "[]" : "{}";
-  return `${open}\n${lines.map((line) => `${" ".repeat(inner)}${line},\n`).join("")}${" ".repeat(indent)}${close}`;
+  const inner = margin + 2;
+  if (isList(value))
+    return printLines(
+      "[",
+      value.map((element) => printLiteral(element, inner, inner + 1)),
+      "]",
+    );
+  const entries = Object.entries(value);
+  return printLines(
+    "{",
+    entries.map(([key, entry]) => `${key}: ${printLiteral(entry, inner, inner + key.length + 3)}`),
+    "}",
+  );
+}
+
+/** A string literal. */
+export function printString(text: string): string {
+  return JSON.stringify(text);
+}
+
+/** A property's key in an object literal: a `json_name` may be anything. */
+export function printKey(name: string): string {
+  return isIdentifier(name) ? name : printString(name);
+}
+
+/** The access to a property. */
+export function printMember(name: string): string {
+  return isIdentifier(name) ? `.${name}` : `[${printString(name)}]`;
+}
+
+function isIdentifier(name: string): boolean {
+  return /^[A-Za-z_$][\w$]*$/.test(name);
 }
 
 function printFlat(value: RecordValue): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return printString(value);
   if (typeof value === "number") return printNumber(value);
   if (typeof value === "boolean") return String(value);
   if (isList(value)) return `[${value.map(printFlat).join(", ")}]`;

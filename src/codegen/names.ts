@@ -1,4 +1,4 @@
-import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
 import type { TsProtoOptions } from "./plugin-options.ts";
 
 /**
@@ -18,15 +18,23 @@ export function definitionName(service: string): string {
 
 /** A message's type, with the names of the messages around it: `Outer_Inner`. */
 export function messageTypeName(message: DescMessage, options: TsProtoOptions): string {
-  const { typePrefix, messagePrefix, messageSuffix, typeSuffix } = options;
-  const name = typePrefix + messagePrefix + nestedName(message, options) + messageSuffix + typeSuffix;
-  return name === "Date" || name === "Function" ? `${name}Message` : name;
+  return typeName(options.messagePrefix + nestedName(message, options) + options.messageSuffix, options);
 }
 
-function nestedName(message: DescMessage, options: TsProtoOptions): string {
-  const own = options.camelKeys ? snakeToCamel(message.name) : message.name;
-  if (!message.parent) return own;
-  return nestedName(message.parent, options) + (options.useSnakeTypeName ? "_" : "") + own;
+/** An enum's type, with the names of the messages around it. */
+export function enumTypeName(type: DescEnum, options: TsProtoOptions): string {
+  return typeName(options.enumPrefix + nestedName(type, options) + options.enumSuffix, options);
+}
+
+function typeName(name: string, { typePrefix, typeSuffix }: TsProtoOptions): string {
+  const full = typePrefix + name + typeSuffix;
+  return full === "Date" || full === "Function" ? `${full}Message` : full;
+}
+
+function nestedName(type: DescMessage | DescEnum, options: TsProtoOptions): string {
+  const own = options.camelKeys ? snakeToCamel(type.name) : type.name;
+  if (!type.parent) return own;
+  return nestedName(type.parent, options) + (options.useSnakeTypeName ? "_" : "") + own;
 }
 
 /** A field's key in its message. */

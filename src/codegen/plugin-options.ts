@@ -19,11 +19,13 @@ export interface TsProtoOptions {
   readonly useJsTypeOverride: boolean;
   /** Whether comments go into what is generated. Default: true. */
   readonly comments: boolean;
-  /** What goes around the types of messages. Default: nothing. */
+  /** What goes around the names of types, of messages and of enums. Default: nothing. */
   readonly typePrefix: string;
   readonly typeSuffix: string;
   readonly messagePrefix: string;
   readonly messageSuffix: string;
+  readonly enumPrefix: string;
+  readonly enumSuffix: string;
 }
 
 type Given = ReadonlyMap<string, readonly string[]>;
@@ -91,5 +93,7 @@ function resolve(given: Given): TsProtoOptions {
     typeSuffix: text("typeSuffix"),
     messagePrefix: text("messagePrefix"),
     messageSuffix: text("messageSuffix"),
+    enumPrefix: text("enumPrefix"),
+    enumSuffix: text("enumSuffix"),
   };
 }

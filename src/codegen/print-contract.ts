@@ -2,9 +2,11 @@ import { posix } from "node:path";
 import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import { printComment } from "./comments.ts";
 import { Imports } from "./imports.ts";
-import { LINE_WIDTH, printLiteral } from "./literal.ts";
+import { indent, LINE_WIDTH, printConstant, printLines, printObject, printSignature } from "./layout.ts";
+import { printKey, printLiteral, printMember, printString } from "./literal.ts";
 import { definitionName, messageTypeName, modulePath } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
+import { RESERVED_WORDS } from "./reserved-words.ts";
 import type { MethodContract, ServiceContract } from "./service-contract.ts";
 
 /** The only module of the toolkit that a contract imports. */
@@ -12,13 +14,6 @@ const RUNTIME = "bowline/runtime/v1";
 
 /** Globals that a contract uses. */
 const GLOBALS = ["Promise", "AsyncIterable"];
-
-/** Words that cannot name a constant in a module. */
-const RESERVED = new Set(
-  `arguments await break case catch class const continue debugger default delete do else enum eval export extends false
-  finally for function if implements import in instanceof interface let new null package private protected public return
-  static super switch this throw true try typeof undefined var void while with yield`.split(/\s+/),
-);
 
 /** The file that holds the contracts of a .proto file. */
 export function contractFileName(protoFile: string): string {
@@ -52,7 +47,7 @@ class ContractPrinter {
     this.#file = file;
     this.#services = services;
     this.#options = options;
-    this.#imports = new Imports([...GLOBALS, ...RESERVED, ...services.flatMap(exportedNames)]);
+    this.#imports = new Imports([...GLOBALS, ...RESERVED_WORDS, ...services.flatMap(exportedNames)]);
     this.#descriptors = this.#imports.free("descriptors");
     // ts-proto prints DeepPartial into each module that has messages; any of them will do.
     const methods = services.flatMap(({ methods }) => methods);
@@ -78,7 +73,7 @@ class ContractPrinter {
     const comment = service.comment || `The contract of \`${desc.typeName}\`.`;
     const handlersDoc = `Serves \`${desc.typeName}\`.`;
     return [
-      printComment(comment, desc.deprecated, 0) + this.#constant(service),
+      printComment(comment, desc.deprecated) + this.#constant(service),
       this.#interface(`Calls \`${desc.typeName}\`.`, clientName(desc.name), methods, (method) => this.#call(method)),
       this.#interface(handlersDoc, handlersName(desc.name), methods, (method) => this.#handler(method)),
     ].join("\n");
@@ -87,33 +82,34 @@ class ContractPrinter {
   #constant(service: ServiceContract): string {
     const { name } = service.desc;
     const definition = this.#imports.value(definitionName(name), this.#moduleOf(this.#file));
-    const contract = this.#imports.value("contract", RUNTIME);
-    const type = this.#imports.type("Contract", RUNTIME);
-    const fields = [
-      `definition${definition === "definition" ? "" : `: ${definition}`}`,
-      `service: ${printLiteral(service.policy, 2, 12)}`,
-      `methods: ${printEntries(service.methods.filter(saysSomething).map(printMethodPolicy))}`,
-      `cursors: ${printEntries(service.methods.flatMap((method) => this.#cursor(method)))}`,
-      `descriptors${this.#descriptors === "descriptors" ? "" : `: ${this.#descriptors}`}`,
-    ];
+    const declaration = `export const ${constantName(name)}: ${this.#imports.type("Contract", RUNTIME)}`;
     const types = [`typeof ${definition}`, clientName(name), handlersName(name)];
-    const head = printTypeArguments(`export const ${constantName(name)}: ${type}`, types, ` = ${contract}({`);
-    return `${head}\n${fields.map((field) => `  ${field},\n`).join("")}});\n`;
+    const init = printObject([
+      `definition: ${definition}`,
+      `service: ${printLiteral(service.policy, 2, "  service: ,".length)}`,
+      `methods: ${printObject(service.methods.flatMap(printMethodPolicy))}`,
+      `cursors: ${printObject(service.methods.flatMap((method) => this.#cursor(method)))}`,
+      this.#descriptors === "descriptors" ? "descriptors" : `descriptors: ${this.#descriptors}`,
+    ]);
+    return printConstant(declaration, types, `${this.#imports.value("contract", RUNTIME)}(${init})`);
   }
 
   #cursor({ desc, key, cursor }: MethodContract): string[] {
     if (!cursor) return [];
     const { type, requestField, cursorField } = cursor;
     const request = this.#messageType(desc.input);
-    return [
-      `    ${key}: {
-      type: "${type}",
-      requestField: "${requestField}",
-      cursorField: "${cursorField}",
-      read: (response: ${this.#messageType(desc.output)}) => response.${cursorField},
-      write: (request: ${request}, cursor: ${request}["${requestField}"]) => ({ ...request, ${requestField}: cursor }),
-    },\n`,
+    const head = `write: (request: ${request}, cursor: ${request}[${printString(requestField)}]) => (`;
+    const copy = ["...request", `${printKey(requestField)}: cursor`];
+    const flat = `{ ${copy.join(", ")} }`;
+    const fits = 6 + head.length + flat.length + "),".length <= LINE_WIDTH;
+    const access = [
+      `type: "${type}"`,
+      `requestField: ${printString(requestField)}`,
+      `cursorField: ${printString(cursorField)}`,
+      `read: (response: ${this.#messageType(desc.output)}) => response${printMember(cursorField)}`,
+      `${head}${fits ? flat : printObject(copy)})`,
     ];
+    return [`${key}: ${printObject(access)}`];
   }
 
   #interface(
@@ -122,28 +118,27 @@ class ContractPrinter {
     methods: readonly MethodContract[],
     print: (method: MethodContract) => string,
   ): string {
-    const members = methods.map((method) => printComment(method.comment, method.desc.deprecated, 2) + print(method));
-    const body = members.length === 0 ? "{}" : `{\n${members.join("")}}`;
-    return `${printComment(doc, false, 0)}export interface ${name} ${body}\n`;
+    const members = methods.map(
+      (method) => `${printComment(method.comment, method.desc.deprecated)}${print(method)}\n`,
+    );
+    const body = members.length === 0 ? "{}" : `{\n${indent(members.join(""), 2)}}`;
+    return `${printComment(doc, false)}export interface ${name} ${body}\n`;
   }
 
   #call({ key, desc }: MethodContract): string {
-    const request = this.#partial(desc.input);
-    const response = this.#messageType(desc.output);
     const { clientStreaming, serverStreaming } = desc.proto;
-    const parameter = clientStreaming ? `requests: AsyncIterable<${request}>` : `request: ${request}`;
     const options = `options?: ${this.#imports.type("CallOptions", RUNTIME)}`;
     const result = serverStreaming ? this.#imports.type("ResponseStream", RUNTIME) : "Promise";
-    return printSignature(key, [parameter, options], `${result}<${response}>`);
+    const request = printParameter(clientStreaming, this.#partial(desc.input));
+    return printSignature(key, [request, options], `${result}<${this.#messageType(desc.output)}>`);
   }
 
   #handler({ key, desc }: MethodContract): string {
-    const request = this.#messageType(desc.input);
-    const response = this.#partial(desc.output);
     const { clientStreaming, serverStreaming } = desc.proto;
-    const parameter = clientStreaming ? `requests: AsyncIterable<${request}>` : `request: ${request}`;
     const context = `context: ${this.#imports.type("CallContext", RUNTIME)}`;
-    return printSignature(key, [parameter, context], `${serverStreaming ? "AsyncIterable" : "Promise"}<${response}>`);
+    const result = serverStreaming ? "AsyncIterable" : "Promise";
+    const request = printParameter(clientStreaming, this.#messageType(desc.input));
+    return printSignature(key, [request, context], `${result}<${this.#partial(desc.output)}>`);
   }
 
   #partial(message: DescMessage): string {
@@ -173,7 +168,7 @@ function exportedNames({ desc }: ServiceContract): string[] {
 }
 
 function constantName(service: string): string {
-  return RESERVED.has(service) ? `${service}_` : service;
+  return RESERVED_WORDS.has(service) ? `${service}_` : service;
 }
 
 function clientName(service: string): string {
@@ -184,36 +179,18 @@ function handlersName(service: string): string {
   return `${service}Handlers`;
 }
 
-function saysSomething({ policy }: MethodContract): boolean {
-  return Object.keys(policy).length > 0;
+function printMethodPolicy({ key, policy }: MethodContract): string[] {
+  if (Object.keys(policy).length === 0) return [];
+  return [`${key}: ${printLiteral(policy, 4, `    ${key}: ,`.length)}`];
 }
 
-function printMethodPolicy({ key, policy }: MethodContract): string {
-  return `    ${key}: ${printLiteral(policy, 4, key.length + 7)},\n`;
-}
-
-function printEntries(entries: readonly string[]): string {
-  return entries.length === 0 ? "{}" : `{\n${entries.join("")}  }`;
-}
-
-function printTypeArguments(before: string, types: readonly string[], after: string): string {
-  const flat = `${before}<${types.join(", ")}>${after}`;
-  if (flat.length <= LINE_WIDTH) return flat;
-  return `${before}<\n${types.map((type) => `  ${type}`).join(",\n")}\n>${after}`;
-}
-
-function printSignature(name: string, parameters: readonly string[], result: string): string {
-  const flat = `  ${name}(${parameters.join(", ")}): ${result};\n`;
-  if (flat.length <= LINE_WIDTH + 1) return flat;
-  return `  ${name}(\n${parameters.map((parameter) => `    ${parameter},\n`).join("")}  ): ${result};\n`;
+function printParameter(streams: boolean, type: string): string {
+  return streams ? `requests: AsyncIterable<${type}>` : `request: ${type}`;
 }
 
 function printDescriptors(name: string, base64: string): string {
   const chunks = base64.match(/.{1,112}/g) ?? [];
-  return `/** The contract's files, for reflection. */
-function ${name}(): string {
-  return [
-${chunks.map((chunk) => `    "${chunk}",\n`).join("")}  ].join("");
-}
-`;
+  const quoted = chunks.map((chunk) => `"${chunk}"`);
+  const body = `return ${printLines("[", quoted, "]")}.join("");`;
+  return `/** The contract's files, for reflection. */\nfunction ${name}(): string {\n${indent(body, 2)}\n}\n`;
 }

@@ -58,7 +58,7 @@ export class ContractReader {
     const option = this.#policy(desc, "bowline.v1.service", [...at, SERVICE_OPTIONS], file);
     if (option) tell(option, checkServicePolicy(option.record as ServicePolicy), file);
     const methods = desc.methods.map((method, index) => this.#method(method, [...at, SERVICE_METHOD, index], file));
-    return { desc, comment: file.positions.comment(at), policy: option?.record ?? {}, methods };
+    return { desc, comment: this.#comment(at, file), policy: option?.record ?? {}, methods };
   }
 
   #method(desc: DescMethod, at: SourcePath, file: SourceFile): MethodContract {
@@ -69,10 +69,14 @@ export class ContractReader {
     return {
       desc,
       key: methodKey(desc.name),
-      comment: file.positions.comment(at),
+      comment: this.#comment(at, file),
       policy: option?.record ?? {},
       cursor: cursor?.cursor,
     };
+  }
+
+  #comment(at: SourcePath, file: SourceFile): string {
+    return this.#options.comments ? file.positions.comment(at) : "";
   }
 
   #policy(desc: DescService | DescMethod, name: string, at: SourcePath, file: SourceFile): PolicyRecord | undefined {
