@@ -119,15 +119,18 @@ export class Server {
     this.health.shutDown();
     // One turn of the event loop, in which health's watchers are still told NOT_SERVING.
     await new Promise<void>((resolve) => systemClock.setTimer(0, resolve));
-    const closed = this.#transport.shutdown();
+    let abandoned = 0;
+    const timeUp = Promise.withResolvers<void>();
+    // Set before the transport's: handlers learn that the server stops before they see their connections break.
+    const timer = systemClock.setTimer(timeoutMs, () => {
+      abandoned = this.#active.count;
+      this.#active.abandon();
+      timeUp.resolve();
+    });
+    const closed = this.#transport.shutdown(timeoutMs);
     this.#active.drainStreams();
-    const timeout = Promise.withResolvers<void>();
-    const timer = systemClock.setTimer(timeoutMs, timeout.resolve);
-    await Promise.race([Promise.all([closed, this.#active.idle()]), timeout.promise]);
+    await Promise.race([Promise.all([closed, this.#active.idle()]), timeUp.promise]);
     timer.cancel();
-    const abandoned = this.#active.count;
-    this.#active.abandon();
-    this.#transport.destroy();
     this.#stopSignals();
     return { abandoned };
   }

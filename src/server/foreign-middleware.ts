@@ -9,7 +9,7 @@ export function foreignLayer(middleware: ServerMiddleware): ServerLayer {
     unary: (next, method) => async (request, context) => {
       // biome-ignore lint/correctness/useYield: nice-grpc's middlewares take a generator that returns the response
       async function* inner(changed: unknown, extended: NiceCallContext): AsyncGenerator<never, unknown, undefined> {
-        return await next(changed, extended as CallContext);
+        return await next(changed, takeOver(context, extended));
       }
       const result = await middleware(describe(method, request, inner) as never, context).next();
       if (!result.done)
@@ -18,11 +18,23 @@ export function foreignLayer(middleware: ServerMiddleware): ServerLayer {
     },
     stream: (next, method) => (request, context) => {
       async function* inner(changed: unknown, extended: NiceCallContext): AsyncGenerator<unknown, void, undefined> {
-        yield* next(changed, extended as CallContext);
+        yield* next(changed, takeOver(context, extended));
       }
       return middleware(describe(method, request, inner) as never, context);
     },
   };
+}
+
+/**
+ * The call's context with what a middleware added or replaced: they hand on spread copies, which have none of the
+ * context's accessors.
+ */
+function takeOver(context: CallContext, extended: NiceCallContext): CallContext {
+  if (context === extended) return context;
+  for (const [key, value] of Object.entries(extended)) {
+    if (Reflect.get(context, key) !== value) Object.defineProperty(context, key, { value, configurable: true });
+  }
+  return context;
 }
 
 function describe(method: Method, request: unknown, next: unknown) {

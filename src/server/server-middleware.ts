@@ -8,8 +8,9 @@ import type { ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
-import { NiceContext } from "./nice-context.ts";
+import { type NiceContext, niceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
+import { requestStream } from "./requests.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
 
 /** What holds for a server middleware. */
@@ -38,13 +39,14 @@ export function serverMiddleware(
     methods.set(method.path, { method, unary, stream: composeServeStream(layers, iterateNext, method) });
   }
   const onError = options.onError ?? writeError;
-  return async function* bowline(call, niceContext) {
+  return async function* bowline(call, received) {
     const known = methods.get(call.method.path);
-    if (!known) return yield* call.next(call.request, niceContext as never) as AsyncGenerator<never, never, undefined>;
-    const context = new NiceContext(known.method, call.next as NiceContext["next"], niceContext, systemClock);
+    if (!known) return yield* call.next(call.request, received as never) as AsyncGenerator<never, never, undefined>;
+    const context = niceContext(known.method, call.next as NiceContext["next"], received, systemClock);
+    const request = call.requestStream ? requestStream(call.request, context) : call.request;
     try {
-      if (!call.responseStream) return (await runInCall(context, () => known.unary(call.request, context))) as never;
-      yield* eachInCall(context, known.stream(call.request, context)) as AsyncIterable<never>;
+      if (!call.responseStream) return (await runInCall(context, () => known.unary(request, context))) as never;
+      yield* eachInCall(context, known.stream(request, context)) as AsyncIterable<never>;
     } catch (error) {
       throw toServerError(error, context, onError);
     }
@@ -84,6 +86,8 @@ function toServerError(error: unknown, context: CallContext, onError: NonNullabl
   if (context.signal.aborted) return new ServerError(Status.CANCELLED, "the call is over");
   const answer = toAnswer(error, context.method.path);
   if (isUnexpected(answer)) onError(error, context);
+  // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
+  for (const [key] of [...context.header]) context.header.delete(key);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);
   return new ServerError(answer.code, answer.details);
 }

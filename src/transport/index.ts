@@ -3,6 +3,7 @@ export { channelAttempt } from "./channel-attempt.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./deadline-interceptor.ts";
 export { IncomingCall } from "./incoming-call.ts";
 export { type NiceCarrier, niceAttempt } from "./nice-attempt.ts";
+export { holdBackEnd } from "./request-end.ts";
 export {
   type Answer,
   type Ending,

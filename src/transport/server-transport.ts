@@ -59,6 +59,7 @@ export interface ServerLimits {
 /** grpc-js's server, with plain functions for handlers. */
 export class ServerTransport {
   readonly #server: GrpcServer;
+  readonly #bound: string[] = [];
 
   constructor(limits: ServerLimits, channelOptions: Readonly<Record<string, unknown>> | undefined) {
     this.#server = new GrpcServer({
@@ -90,18 +91,23 @@ export class ServerTransport {
   /** Binds an address and begins to serve; resolves with the port. Rejects if the address cannot be bound. */
   listen(address: string, tls: ServerTls | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, credentials(tls), (error, port) => (error ? reject(error) : resolve(port)));
+      this.#server.bindAsync(address, credentials(tls), (error, port) => {
+        if (error) return reject(error);
+        this.#bound.push(address.replace(/:0$/, `:${port}`));
+        resolve(port);
+      });
     });
   }
 
-  /** Takes no new connections and streams; resolves when the last connection is gone. */
-  shutdown(): Promise<void> {
+  /**
+   * Takes no new connections and streams; resolves when the last connection is gone. Connections that are still there
+   * after `graceMs` are broken off.
+   */
+  shutdown(graceMs: number): Promise<void> {
+    // forceShutdown breaks connections off only where channelz, which costs every call, is on; drain always does, if
+    // it comes before tryShutdown.
+    for (const address of this.#bound) this.#server.drain(address, graceMs);
     return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
-  }
-
-  /** Breaks every connection. */
-  destroy(): void {
-    this.#server.forceShutdown();
   }
 
   #register(method: Method, handle: unknown, type: string): void {
@@ -120,23 +126,11 @@ export class ServerTransport {
 type GrpcUnaryCall = ServerUnaryCall<unknown, Uint8Array> | ServerReadableStream<unknown, Uint8Array>;
 type GrpcStreamCall = ServerWritableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>;
 
-/**
- * The messages that a client streams. A handler that stops reading does not take the responses down with it.
- *
- * A client that resets its stream looks to grpc-js, for a moment, like one that has sent everything: the end is held
- * back for a turn of the event loop, in which the cancellation arrives if there is one.
- */
+/** The messages that a client streams. A handler that stops reading does not take the responses down with it. */
 function requestsOf(
   call: ServerReadableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>,
 ): AsyncIterable<unknown> {
-  const messages = call.iterator({ destroyOnReturn: false });
-  const next = async () => {
-    const result = await messages.next();
-    if (result.done) await new Promise((resolve) => setImmediate(resolve));
-    return result;
-  };
-  const leave = async () => (await messages.return?.()) ?? { done: true as const, value: undefined };
-  return { [Symbol.asyncIterator]: () => ({ next, return: leave }) };
+  return call.iterator({ destroyOnReturn: false });
 }
 
 class GrpcSink implements ResponseSink {

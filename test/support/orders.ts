@@ -1,5 +1,5 @@
-import { closeClient, createClient, fail } from "bowline";
-import { createServer, deadlineInterceptor, type Server, serverMiddleware } from "bowline/server";
+import { type ClientOptions, closeClient, createClient } from "bowline";
+import { createServer, deadlineInterceptor, type Server, type ServerOptions, serverMiddleware } from "bowline/server";
 import { createServer as createNiceServer } from "nice-grpc";
 import { onTestFinished } from "vitest";
 import {
@@ -7,30 +7,9 @@ import {
   type OrderServiceClient,
   type OrderServiceHandlers,
 } from "../../gen/shop/orders/v1/orders.contract.ts";
-import type { ClientOptions } from "../../src/client/client-options.ts";
-import type { ServerOptions } from "../../src/server/server-options.ts";
+import { ordersHandlers } from "./handlers.ts";
 
-/** Handlers of the orders service: those that a test gives, and refusals for the rest. */
-export function ordersHandlers(given: Partial<OrderServiceHandlers>): OrderServiceHandlers {
-  return {
-    createOrder: async () => fail("UNIMPLEMENTED", "not in this test"),
-    getOrder: async () => fail("UNIMPLEMENTED", "not in this test"),
-    importOrders: async () => fail("UNIMPLEMENTED", "not in this test"),
-    // biome-ignore lint/correctness/useYield: it refuses before its first message
-    async *listOrders() {
-      fail("UNIMPLEMENTED", "not in this test");
-    },
-    // biome-ignore lint/correctness/useYield: it refuses before its first message
-    async *watchOrders() {
-      fail("UNIMPLEMENTED", "not in this test");
-    },
-    // biome-ignore lint/correctness/useYield: it refuses before its first message
-    async *quoteBaskets() {
-      fail("UNIMPLEMENTED", "not in this test");
-    },
-    ...given,
-  };
-}
+export { ordersHandlers };
 
 /** Serves the orders service with our server until the test is over. */
 export async function serveOrders(

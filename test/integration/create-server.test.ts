@@ -1,0 +1,194 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { closeClient, createClient, type RpcError, Status } from "bowline";
+import { createServer } from "bowline/server";
+import { createChannel, createClient as createNiceClient, type ServerMiddleware } from "nice-grpc";
+import { expect, onTestFinished, test } from "vitest";
+import { Health } from "../../gen/health/v1/health.contract.ts";
+import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
+
+test("refuses handlers that are not all there, and a service that is there already", () => {
+  const server = createServer({ drainOn: [] });
+  const { getOrder: _, watchOrders: __, ...some } = ordersHandlers({});
+  expect(() => server.add(OrderService, some as never)).toThrow(
+    "shop.orders.v1.OrderService: no handler for getOrder, watchOrders",
+  );
+  server.add(OrderService, ordersHandlers({}));
+  expect(() => server.add(OrderService, ordersHandlers({}))).toThrow("is served already");
+});
+
+test("names all that is wrong with its options", () => {
+  expect(() => createServer({ drainTimeoutMs: 0, maxReceiveMessageBytes: -1 })).toThrow(
+    "createServer: drainTimeoutMs must be greater than zero; it is 0; maxReceiveMessageBytes must be greater than zero; it is -1",
+  );
+});
+
+test("rejects where the address cannot be bound", async () => {
+  const { port } = await serveOrders({});
+  await expect(createServer({ drainOn: [] }).listen(`127.0.0.1:${port}`)).rejects.toThrow(/EADDRINUSE|bind/);
+});
+
+test("serves nice-grpc's own client", async () => {
+  const { port } = await serveOrders({ getOrder: async ({ orderId }) => ({ orderId }) });
+  const channel = createChannel(`127.0.0.1:${port}`);
+  onTestFinished(() => channel.close());
+  const orders = createNiceClient(OrderService.definition, channel);
+  expect(await orders.getOrder({ orderId: "o-1" })).toMatchObject({ orderId: "o-1" });
+});
+
+test("serves methods of handlers that are a class", async () => {
+  class Orders {
+    readonly prefix = "o-";
+    readonly handlers = ordersHandlers({ getOrder: async ({ orderId }) => ({ orderId: this.prefix + orderId }) });
+  }
+  const { handlers } = new Orders();
+  const { port } = await serveOrders(handlers);
+  expect(await connectOrders(port).getOrder({ orderId: "1" })).toMatchObject({ orderId: "o-1" });
+});
+
+test("runs nice-grpc's middlewares outermost, the first the outermost of them", async () => {
+  const steps: string[] = [];
+  const step = (name: string): ServerMiddleware<{ user: string }> =>
+    async function* (call, context) {
+      steps.push(`${name} in`);
+      try {
+        return yield* call.next(call.request, { ...context, metadata: context.metadata, user: name } as never);
+      } finally {
+        steps.push(`${name} out`);
+      }
+    };
+  const { port } = await serveOrders(
+    {
+      async getOrder(_request, context) {
+        steps.push("handler");
+        return { orderId: (context as unknown as { user: string }).user };
+      },
+    },
+    { use: [step("first"), step("second")] },
+  );
+  expect(await connectOrders(port).getOrder({})).toMatchObject({ orderId: "second" });
+  expect(steps).toEqual(["first in", "second in", "handler", "second out", "first out"]);
+});
+
+test("suspends a handler whose client has stopped reading", async () => {
+  let produced = 0;
+  const message = { orderId: "x".repeat(10_000) };
+  const { port } = await serveOrders({
+    async *listOrders() {
+      for (; produced < 5_000; produced += 1) yield message;
+    },
+  });
+  const stream = connectOrders(port).listOrders({});
+  await stream.next();
+  for (let last = -1; last !== produced; ) {
+    last = produced;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(produced).toBeLessThan(1_000);
+  await stream.return();
+});
+
+test("Check, Watch and List say how healthy services are", async () => {
+  const { server, port } = await serveOrders({});
+  const health = createClient(Health, `127.0.0.1:${port}`);
+  onTestFinished(() => closeClient(health));
+  const name = OrderService.name;
+  expect((await health.check({ service: name })).status).toBe(1);
+  expect((await health.check({})).status).toBe(1);
+  expect(await rejection(health.check({ service: "none" }))).toMatchObject({ code: Status.NOT_FOUND });
+  const known = health.watch({ service: name })[Symbol.asyncIterator]();
+  const unknown = health.watch({ service: "none" })[Symbol.asyncIterator]();
+  expect((await known.next()).value?.status).toBe(1);
+  expect((await unknown.next()).value?.status).toBe(3);
+  server.health.set(name, "NOT_SERVING");
+  server.health.set("none", "SERVING");
+  expect((await known.next()).value?.status).toBe(2);
+  expect((await unknown.next()).value?.status).toBe(1);
+  const { statuses } = await health.list({});
+  const listed = Object.entries(statuses).map(([service, response]) => [service, response.status]);
+  expect(listed).toEqual([
+    ["", 1],
+    [name, 2],
+    ["none", 1],
+  ]);
+  for (let index = 0; index < 100; index += 1) server.health.set(`s-${index}`, "SERVING");
+  expect(await rejection(health.list({}))).toMatchObject({ code: Status.RESOURCE_EXHAUSTED });
+});
+
+test("drains: health, then streams, then calls under way, and no more", async () => {
+  const calls = gate();
+  const began = gate();
+  const aborted: unknown[] = [];
+  const { server, port } = await serveOrders({
+    async getOrder() {
+      began.resolve();
+      await calls.promise;
+      return { orderId: "finished" };
+    },
+    async *watchOrders(_request, context) {
+      context.trailer.set("x-last", "7");
+      yield { revision: 7n };
+      await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+      aborted.push((context.signal.reason as RpcError).reason);
+    },
+  });
+  const orders = connectOrders(port);
+  const health = createClient(Health, `127.0.0.1:${port}`);
+  onTestFinished(() => closeClient(health));
+  const watched = health.watch({})[Symbol.asyncIterator]();
+  expect((await watched.next()).value?.status).toBe(1);
+  const stream = orders.watchOrders({});
+  await stream.next();
+  const call = orders.getOrder({}, { timeoutMs: 10_000 });
+  await began.promise;
+  const drained = server.drain({ timeoutMs: 10_000 });
+  expect(server.drain()).toBe(drained);
+  expect((await watched.next()).value?.status).toBe(2);
+  expect(await rejection(watched.next())).toMatchObject({ reason: "DRAINING" });
+  const error = (await rejection(stream.next())) as RpcError;
+  expect(error).toMatchObject({ code: Status.UNAVAILABLE, reason: "DRAINING", origin: "wire" });
+  expect(error.trailer?.get("bowline-drain")).toBe("1");
+  expect(error.trailer?.get("x-last")).toBe("7");
+  expect(server.activeCalls).toBe(1);
+  calls.resolve();
+  expect(await call).toMatchObject({ orderId: "finished" });
+  expect(await drained).toEqual({ abandoned: 0 });
+  expect(aborted).toEqual(["DRAINING"]);
+  expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "TRANSPORT" });
+});
+
+test("breaks off what does not finish in the time of a drain, and says how many", async () => {
+  const began = gate();
+  const told = gate<unknown>();
+  const { server, port } = await serveOrders({
+    async getOrder(_request, context) {
+      began.resolve();
+      context.signal.addEventListener("abort", () => told.resolve(context.signal.reason));
+      return new Promise(() => {});
+    },
+  });
+  const call = rejection(connectOrders(port).getOrder({}, { timeoutMs: 10_000 }));
+  await began.promise;
+  expect(await server.drain({ timeoutMs: 20 })).toEqual({ abandoned: 1 });
+  expect(await told.promise).toMatchObject({ reason: "DRAINING" });
+  expect(await call).toMatchObject({ code: Status.UNAVAILABLE });
+});
+
+test("drains on SIGTERM, and the process ends by the signal", async () => {
+  const child = fork(new URL("../support/draining-server.ts", import.meta.url), { execArgv: process.execArgv });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const port = await message(child);
+  const orders = connectOrders(port);
+  const call = orders.getOrder({ orderId: "slow" }, { timeoutMs: 10_000 });
+  await message(child);
+  child.kill("SIGTERM");
+  expect(await call).toMatchObject({ orderId: "slow" });
+  const [code, signal] = await once(child, "exit");
+  expect([code, signal]).toEqual([null, "SIGTERM"]);
+});
+
+async function message(child: ChildProcess): Promise<number> {
+  const [value] = await once(child, "message");
+  return value;
+}
