@@ -90,7 +90,7 @@ export class RpcError extends Error {
   }
 }
 
-Object.defineProperty(RpcError.prototype, "name", { value: "RpcError", configurable: true });
+Object.defineProperty(RpcError.prototype, "name", { value: "RpcError", configurable: true, writable: true });
 // What nice-grpc's ClientError asks an instance for.
 Object.defineProperty(RpcError.prototype, "@@nice-grpc:ClientError", { value: true });
 
@@ -120,7 +120,7 @@ export function fail(code: Exclude<StatusName, "OK"> | number, message: string, 
   const number = typeof code === "number" ? toStatusCode(code) : Status[code];
   if (number === Status.OK) throw new TypeError("fail: OK is no failure; return the answer instead");
   const { pushbackMs, trailer, cause } = options;
-  const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.trunc(pushbackMs)) };
+  const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.floor(pushbackMs)) };
   const sendTrailer = trailer || pushback ? { ...trailer, ...pushback } : undefined;
   throw new RpcError({ path: "", reason: "REFUSED", code: number, details: message, sendTrailer, cause });
 }

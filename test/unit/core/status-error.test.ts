@@ -1,0 +1,82 @@
+import { Metadata } from "nice-grpc-common";
+import { describe, expect, test } from "vitest";
+import { DRAIN_TRAILER } from "../../../src/core/errors.ts";
+import { Status } from "../../../src/core/status.ts";
+import { type FailedStatus, statusError } from "../../../src/core/status-error.ts";
+
+const failed: FailedStatus = {
+  path: "/p",
+  code: Status.UNAVAILABLE,
+  details: "details",
+  headersReceived: false,
+  trailer: new Metadata(),
+  expired: false,
+};
+const trailer = new Metadata({ "content-type": "application/grpc" });
+
+describe("where a status came from", () => {
+  test.each([
+    ["neither headers nor trailers: this side made it", {}, "local", "TRANSPORT"],
+    ["headers came", { headersReceived: true }, "wire", "STATUS"],
+    ["trailers came with it", { trailer }, "wire", "STATUS"],
+    ["both came", { headersReceived: true, trailer }, "wire", "STATUS"],
+  ] as const)("%s", (_, known, origin, reason) => {
+    const error = statusError({ ...failed, ...known });
+    expect(error).toMatchObject({ origin, reason, code: Status.UNAVAILABLE, details: "details", path: "/p" });
+  });
+
+  test("keeps headersReceived and the trailers", () => {
+    expect(statusError({ ...failed, headersReceived: true, trailer })).toMatchObject({
+      headersReceived: true,
+      trailer,
+    });
+  });
+
+  test("a code that gRPC does not define is UNKNOWN", () => {
+    expect(statusError({ ...failed, code: 99, trailer }).code).toBe(Status.UNKNOWN);
+  });
+});
+
+describe("a drain trailer", () => {
+  const drain = new Metadata({ [DRAIN_TRAILER]: "1" });
+
+  test("is a reason of its own, with the server's code", () => {
+    const error = statusError({ ...failed, trailer: drain });
+    expect(error).toMatchObject({ reason: "DRAINING", code: Status.UNAVAILABLE, origin: "wire" });
+  });
+});
+
+describe("a deadline", () => {
+  test.each([
+    ["CANCELLED made here, before it", Status.CANCELLED, false, {}, "CANCELLED", Status.CANCELLED],
+    ["CANCELLED made here, after it (D2)", Status.CANCELLED, true, {}, "DEADLINE_EXCEEDED", Status.DEADLINE_EXCEEDED],
+    ["CANCELLED off the wire, before it", Status.CANCELLED, false, { trailer }, "STATUS", Status.CANCELLED],
+    [
+      "CANCELLED off the wire, after it (D2)",
+      Status.CANCELLED,
+      true,
+      { trailer },
+      "DEADLINE_EXCEEDED",
+      Status.DEADLINE_EXCEEDED,
+    ],
+    [
+      "passed here, by a hair early",
+      Status.DEADLINE_EXCEEDED,
+      false,
+      {},
+      "DEADLINE_EXCEEDED",
+      Status.DEADLINE_EXCEEDED,
+    ],
+    ["the server's own, before ours", Status.DEADLINE_EXCEEDED, false, { trailer }, "STATUS", Status.DEADLINE_EXCEEDED],
+    ["the server's, after ours", Status.DEADLINE_EXCEEDED, true, { trailer }, "DEADLINE_EXCEEDED", 4],
+    ["another status after it keeps its code", Status.NOT_FOUND, true, { trailer }, "STATUS", Status.NOT_FOUND],
+  ] as const)("%s", (_, code, expired, known, reason, expected) => {
+    const error = statusError({ ...failed, ...known, code, expired });
+    expect(error).toMatchObject({ reason, code: expected });
+  });
+
+  test("is told of where nobody gave details", () => {
+    const status = { ...failed, code: Status.CANCELLED, details: "", expired: true };
+    expect(statusError(status).message).toBe("/p DEADLINE_EXCEEDED: deadline exceeded");
+  });
+});
