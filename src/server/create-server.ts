@@ -16,9 +16,12 @@ import { reflectionHandlers } from "./reflection.ts";
 import { checkServerOptions, DEFAULT_DRAIN_TIMEOUT_MS, type ServerOptions, writeError } from "./server-options.ts";
 import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
 
+/** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
+const LAST_ANSWERS_MS = 100;
+
 /** How a drain went. */
 export interface DrainResult {
-  /** How many handlers had not finished when the time was up; their clients saw the connection break. */
+  /** How many handlers had not finished when the time was up; their clients were answered UNAVAILABLE. */
   readonly abandoned: number;
 }
 
@@ -119,20 +122,21 @@ export class Server {
     this.health.shutDown();
     // One turn of the event loop, in which health's watchers are still told NOT_SERVING.
     await new Promise<void>((resolve) => systemClock.setTimer(0, resolve));
-    let abandoned = 0;
-    const timeUp = Promise.withResolvers<void>();
-    // Set before the transport's: handlers learn that the server stops before they see their connections break.
-    const timer = systemClock.setTimer(timeoutMs, () => {
-      abandoned = this.#active.count;
-      this.#active.abandon();
-      timeUp.resolve();
-    });
-    const closed = this.#transport.shutdown(timeoutMs);
+    const closed = this.#transport.shutdown(timeoutMs + LAST_ANSWERS_MS);
     this.#active.drainStreams();
-    await Promise.race([Promise.all([closed, this.#active.idle()]), timeUp.promise]);
-    timer.cancel();
+    await this.#within(timeoutMs, Promise.all([closed, this.#active.idle()]));
+    const abandoned = this.#active.count;
+    this.#active.abandon();
+    if (abandoned > 0) await this.#within(LAST_ANSWERS_MS, closed);
     this.#stopSignals();
     return { abandoned };
+  }
+
+  async #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+    const timeUp = Promise.withResolvers<void>();
+    const timer = systemClock.setTimer(timeoutMs, timeUp.resolve);
+    await Promise.race([work, timeUp.promise]);
+    timer.cancel();
   }
 
   #addBuiltIn(contract: Contract, handlers: object): void {

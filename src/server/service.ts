@@ -44,9 +44,14 @@ export function servedMethods(contract: Contract, handlers: object): ServedMetho
 
 /** Serves a method with one response. */
 export function unaryServer(method: Method, serve: ServeUnary, serving: Serving): UnaryServer {
-  return async (call, received) => {
+  return async (call, received, respond) => {
     const context = new ServerContext(method, call, serving.clock);
-    const active: ActiveCall = { abandon: () => context.cancel(drainError(method)) };
+    const abandon = () => {
+      const error = drainError(method);
+      context.cancel(error);
+      respond({ error, trailer: context.writtenTrailer });
+    };
+    const active: ActiveCall = { abandon };
     serving.active.add(active);
     call.onCancelled(() => context.cancel(cancelReason(context)));
     try {
@@ -54,9 +59,9 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
       const message = await runInCall(context, () => serve(request, context));
       const response = encodeMessage(method.response, message);
       context.flushHeader();
-      return { response, trailer: context.writtenTrailer };
+      respond({ response, trailer: context.writtenTrailer });
     } catch (error) {
-      return { error: answerTo(error, context, serving), trailer: context.writtenTrailer };
+      respond({ error: answerTo(error, context, serving), trailer: context.writtenTrailer });
     } finally {
       context.finish();
       serving.active.remove(active);

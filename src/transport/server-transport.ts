@@ -27,8 +27,8 @@ export interface Answer extends Ending {
   readonly response?: Uint8Array;
 }
 
-/** Serves a method with one response; never rejects. */
-export type UnaryServer = (call: IncomingCall, request: unknown) => Promise<Answer>;
+/** Serves a method with one response; the first answer counts, further ones go nowhere. */
+export type UnaryServer = (call: IncomingCall, request: unknown, respond: (answer: Answer) => void) => void;
 
 /** Serves a method with a stream of responses; what goes wrong goes to the sink. */
 export type StreamServer = (call: IncomingCall, request: unknown, sink: ResponseSink) => void;
@@ -72,7 +72,10 @@ export class ServerTransport {
   addUnary(method: Method, serve: UnaryServer): void {
     const handle = (call: GrpcUnaryCall, callback: sendUnaryData<Uint8Array>) => {
       const request = "request" in call ? call.request : requestsOf(call);
-      void serve(new IncomingCall(call), request).then(({ response, error, trailer }) => {
+      let answered = false;
+      serve(new IncomingCall(call), request, ({ response, error, trailer }) => {
+        if (answered) return;
+        answered = true;
         if (error) callback(toStatus(error, trailer));
         else callback(null, response, trailer && toGrpcMetadata(trailer));
       });

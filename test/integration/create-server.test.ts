@@ -172,7 +172,7 @@ test("breaks off what does not finish in the time of a drain, and says how many"
   await began.promise;
   expect(await server.drain({ timeoutMs: 20 })).toEqual({ abandoned: 1 });
   expect(await told.promise).toMatchObject({ reason: "DRAINING" });
-  expect(await call).toMatchObject({ code: Status.UNAVAILABLE });
+  expect(await call).toMatchObject({ code: Status.UNAVAILABLE, reason: "DRAINING" });
 });
 
 test("drains on SIGTERM, and the process ends by the signal", async () => {
