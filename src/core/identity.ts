@@ -9,8 +9,11 @@ export interface Identity {
   readonly source: "peer" | "certificate" | "token";
 }
 
-/** The identity of a caller of whom only the address is known: the address without its port, which changes. */
+/**
+ * The identity of a caller of whom only the address is known: the address without its port, which changes. IPv4
+ * inside IPv6, as servers that listen on both see it, is the same caller as IPv4.
+ */
 export function peerIdentity(peer: string): Identity {
   const address = /^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? peer;
-  return { key: `peer:${address}`, source: "peer" };
+  return { key: `peer:${address.replace(/^::ffff:(?=\d+\.)/i, "")}`, source: "peer" };
 }

@@ -1,5 +1,6 @@
 import type { Metadata } from "nice-grpc-common";
 import type { RpcError } from "./errors.ts";
+import { warn } from "./warning.ts";
 
 /** How a stream of responses ended. */
 export interface StreamEnd {
@@ -11,7 +12,7 @@ export interface StreamEnd {
   readonly trailer?: Metadata | undefined;
 }
 
-/** Watches a stream go by. Nothing it does reaches the messages. */
+/** Watches a stream go by. Nothing it does reaches the messages: what it throws becomes a process warning. */
 export interface StreamWatcher {
   /** Response headers came. At most once; never if the server answered with trailers alone. */
   onHeaders?(header: Metadata): void;
@@ -52,19 +53,30 @@ export class Watchers {
   headers(header: () => Metadata): void {
     if (this.#headersTold) return;
     this.#headersTold = true;
-    for (const watcher of this.#watchers) watcher.onHeaders?.(header());
+    this.#tell((watcher) => watcher.onHeaders?.(header()));
   }
 
   firstMessage(): void {
     if (this.#messageTold) return;
     this.#messageTold = true;
-    for (const watcher of this.#watchers) watcher.onFirstMessage?.();
+    this.#tell((watcher) => watcher.onFirstMessage?.());
   }
 
   end(end: StreamEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const watcher of this.#watchers) watcher.onEnd?.(end);
+    this.#tell((watcher) => watcher.onEnd?.(end));
     this.#watchers = [];
+  }
+
+  /** All of them, whatever one of them throws: another may hold a permit that it gives back now. */
+  #tell(what: (watcher: StreamWatcher) => void): void {
+    for (const watcher of this.#watchers) {
+      try {
+        what(watcher);
+      } catch (error) {
+        warn("a stream's watcher threw", error);
+      }
+    }
   }
 }

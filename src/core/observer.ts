@@ -1,5 +1,6 @@
 import type { Reason } from "./reasons.ts";
 import type { StatusName } from "./status.ts";
+import { warn } from "./warning.ts";
 
 /** How a call or an attempt ended. */
 export interface EndState {
@@ -81,8 +82,13 @@ export type Observer = (event: ObserverEvent) => void;
 /** Tells an observer, and keeps its errors away from the call. */
 export function notify(observer: Observer, event: ObserverEvent): void {
   try {
-    observer(event);
+    const returned: unknown = observer(event);
+    if (returned instanceof Promise) returned.catch(warnOfObserver);
   } catch (error) {
-    process.emitWarning(`bowline: an observer threw: ${error instanceof Error ? error.stack : error}`);
+    warnOfObserver(error);
   }
+}
+
+function warnOfObserver(error: unknown): void {
+  warn("an observer threw", error);
 }
