@@ -90,7 +90,7 @@ function unknownMethod(known: Readonly<Record<string, unknown>>): Problem {
 function missingField(type: { fromPartial?: unknown }, field: string, path: string): Problem[] {
   if (typeof type.fromPartial !== "function") return [];
   const empty = type.fromPartial({}) as object;
-  if (field in empty) return [];
+  if (Object.hasOwn(empty, field)) return [];
   const message = `ts-proto's message has no field ${field}, only ${Object.keys(empty).join(", ")}: give protoc-gen-bowline the same snakeToCamel as ts-proto`;
   return [{ path: [path], message }];
 }

@@ -1,0 +1,122 @@
+import { describe, expect, test } from "vitest";
+import type { MethodPolicy, ServicePolicy } from "../../../src/contract/policy.ts";
+import { checkMethodPolicy, checkServicePolicy, type MethodFacts } from "../../../src/contract/validate.ts";
+
+const unary: MethodFacts = { kind: "unary", idempotency: "NO_SIDE_EFFECTS" };
+const serverStream: MethodFacts = { kind: "server-stream", idempotency: "IDEMPOTENT" };
+
+/** Problems as a table shows them: `path: message`. */
+const listed = (problems: ReturnType<typeof checkMethodPolicy>) =>
+  problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
+
+const positive = "must be greater than zero; it is";
+const ratio = "must be a ratio above 0 and at most 1; it is";
+const attempts = "must be a whole number of at least 2, the first attempt included; it is";
+
+describe("each rule has its message", () => {
+  test.each<[MethodPolicy, string]>([
+    [{ timeoutMs: 0 }, `timeoutMs: ${positive} 0 ms`],
+    [{ timeoutMs: -1 }, `timeoutMs: ${positive} -1 ms`],
+    [{ timeoutMs: Number.NaN }, `timeoutMs: ${positive} NaN ms`],
+    [{ retry: { maxAttempts: 1 } }, `retry.maxAttempts: ${attempts} 1`],
+    [{ retry: { maxAttempts: 2.5 } }, `retry.maxAttempts: ${attempts} 2.5`],
+    [{ retry: { initialBackoffMs: 0 } }, `retry.initialBackoffMs: ${positive} 0 ms`],
+    [{ retry: { maxBackoffMs: 0 } }, `retry.maxBackoffMs: ${positive} 0 ms`],
+    [{ retry: { multiplier: 0 } }, `retry.multiplier: ${positive} 0`],
+    [{ retry: { attemptTimeoutMs: 0 } }, `retry.attemptTimeoutMs: ${positive} 0 ms`],
+    [{ retry: { codes: ["UNAVAILABLE", "NOPE" as never] } }, 'retry.codes.1: gRPC has no status "NOPE"'],
+    [{ retry: { codes: ["OK"] } }, "retry.codes.0: OK is no failure"],
+    [{ hedge: { maxAttempts: 1 } }, `hedge.maxAttempts: ${attempts} 1`],
+    [{ hedge: { delayMs: -1 } }, "hedge.delayMs: must not be negative; it is -1 ms"],
+    [{ hedge: { nonFatalCodes: ["NOPE" as never] } }, 'hedge.nonFatalCodes.0: gRPC has no status "NOPE"'],
+    [{ breaker: { failureRatio: 0 } }, `breaker.failureRatio: ${ratio} 0`],
+    [{ breaker: { failureRatio: 1.01 } }, `breaker.failureRatio: ${ratio} 1.01`],
+    [{ breaker: { slowRatio: 0 } }, `breaker.slowRatio: ${ratio} 0`],
+    [{ breaker: { slowMs: 0 } }, `breaker.slowMs: ${positive} 0 ms`],
+    [{ breaker: { windowMs: 0 } }, `breaker.windowMs: ${positive} 0 ms`],
+    [{ breaker: { minimumCalls: 0 } }, `breaker.minimumCalls: ${positive} 0`],
+    [{ breaker: { openMs: 0 } }, `breaker.openMs: ${positive} 0 ms`],
+    [{ breaker: { maxOpenMs: 0 } }, `breaker.maxOpenMs: ${positive} 0 ms`],
+    [{ breaker: { trials: 0 } }, `breaker.trials: ${positive} 0`],
+    [{ idempotencyKey: { ttlMs: 0 } }, `idempotencyKey.ttlMs: ${positive} 0 ms`],
+    [{ retry: {}, hedge: {} }, "hedge: retry and hedge exclude each other (gRFC A6): keep one of them"],
+    [
+      { resume: { requestField: "after", cursorField: "revision" } },
+      "resume: resume on a unary method: only a server-stream can be resumed",
+    ],
+  ])("%j", (policy, problem) => {
+    expect(listed(checkMethodPolicy(policy, unary))).toEqual([problem]);
+  });
+
+  test.each<[ServicePolicy, string]>([
+    [{ timeoutMs: 0 }, `timeoutMs: ${positive} 0 ms`],
+    [{ breaker: { failureRatio: 2 } }, `breaker.failureRatio: ${ratio} 2`],
+  ])("of a service: %j", (policy, problem) => {
+    expect(listed(checkServicePolicy(policy))).toEqual([problem]);
+  });
+});
+
+describe("repetition (R9)", () => {
+  const unsafe = "on a method that is not safe to repeat: set idempotency_level, or idempotency_key: {}";
+  const once = "method: once a message was sent it cannot be sent again";
+
+  test.each<[MethodPolicy, MethodFacts, string[]]>([
+    [{ retry: {} }, { kind: "unary", idempotency: "UNKNOWN" }, [`retry: retry ${unsafe}`]],
+    [{ hedge: {} }, { kind: "unary", idempotency: "UNKNOWN" }, [`hedge: hedge ${unsafe}`]],
+    [{ retry: {} }, { kind: "client-stream", idempotency: "IDEMPOTENT" }, [`retry: retry on a client-stream ${once}`]],
+    [{ hedge: {} }, { kind: "bidi", idempotency: "IDEMPOTENT" }, [`hedge: hedge on a bidi ${once}`]],
+    [
+      { retry: {} },
+      { kind: "bidi", idempotency: "UNKNOWN" },
+      [`retry: retry ${unsafe}`, `retry: retry on a bidi ${once}`],
+    ],
+    [{ retry: {} }, { kind: "unary", idempotency: "IDEMPOTENT" }, []],
+    [{ retry: {} }, { kind: "server-stream", idempotency: "NO_SIDE_EFFECTS" }, []],
+    [{ retry: {}, idempotencyKey: {} }, { kind: "unary", idempotency: "UNKNOWN" }, []],
+  ])("%j on %j", (policy, facts, problems) => {
+    expect(listed(checkMethodPolicy(policy, facts))).toEqual(problems);
+  });
+});
+
+describe("what may be said", () => {
+  test.each<[MethodPolicy, MethodFacts]>([
+    [{}, unary],
+    [{ timeoutMs: 0.5 }, unary],
+    [{ timeoutMs: Number.POSITIVE_INFINITY }, unary],
+    [{ retry: { maxAttempts: 2, codes: ["unavailable" as never, "14" as never] } }, unary],
+    [{ hedge: { delayMs: 0, maxAttempts: 9 } }, unary],
+    [{ breaker: { failureRatio: 1, slowRatio: 0.001, trials: 1 } }, unary],
+    [{ resume: { requestField: "after", cursorField: "revision" } }, serverStream],
+  ])("%j", (policy, facts) => {
+    expect(checkMethodPolicy(policy, facts)).toEqual([]);
+  });
+});
+
+test.each(["client-stream", "bidi"] as const)("a %s cannot be resumed", (kind) => {
+  const policy = { resume: { requestField: "after", cursorField: "revision" } };
+  expect(listed(checkMethodPolicy(policy, { kind, idempotency: "IDEMPOTENT" }))).toEqual([
+    `resume: resume on a ${kind} method: only a server-stream can be resumed`,
+  ]);
+});
+
+test("all problems are told at once", () => {
+  const policy: MethodPolicy = {
+    timeoutMs: 0,
+    retry: { maxAttempts: 1, codes: ["OK"] },
+    hedge: { delayMs: -1 },
+    breaker: { trials: 0 },
+    idempotencyKey: { ttlMs: -1 },
+    resume: { requestField: "after", cursorField: "revision" },
+  };
+  const paths = checkMethodPolicy(policy, unary).map(({ path }) => path.join("."));
+  expect(paths).toEqual([
+    "timeoutMs",
+    "retry.maxAttempts",
+    "retry.codes.0",
+    "hedge.delayMs",
+    "breaker.trials",
+    "idempotencyKey.ttlMs",
+    "hedge",
+    "resume",
+  ]);
+});
