@@ -83,7 +83,7 @@ function describe(field: DescField): string {
 function kindOf(field: DescField): string {
   if (field.fieldKind === "map") return "a map";
   if (field.fieldKind === "list") return "repeated";
-  if (field.message) return `a ${field.message.typeName}`;
-  if (field.enum) return `a ${field.enum.typeName}`;
+  if (field.message) return `the message ${field.message.typeName}`;
+  if (field.enum) return `the enum ${field.enum.typeName}`;
   return field.fieldKind === "scalar" ? ScalarType[field.scalar].toLowerCase() : "unknown";
 }

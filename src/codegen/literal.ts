@@ -11,18 +11,10 @@ export function printLiteral(value: RecordValue, margin: number, taken: number):
   const flat = printFlat(value);
   if (typeof value !== "object" || taken + flat.length <= LINE_WIDTH) return flat;
   const inner = margin + 2;
-  if (isList(value))
-    return printLines(
-      "[",
-      value.map((element) => printLiteral(element, inner, inner + 1)),
-      "]",
-    );
-  const entries = Object.entries(value);
-  return printLines(
-    "{",
-    entries.map(([key, entry]) => `${key}: ${printLiteral(entry, inner, inner + key.length + 3)}`),
-    "}",
-  );
+  const lines = isList(value)
+    ? value.map((element) => printLiteral(element, inner, inner + 1))
+    : Object.entries(value).map(([key, entry]) => `${key}: ${printLiteral(entry, inner, inner + key.length + 3)}`);
+  return isList(value) ? printLines("[", lines, "]") : printLines("{", lines, "}");
 }
 
 /** A string literal. */

@@ -99,12 +99,14 @@ function idempotency({ idempotency }: DescMethod): MethodFacts["idempotency"] {
 
 /** Tells the file what is wrong with an option, and what of it is not applied yet. */
 function tell(option: PolicyRecord, problems: readonly Problem[], file: SourceFile): void {
-  for (const { path, message } of [...option.problems, ...problems]) file.problem(option.source(path), message);
-  for (const name of Object.keys(option.record)) {
-    if (!UNAPPLIED.has(name as keyof MethodPolicy)) continue;
-    const known = snakeCase(name);
-    const message = `${known} is checked and carried in the contract; this version does not apply it yet`;
-    file.note(option.source([name]), message);
+  for (const { path, message } of [...option.problems, ...problems]) {
+    const { at, name } = option.place(path);
+    file.problem(at, name ? `${name}: ${message}` : message);
+  }
+  for (const key of Object.keys(option.record)) {
+    if (!UNAPPLIED.has(key as keyof MethodPolicy)) continue;
+    const message = `${snakeCase(key)} is checked and carried in the contract; this version does not apply it yet`;
+    file.note(option.place([key]).at, message);
   }
 }
 

@@ -116,12 +116,16 @@ function checkCodes(path: readonly string[], codes: readonly string[] | undefine
 
 function positive(path: readonly string[], value: number | undefined): Problem[] {
   if (value === undefined || value > 0) return [];
-  return [{ path, message: `must be greater than zero; it is ${value}` }];
+  return [{ path, message: `must be greater than zero; it is ${withUnit(path, value)}` }];
 }
 
 function notNegative(path: readonly string[], value: number | undefined): Problem[] {
   if (value === undefined || value >= 0) return [];
-  return [{ path, message: `must not be negative; it is ${value}` }];
+  return [{ path, message: `must not be negative; it is ${withUnit(path, value)}` }];
+}
+
+function withUnit(path: readonly string[], value: number): string {
+  return path.at(-1)?.endsWith("Ms") ? `${value} ms` : String(value);
 }
 
 function ratio(path: readonly string[], value: number | undefined): Problem[] {

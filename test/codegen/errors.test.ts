@@ -1,0 +1,299 @@
+import { describe, expect, test } from "vitest";
+import { generate } from "../../src/codegen/generate.ts";
+import { compile, requestFor, Workspace } from "./workspace.ts";
+
+/** A contract that is refused: its text, a mark before each place that is wrong, and what is said about each. */
+type Row = readonly [text: string, ...problems: string[]];
+
+const MARK = "▸";
+
+const types = `message M {}
+message Positions {
+  int64 i = 1; sint64 s = 2; uint64 u = 3; string text = 4; bytes raw = 5; optional int64 maybe = 6;
+  int32 small = 7; repeated int64 many = 8; map<string, int64> by_name = 9; oneof either { int64 one = 10; }
+  M sub = 11; E kind = 12; double ratio = 13;
+}
+enum E { E_UNSPECIFIED = 0; }`;
+
+function service(...lines: string[]): string {
+  return `service S {\n${lines.join("\n")}\n}\n${types}`;
+}
+
+/** A method that is safe to repeat, with these policies. */
+function safe(policies: string): string {
+  const options = [`option idempotency_level = IDEMPOTENT;`, `option (bowline.v1.method) = { ${policies} };`];
+  return service("rpc Get(M) returns (M) {", ...options, "}");
+}
+
+/** A method with these options. */
+function unary(...options: string[]): string {
+  return service("rpc Get(M) returns (M) {", ...options, "}");
+}
+
+/** A server-stream that resumes. */
+function resume(policy: string): string {
+  return service(
+    "rpc Watch(Positions) returns (stream Positions) {",
+    `option (bowline.v1.method) = { ${policy} };`,
+    "}",
+  );
+}
+
+const UNSAFE = "on a method that is not safe to repeat: set idempotency_level, or idempotency_key: {}";
+const ONE_OF = "a cursor must be one int64, sint64, sfixed64, uint64, fixed64, string or bytes";
+const FIELDS = "it has i, s, u, text, raw, maybe, small, many, by_name, one, sub, kind, ratio";
+const ATTEMPTS = "must be a whole number of at least 2, the first attempt included; it is";
+const RENAME = "rename it, or give ts-proto a typeSuffix";
+
+const rows: Record<string, Row> = {
+  "retry and hedge together": [
+    safe("retry: { max_attempts: 3 }\n  hedge: { ▸max_attempts: 2 }"),
+    "retry and hedge exclude each other (gRFC A6): keep one of them",
+  ],
+  "retry on a method that is neither idempotent nor keyed": [
+    unary("option (bowline.v1.method) = { retry: { ▸max_attempts: 3 } };"),
+    `retry ${UNSAFE}`,
+  ],
+  "hedge on a method that is neither idempotent nor keyed": [
+    unary("option ▸(bowline.v1.method).hedge = { };"),
+    `hedge ${UNSAFE}`,
+  ],
+  "retry on a client-stream": [
+    service("rpc Put(stream M) returns (M) {", "option ▸(bowline.v1.method) = { retry: {} idempotency_key: {} };", "}"),
+    "retry on a client-stream method: once a message was sent it cannot be sent again",
+  ],
+  "hedge on a bidi method": [
+    service(
+      "rpc Chat(stream M) returns (stream M) {",
+      "option ▸(bowline.v1.method) = { hedge: {} idempotency_key: {} };",
+      "}",
+    ),
+    "hedge on a bidi method: once a message was sent it cannot be sent again",
+  ],
+  "max_attempts below 2": [safe("retry: { ▸max_attempts: 1 }"), `retry.max_attempts: ${ATTEMPTS} 1`],
+  "max_attempts of no attempt": [safe("hedge: { ▸max_attempts: 0 }"), `hedge.max_attempts: ${ATTEMPTS} 0`],
+  "a zero timeout": [safe("timeout: { ▸seconds: 0 }"), "timeout: must be greater than zero; it is 0 ms"],
+  "a zero timeout, written short": [
+    unary("option ▸(bowline.v1.method).timeout = {};"),
+    "timeout: must be greater than zero; it is 0 ms",
+  ],
+  "a negative timeout": [
+    safe("timeout: { ▸seconds: -1 nanos: -500000000 }"),
+    "timeout: must be greater than zero; it is -1500 ms",
+  ],
+  "a zero timeout of a service": [
+    service("option (bowline.v1.service) = { timeout: { ▸seconds: 0 } };", "rpc Get(M) returns (M);"),
+    "timeout: must be greater than zero; it is 0 ms",
+  ],
+  "a duration of two signs": [
+    safe("timeout: { ▸seconds: 2 nanos: -1 }"),
+    "timeout: is no duration: nanos must be within 999999999 and have the sign of seconds; they are -1",
+  ],
+  "a duration of too many nanos": [
+    safe("timeout: { ▸nanos: 1000000000 }"),
+    "timeout: is no duration: nanos must be within 999999999 and have the sign of seconds; they are 1000000000",
+  ],
+  "an unknown status name": [safe('retry: { ▸codes: ["SOMETIMES"] }'), 'retry.codes: gRPC has no status "SOMETIMES"'],
+  "an unknown status number": [
+    safe('hedge: { ▸non_fatal_codes: "17" }'),
+    'hedge.non_fatal_codes: gRPC has no status "17"',
+  ],
+  "a status that is no failure": [
+    safe('retry: { codes: "UNAVAILABLE" ▸codes: "ok" }'),
+    "retry.codes: OK is no failure",
+  ],
+  "statuses in a list, which has one place for all": [
+    safe('retry: { ▸▸codes: ["NEVER", "UNAVAILABLE",\n "EVER"] }'),
+    'retry.codes: gRPC has no status "NEVER"',
+    'retry.codes: gRPC has no status "EVER"',
+  ],
+  "statuses in lists, whose places the compiler counts otherwise": [
+    safe('retry: { ▸codes: ["INTERNAL", "ABORTED"]\n codes: "EVER" }'),
+    'retry.codes: gRPC has no status "EVER"',
+  ],
+  "a backoff of nothing": [
+    safe("retry: { initial_backoff: { ▸nanos: 0 } }"),
+    "retry.initial_backoff: must be greater than zero; it is 0 ms",
+  ],
+  "an upper bound of nothing": [
+    safe("retry: { max_backoff: { ▸nanos: 0 } }"),
+    "retry.max_backoff: must be greater than zero; it is 0 ms",
+  ],
+  "a multiplier of nothing": [
+    safe("retry: { ▸multiplier: 0 }"),
+    "retry.multiplier: must be greater than zero; it is 0",
+  ],
+  "a multiplier without bounds": [
+    safe("retry: { ▸multiplier: inf }"),
+    "retry.multiplier: must be a finite number; it is Infinity",
+  ],
+  "an attempt without time": [
+    safe("retry: { attempt_timeout: { ▸nanos: 0 } }"),
+    "retry.attempt_timeout: must be greater than zero; it is 0 ms",
+  ],
+  "a jitter of another version": [
+    safe("retry: { ▸jitter: 9 }"),
+    "retry.jitter: Jitter has no value 9; it has JITTER_UNSPECIFIED, JITTER_FULL, JITTER_EQUAL, JITTER_DECORRELATED, JITTER_A6",
+  ],
+  "a negative delay of hedges": [
+    safe("hedge: { delay: { ▸nanos: -1 } }"),
+    "hedge.delay: must not be negative; it is -0.000001 ms",
+  ],
+  "what a breaker cannot work with": [
+    safe(`breaker: {
+      ▸failure_ratio: 0
+      ▸slow_ratio: 1.5
+      slow: { ▸nanos: 0 }
+      window: { ▸nanos: 0 }
+      ▸minimum_calls: 0
+      open: { ▸nanos: 0 }
+      max_open: { ▸nanos: 0 }
+      ▸trials: 0
+    }`),
+    "breaker.failure_ratio: must be a ratio above 0 and at most 1; it is 0",
+    "breaker.slow_ratio: must be a ratio above 0 and at most 1; it is 1.5",
+    "breaker.slow: must be greater than zero; it is 0 ms",
+    "breaker.window: must be greater than zero; it is 0 ms",
+    "breaker.minimum_calls: must be greater than zero; it is 0",
+    "breaker.open: must be greater than zero; it is 0 ms",
+    "breaker.max_open: must be greater than zero; it is 0 ms",
+    "breaker.trials: must be greater than zero; it is 0",
+  ],
+  "a ratio that is no number": [
+    safe("breaker: { ▸▸failure_ratio: nan }"),
+    "breaker.failure_ratio: must be a finite number; it is NaN",
+    "breaker.failure_ratio: must be a ratio above 0 and at most 1; it is NaN",
+  ],
+  "a breaker of a service": [
+    service("option (bowline.v1.service).breaker = { ▸failure_ratio: 2 };"),
+    "breaker.failure_ratio: must be a ratio above 0 and at most 1; it is 2",
+  ],
+  "a key that is kept for no time": [
+    unary("option (bowline.v1.method) = { idempotency_key: { ttl: { ▸nanos: 0 } } };"),
+    "idempotency_key.ttl: must be greater than zero; it is 0 ms",
+  ],
+  "resume on a unary method": [
+    service(
+      "rpc Get(Positions) returns (Positions) {",
+      'option (bowline.v1.method) = { resume: { ▸request_field: "i" cursor_field: "i" } };',
+      "}",
+    ),
+    "resume on a unary method: only a server-stream can be resumed",
+  ],
+  "resume on a bidi method": [
+    service(
+      "rpc Chat(stream Positions) returns (stream Positions) {",
+      'option (bowline.v1.method) = { resume: { ▸request_field: "i" cursor_field: "i" } };',
+      "}",
+    ),
+    "resume on a bidi method: only a server-stream can be resumed",
+  ],
+  "resume without fields": [
+    service("rpc Watch(M) returns (stream Positions) {", "option ▸▸(bowline.v1.method) = { resume: {} };", "}"),
+    "request_field is missing: name the field of M that holds the position; it has none",
+    `cursor_field is missing: name the field of Positions that holds the position; ${FIELDS}`,
+  ],
+  "cursor fields that do not exist": [
+    resume('resume: { ▸request_field: "after" ▸cursor_field: "revision" }'),
+    `resume.request_field: Positions has no field after; ${FIELDS}`,
+    `resume.cursor_field: Positions has no field revision; ${FIELDS}`,
+  ],
+  "a cursor field of another type than the request's": [
+    resume('resume: { ▸request_field: "i" cursor_field: "u" }'),
+    "request_field and cursor_field must be of one type; Positions.i is int64, Positions.u is uint64",
+  ],
+  "cursor fields that are text and bytes": [
+    resume('resume: { ▸request_field: "text" cursor_field: "raw" }'),
+    "request_field and cursor_field must be of one type; Positions.text is string, Positions.raw is bytes",
+  ],
+  "a cursor of 32 bits": [
+    resume('resume: { ▸request_field: "small" ▸cursor_field: "ratio" }'),
+    `resume.request_field: Positions.small is int32: ${ONE_OF}`,
+    `resume.cursor_field: Positions.ratio is double: ${ONE_OF}`,
+  ],
+  "a cursor that is many": [
+    resume('resume: { ▸request_field: "many" ▸cursor_field: "by_name" }'),
+    `resume.request_field: Positions.many is repeated: ${ONE_OF}`,
+    `resume.cursor_field: Positions.by_name is a map: ${ONE_OF}`,
+  ],
+  "a cursor that is a message or an enum": [
+    resume('resume: { ▸request_field: "sub" ▸cursor_field: "kind" }'),
+    `resume.request_field: Positions.sub is the message PACKAGE.M: ${ONE_OF}`,
+    `resume.cursor_field: Positions.kind is the enum PACKAGE.E: ${ONE_OF}`,
+  ],
+  "a cursor in a oneof": [
+    resume('resume: { request_field: "maybe" ▸cursor_field: "one" }'),
+    "resume.cursor_field: one is in the oneof either: a cursor must be a field of its own",
+  ],
+  "messages and enums whose names are words of TypeScript": [
+    "message ▸class {} message Fine { message string {} message class {} } enum ▸any { ANY = 0; }",
+    `message class: class is a reserved word of TypeScript; ${RENAME}`,
+    `enum any: any is a reserved word of TypeScript; ${RENAME}`,
+  ],
+  "a message that has the name of one of ts-proto's own": [
+    "message Fine { map<string, string> first = 1; } message ▸DeepPartial {}",
+    `message DeepPartial: ts-proto has a DeepPartial of its own in each module; ${RENAME}`,
+  ],
+  "a message that has the name of a definition": [
+    "message ▸SDefinition {} service S {}",
+    `message SDefinition: ts-proto has a SDefinition of its own, the service's definition; ${RENAME}`,
+  ],
+  "rpcs that have one name in TypeScript": [
+    service("rpc Get(M) returns (M);", "rpc ▸get(M) returns (M);"),
+    "rpc get and rpc Get are both get in TypeScript; rename one of them",
+  ],
+  "an rpc that no object can have": [
+    service("rpc ▸__proto__(M) returns (M);"),
+    "rpc __proto__: no object in JavaScript can have it; rename it",
+  ],
+  "many things at once": [
+    service(
+      "option (bowline.v1.service) = { timeout: { ▸seconds: 0 } };",
+      "rpc Get(M) returns (M) { option (bowline.v1.method) = { retry: { ▸▸max_attempts: 1 } hedge: { ▸▸▸max_attempts: 0 } }; }",
+      "rpc Watch(M) returns (M) { option ▸▸▸(bowline.v1.method) = { resume: {} }; }",
+    ),
+    "timeout: must be greater than zero; it is 0 ms",
+    `retry.max_attempts: ${ATTEMPTS} 1`,
+    `retry ${UNSAFE}`,
+    `hedge.max_attempts: ${ATTEMPTS} 0`,
+    "retry and hedge exclude each other (gRFC A6): keep one of them",
+    `hedge ${UNSAFE}`,
+    "resume on a unary method: only a server-stream can be resumed",
+    "request_field is missing: name the field of M that holds the position; it has none",
+    "cursor_field is missing: name the field of M that holds the position; it has none",
+  ],
+};
+
+/** A row as a file, and as what is expected to be said about it. */
+function toCase([title, [text, ...problems]]: [string, Row]) {
+  const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "_");
+  const marked = `syntax = "proto3"; package ${name}; import "bowline/v1/options.proto";\n${text}\n`;
+  const places = marked.split(MARK).slice(0, -1);
+  let before = "";
+  const expected = places.map((part, index) => {
+    before += part;
+    const column = before.length - before.lastIndexOf("\n");
+    return `${name}.proto:${before.split("\n").length}:${column}: ${problems[index]?.replace("PACKAGE", name)}`;
+  });
+  return { title, file: `${name}.proto`, text: marked.replaceAll(MARK, ""), expected };
+}
+
+const cases = Object.entries(rows).map(toCase);
+const workspace = new Workspace("errors");
+workspace.write(Object.fromEntries(cases.map(({ file, text }) => [`proto/${file}`, text])));
+const set = compile(workspace);
+
+describe("a bad contract is refused", () => {
+  test.each(cases)("$title", ({ file, expected }) => {
+    const { response, notes } = generate(requestFor(set, [file]));
+    expect(response.error.split("\n").slice(1)).toEqual(expected);
+    expect({ files: response.file, notes }).toEqual({ files: [], notes: [] });
+  });
+});
+
+test("all files are told about at once, in order", () => {
+  const files = cases.map(({ file }) => file);
+  const { response } = generate(requestFor(set, files.toReversed()));
+  const expected = cases.toSorted((a, b) => (a.file < b.file ? -1 : 1)).flatMap(({ expected }) => expected);
+  expect(response.error).toBe([`${expected.length} problems`, ...expected].join("\n"));
+});
