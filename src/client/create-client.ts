@@ -1,10 +1,9 @@
-import type { Channel } from "@grpc/grpc-js";
 import type { Contract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
-import { type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
+import { type Channel, type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
 import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
 import { streamMethod, unaryMethod } from "./invoke.ts";

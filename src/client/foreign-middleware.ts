@@ -1,6 +1,7 @@
-import { type ClientMiddleware, composeClientMiddleware, type CallOptions as NiceCallOptions } from "nice-grpc-common";
+import type { ClientMiddleware, CallOptions as NiceCallOptions } from "nice-grpc-common";
 import type { CallOptions } from "../core/call-options.ts";
 import type { Method } from "../core/method.ts";
+import { composeClientMiddleware } from "../transport/index.ts";
 import type { StreamMethod, UnaryMethod } from "./invoke.ts";
 
 /** nice-grpc middlewares as one, the first the innermost, as `createClientFactory().use(…)` has it. */

@@ -1,4 +1,4 @@
-import { Metadata, type MetadataInit } from "nice-grpc-common";
+import type { MetadataInit } from "nice-grpc-common";
 import type { Call, StreamHandler, UnaryHandler } from "../core/call.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
@@ -6,6 +6,7 @@ import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd } from "../core/message-stream.ts";
 import type { Method } from "../core/method.ts";
 import type { ResponseStream } from "../core/response-stream.ts";
+import { Metadata } from "../transport/index.ts";
 
 const NO_OPTIONS: CallOptions = Object.freeze({});
 

@@ -1,10 +1,9 @@
-import { Metadata } from "nice-grpc-common";
 import type { CallContext } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
-import type { IncomingCall } from "../transport/index.ts";
+import { type IncomingCall, Metadata } from "../transport/index.ts";
 
 /** The context of a call that arrived over our own server. What a handler does not look at is never made. */
 export class ServerContext implements CallContext {

@@ -1,4 +1,4 @@
-import { type CallContext as NiceCallContext, ServerError, type ServerMiddleware } from "nice-grpc-common";
+import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc-common";
 import type { Contract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import { type CallContext, runInCall } from "../core/call-context.ts";
@@ -6,6 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
+import { ServerError } from "../transport/index.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
 import { type NiceContext, niceContext } from "./nice-context.ts";

@@ -2,6 +2,8 @@ import { type Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grp
 // nice-grpc's channel rather than grpc-js's: importing it gives connection attempts a time limit, which grpc-js lacks.
 import { createChannel as createNiceChannel } from "nice-grpc";
 
+export type { Channel } from "@grpc/grpc-js";
+
 /** What TLS needs to know; PEM texts. */
 export interface ClientTls {
   /** Certificates of the authorities to trust. Default: those that Node trusts. */

@@ -1,4 +1,6 @@
-export { type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
+// nice-grpc's own values that client and server need: nothing else imports the package at run time.
+export { composeClientMiddleware, Metadata, ServerError } from "nice-grpc-common";
+export { type Channel, type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
 export { channelAttempt } from "./channel-attempt.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./deadline-interceptor.ts";
 export { IncomingCall } from "./incoming-call.ts";
