@@ -77,7 +77,8 @@ function jsType(field: DescField, options: TsProtoOptions): JsType {
 }
 
 function describe(field: DescField): string {
-  return `${field.parent.name}.${field.name} is ${kindOf(field)}`;
+  const jstype = field.proto.options?.jstype ? ` with jstype ${JsType[field.proto.options.jstype]}` : "";
+  return `${field.parent.name}.${field.name} is ${kindOf(field)}${jstype}`;
 }
 
 function kindOf(field: DescField): string {

@@ -34,10 +34,11 @@ export class SourcePositions {
 
   /**
    * Where a part stands: where the compiler says so; else where the first thing within it stands, since compilers
-   * give the fields of an option but not the message around them; else where the part around it stands.
+   * give the fields of an option but not the message around them; else where the part around it stands, up to the
+   * file, which stands where its first statement does.
    */
   locate(path: SourcePath): Position {
-    for (let length = path.length; length > 0; length--) {
+    for (let length = path.length; length >= 0; length--) {
       const key = path.slice(0, length).join(".");
       const position = this.#exact.get(key) ?? this.#firstWithin.get(key);
       if (position) return position;

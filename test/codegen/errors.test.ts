@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
-import { compile, requestFor, Workspace } from "./workspace.ts";
+import { compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
 
 /** A contract that is refused: its text, a mark before each place that is wrong, and what is said about each. */
 type Row = readonly [text: string, ...problems: string[]];
@@ -296,4 +296,39 @@ test("all files are told about at once, in order", () => {
   const { response } = generate(requestFor(set, files.toReversed()));
   const expected = cases.toSorted((a, b) => (a.file < b.file ? -1 : 1)).flatMap(({ expected }) => expected);
   expect(response.error).toBe([`${expected.length} problems`, ...expected].join("\n"));
+});
+
+test("editions are refused, imported ones too", () => {
+  const editions = new Workspace("editions");
+  editions.write({
+    "proto/a.proto": 'syntax = "proto3"; package a; import "b.proto"; service S { rpc Get(b.M) returns (b.M); }',
+    "proto/b.proto": '// Newer.\n\nedition = "2023"; package b; import public "c.proto"; message M {}',
+    "proto/c.proto": '  edition = "2024"; package c;',
+  });
+  const { response } = generate(requestFor(compile(editions, []), ["a.proto"]));
+  const refused =
+    'editions are not supported: ts-proto ignores their features and would write other bytes; say syntax = "proto3"';
+  expect(response.error).toBe(["2 problems", `b.proto:3:1: ${refused}`, `c.proto:1:3: ${refused}`].join("\n"));
+});
+
+test("cursor fields of one type are refused if jstype makes them two", () => {
+  const jstype = new Workspace("jstype");
+  const text = `syntax = "proto3"; import "bowline/v1/options.proto";
+message Request { int64 after = 1 [jstype = JS_STRING]; }
+message Event { int64 revision = 1; int64 text = 2 [jstype = JS_STRING]; }
+service S {
+  rpc Bad(Request) returns (stream Event) {
+    option (bowline.v1.method) = { resume: { request_field: "after" cursor_field: "revision" } };
+  }
+  rpc Good(Request) returns (stream Event) {
+    option (bowline.v1.method) = { resume: { request_field: "after" cursor_field: "text" } };
+  }
+}`;
+  jstype.write({ "proto/jstype.proto": text });
+  const set = compile(jstype);
+  const { response } = generate(requestFor(set, ["jstype.proto"], [...OPTIONS, "useJsTypeOverride=true"]));
+  expect(response.error).toBe(
+    "1 problem\njstype.proto:6:46: request_field and cursor_field must be of one type; Request.after is int64 with jstype JS_STRING, Event.revision is int64",
+  );
+  expect(generate(requestFor(set, ["jstype.proto"])).response.error).toBe("");
 });
