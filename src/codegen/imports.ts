@@ -57,11 +57,13 @@ export class Imports {
 }
 
 function printImport(from: string, imports: readonly Import[]): string {
+  const keyword = imports.every(({ isType }) => isType) ? "import type" : "import";
   const names = imports.toSorted(byName).map(({ name, alias, isType }) => {
-    return `${isType ? "type " : ""}${name}${alias === name ? "" : ` as ${alias}`}`;
+    const type = isType && keyword === "import" ? "type " : "";
+    return `${type}${name}${alias === name ? "" : ` as ${alias}`}`;
   });
-  const flat = `import { ${names.join(", ")} } from "${from}";`;
-  return flat.length <= LINE_WIDTH ? `${flat}\n` : `import ${printLines("{", names, "}")} from "${from}";\n`;
+  const flat = `${keyword} { ${names.join(", ")} } from "${from}";`;
+  return flat.length <= LINE_WIDTH ? `${flat}\n` : `${keyword} ${printLines("{", names, "}")} from "${from}";\n`;
 }
 
 function compareModules(a: string, b: string): number {

@@ -28,6 +28,8 @@ export interface TsProtoOptions {
   readonly enumSuffix: string;
 }
 
+const ALTERNATIVES = new Intl.ListFormat("en", { type: "disjunction" });
+
 type Given = ReadonlyMap<string, readonly string[]>;
 
 /** Reads the plugin's parameter, and tells, a line each, all that does not fit. */
@@ -52,7 +54,7 @@ function parse(parameter: string): Given {
 function check(name: string, values: readonly string[]): string[] {
   if (name === "outputServices") return [];
   const rule = RULES.get(name);
-  if (!rule) return [`${name}: ts-proto has no option of this name that fits; leave it out`];
+  if (!rule) return [`${name}: leave it out: ts-proto has no option of this name that fits`];
   if (values.length > 1) return [`${name}: is given ${values.length} times; once is enough`];
   return values.filter((value) => !allows(rule, value)).map((value) => `${name}=${value}: ${instead(name, rule)}`);
 }
@@ -64,8 +66,8 @@ function allows(rule: Rule, value: string): boolean {
 function instead(name: string, rule: Rule): string {
   if (rule === "any") return "";
   const settings = rule.values.map((value) => `${name}=${value}`);
-  const reason = rule.reason ? `, since ${rule.reason}` : "";
-  return `say ${new Intl.ListFormat("en", { type: "disjunction" }).format(settings)} instead${reason}`;
+  const advice = settings.length > 1 ? `say ${ALTERNATIVES.format(settings)}` : "leave it out";
+  return rule.reason ? `${advice}: ${rule.reason}` : advice;
 }
 
 function checkServices(given: Given): string[] {
