@@ -1,0 +1,214 @@
+import { readFileSync } from "node:fs";
+import { create, createFileRegistry, fromBinary, hasOption, toBinary } from "@bufbuild/protobuf";
+import { CodeGeneratorResponseSchema, type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { generate } from "../../src/codegen/generate.ts";
+import type { Contract } from "../../src/contract/contract.ts";
+import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
+import { bufGenerate, compile, mustRun, OPTIONS, requestFor, Workspace } from "./workspace.ts";
+
+/** Every policy with every setting, in all the ways to write one. */
+const everything = `syntax = "proto3";
+package every.thing.v1;
+import "bowline/v1/options.proto";
+import "other/other.proto";
+
+// Not about it.
+
+/*
+ * A service that says all there is to say.
+ *
+ *   With an example.
+ */
+service Everything {
+  option deprecated = true;
+  option (bowline.v1.service) = {
+    timeout: { seconds: 2 nanos: 500000 }
+    breaker: { failure_ratio: 0.25 slow_ratio: 1 slow { nanos: 1 } window { seconds: 60 } minimum_calls: 10000
+               open { seconds: 1 } max_open { seconds: 3600 } trials: 1 }
+  };
+  // Gets one. It ends with */, as comments do.
+  rpc Get(other.Request) returns (other.Response) {
+    option idempotency_level = NO_SIDE_EFFECTS;
+    option (bowline.v1.method) = {
+      timeout: { nanos: 1 }
+      retry: {
+        max_attempts: 4294967295
+        initial_backoff: { nanos: 1000000 }
+        max_backoff: { seconds: 1 }
+        multiplier: 1.5
+        jitter: JITTER_DECORRELATED
+        codes: ["unavailable", "13", "Deadline_Exceeded"]
+        attempt_timeout: { seconds: 12 }
+      }
+    };
+  }
+  rpc Hedged(other.Request) returns (other.Response) { // Beside it.
+    option (bowline.v1.method).hedge = { max_attempts: 2 delay {} non_fatal_codes: "14" };
+    option (bowline.v1.method).idempotency_key.ttl.seconds = 86400;
+    option deprecated = true;
+  }
+  rpc Watch(other.Request) returns (stream other.Response) {
+    option (bowline.v1.method) = { breaker: { trials: 2 } resume: { request_field: "after" cursor_field: "position" } };
+  }
+  rpc Plain(other.Request) returns (other.Response) {
+    option (bowline.v1.method) = { retry: {} idempotency_key: {} };
+  }
+  rpc Silent(stream other.Request) returns (stream other.Response);
+}
+
+service Empty {}
+`;
+
+const other = `syntax = "proto3";
+package other;
+import "google/protobuf/timestamp.proto";
+import public "unused.proto";
+message Request { string after = 1; google.protobuf.Timestamp time = 2; }
+message Response { string position = 1; }
+`;
+
+const workspace = new Workspace("generate");
+workspace.write({
+  "proto/every/thing/v1/everything.proto": everything,
+  "proto/other/other.proto": other,
+  "proto/unused.proto": 'syntax = "proto2"; message Unused { optional group Old = 1 {} }',
+});
+const set = compile(workspace);
+const FILE = "every/thing/v1/everything.proto";
+const generated = bufGenerate(workspace, [{ out: "gen" }]);
+
+async function load(): Promise<{ Everything: Contract; Empty: Contract; source: string }> {
+  const file = workspace.at("gen/every/thing/v1/everything.contract.ts");
+  return { ...(await import(file)), source: readFileSync(file, "utf8") };
+}
+
+test("buf runs it", () => {
+  expect(generated).toMatchObject({ status: 0, stdout: "" });
+});
+
+test("policies arrive as the records of src/contract", async () => {
+  const { Everything, Empty } = await load();
+  expect(Everything.name).toBe("every.thing.v1.Everything");
+  const service: ServicePolicy = {
+    timeoutMs: 2000.5,
+    breaker: {
+      failureRatio: 0.25,
+      slowRatio: 1,
+      slowMs: 0.000001,
+      windowMs: 60_000,
+      minimumCalls: 10_000,
+      openMs: 1_000,
+      maxOpenMs: 3_600_000,
+      trials: 1,
+    },
+  };
+  expect(Everything.service).toStrictEqual(service);
+  const methods: Record<string, MethodPolicy> = {
+    get: {
+      timeoutMs: 0.000001,
+      retry: {
+        maxAttempts: 4_294_967_295,
+        initialBackoffMs: 1,
+        maxBackoffMs: 1_000,
+        multiplier: 1.5,
+        jitter: "decorrelated",
+        codes: ["UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED"],
+        attemptTimeoutMs: 12_000,
+      },
+    },
+    hedged: {
+      hedge: { maxAttempts: 2, delayMs: 0, nonFatalCodes: ["UNAVAILABLE"] },
+      idempotencyKey: { ttlMs: 86_400_000 },
+    },
+    watch: { breaker: { trials: 2 }, resume: { requestField: "after", cursorField: "position" } },
+    plain: { retry: {}, idempotencyKey: {} },
+  };
+  expect(Everything.methods).toStrictEqual(methods);
+  expect({ ...Empty, descriptors: 0 }).toStrictEqual({
+    name: "every.thing.v1.Empty",
+    definition: { name: "Empty", fullName: "every.thing.v1.Empty", methods: {} },
+    service: {},
+    methods: {},
+    cursors: {},
+    descriptors: 0,
+  });
+});
+
+test("cursors are read and written", async () => {
+  const watch = (await load()).Everything.cursors.watch;
+  expect(watch).toMatchObject({ type: "string", requestField: "after", cursorField: "position" });
+  expect(watch?.read({ position: "p" })).toBe("p");
+  const request = Object.freeze({ after: "", time: undefined });
+  expect(watch?.write(request, "p")).toEqual({ after: "p", time: undefined });
+});
+
+test("comments become doc comments", async () => {
+  const { source } = await load();
+  expect(source).toContain(`
+/**
+ * A service that says all there is to say.
+ *
+ *   With an example.
+ * @deprecated
+ */
+export const Everything: Contract<`);
+  expect(source).toContain("  /** Gets one. It ends with * /, as comments do. */\n  get(");
+  expect(source).toContain("  /**\n   * Beside it.\n   * @deprecated\n   */\n  hedged(");
+  expect(source).toContain("\n/** The contract of `every.thing.v1.Empty`. */\nexport const Empty: Contract<");
+  expect(source).not.toContain("Not about it");
+  const silent = generate(requestFor(set, [FILE], [...OPTIONS, "comments=false"])).response.file[0]?.content;
+  expect(silent).not.toContain("Gets one");
+  expect(silent).toContain("@deprecated");
+});
+
+test("what is checked and not applied yet is noted, each use", () => {
+  const later = (policy: string) =>
+    `${policy} is checked and carried in the contract; this version does not apply it yet`;
+  const notes = [
+    `${FILE}:17:16: note: ${later("breaker")}`,
+    `${FILE}:26:9: note: ${later("retry")}`,
+    `${FILE}:37:12: note: ${later("hedge")}`,
+    `${FILE}:38:5: note: ${later("idempotency_key")}`,
+    `${FILE}:42:47: note: ${later("breaker")}`,
+    `${FILE}:42:69: note: ${later("resume")}`,
+    `${FILE}:45:12: note: ${later("retry")}`,
+    `${FILE}:45:12: note: ${later("idempotency_key")}`,
+  ];
+  expect(generate(requestFor(set, [FILE])).notes).toEqual(notes);
+  expect(generated.stderr).toBe(notes.map((note) => `${note}\n`).join(""));
+});
+
+test("the descriptors are the file and what it imports, without what every server has", async () => {
+  const { Everything } = await load();
+  const carried = fromBinary(FileDescriptorSetSchema, Buffer.from(Everything.descriptors(), "base64"));
+  expect(carried.file.map(({ name }) => name)).toEqual(["unused.proto", "other/other.proto", FILE]);
+  expect(carried.file.filter(({ sourceCodeInfo }) => sourceCodeInfo)).toEqual([]);
+  const everywhere = set.file.filter(({ name }) => /^(google\/protobuf|bowline\/v1)\//.test(name));
+  const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: [...everywhere, ...carried.file] }));
+  const method = registry.getService("every.thing.v1.Everything")?.methods[0];
+  const option = registry.getExtension("bowline.v1.method");
+  expect(method && option && hasOption(method, option)).toBe(true);
+});
+
+test("the same contracts give the same bytes, whatever the order of the files", () => {
+  const bytes = (files: FileDescriptorSet, names: string[]) =>
+    Buffer.from(toBinary(CodeGeneratorResponseSchema, generate(requestFor(files, names)).response)).toString("hex");
+  const names = set.file.map(({ name }) => name);
+  const first = bytes(set, names);
+  expect(bytes(set, names)).toBe(first);
+  const reversed = create(FileDescriptorSetSchema, { file: set.file.toReversed() });
+  expect(bytes(reversed, names.toReversed())).toBe(first);
+});
+
+test("files without services get no contract", () => {
+  const { response } = generate(requestFor(set, ["other/other.proto", "unused.proto"]));
+  expect(response).toMatchObject({ error: "", file: [] });
+});
+
+test("it is printed as the formatter would", async () => {
+  const { source } = await load();
+  workspace.write({ "formatted.ts": source });
+  mustRun("biome", ["check", "--write", "--linter-enabled=false", "--vcs-enabled=false", workspace.at("formatted.ts")]);
+  expect(readFileSync(workspace.at("formatted.ts"), "utf8")).toBe(source);
+});
