@@ -63,9 +63,9 @@ function channelOptions(tls: ClientTls | undefined, options: ConnectionOptions):
     "grpc.initial_reconnect_backoff_ms": options.initialReconnectBackoffMs ?? 100,
     "grpc.max_reconnect_backoff_ms": options.maxReconnectBackoffMs ?? 2_000,
     "grpc.max_receive_message_length": options.maxReceiveMessageBytes ?? 4 * 1024 * 1024,
-    // Policies come from the contract; a retry policy out of DNS would multiply them. Transparent retries stay.
+    // Policies come from the contract; a retry policy out of DNS would multiply them. Without one, grpc-js makes
+    // transparent retries alone (rule R6); its option that turns retries off would turn these off too.
     "grpc.service_config_disable_resolution": 1,
-    "grpc.enable_retries": 0,
     "grpc.enable_channelz": 0,
     "grpc-node.flow_control_window": 1024 * 1024,
     ...(name ? { "grpc.ssl_target_name_override": name, "grpc.default_authority": name } : {}),
