@@ -94,9 +94,14 @@ export class ServerContext implements CallContext {
     this.#finished = true;
   }
 
+  /** Whether it makes no difference any more that the client is gone. */
+  get over(): boolean {
+    return this.#finished || this.#cancelReason !== undefined;
+  }
+
   /** Aborts the signal; only the first reason counts. */
   cancel(reason: unknown): void {
-    if (this.#finished || this.#cancelReason) return;
+    if (this.over) return;
     this.#cancelReason = { reason };
     this.#controller?.abort(reason);
   }

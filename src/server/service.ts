@@ -53,7 +53,7 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     };
     const active: ActiveCall = { abandon };
     serving.active.add(active);
-    call.onCancelled(() => context.cancel(cancelReason(context)));
+    call.onCancelled(() => cancelled(context));
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
       const message = await runInCall(context, () => serve(request, context));
@@ -81,7 +81,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
     if (serving.isDraining()) return drain();
     const active: ActiveCall = { drain, abandon: drain };
     serving.active.add(active);
-    call.onCancelled(() => context.cancel(cancelReason(context)));
+    call.onCancelled(() => cancelled(context));
     const send = (message: unknown) => {
       context.flushHeader();
       return sink.write(encodeMessage(method.response, message));
@@ -110,6 +110,11 @@ function answerTo(error: unknown, context: ServerContext, serving: Serving): Rpc
 function drainError(method: Method): RpcError {
   const sendTrailer = { [DRAIN_TRAILER]: "1" };
   return new RpcError({ path: method.path, reason: "DRAINING", details: "the server is draining", sendTrailer });
+}
+
+/** The client is gone; grpc-js says so after every call's end too. */
+function cancelled(context: ServerContext): void {
+  if (!context.over) context.cancel(cancelReason(context));
 }
 
 /** A client's own timer ends its call a moment before the server's would: that is the deadline too. */
