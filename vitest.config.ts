@@ -1,12 +1,20 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+
+/** Where CI wants a count of the tests, by tier. */
+const report = process.env.BOWLINE_TEST_REPORT;
+const deep = process.env.BOWLINE_DEEP === "1";
 
 export default defineConfig({
   resolve: { conditions: ["bowline-source"] },
   ssr: { resolve: { conditions: ["bowline-source"] } },
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: ["test/deep/**"],
+    include: [deep ? "test/deep/**/*.test.ts" : "test/**/*.test.ts"],
+    exclude: deep ? [] : ["test/deep/**"],
     execArgv: ["--conditions=bowline-source"],
-    testTimeout: 20_000,
+    testTimeout: deep ? 300_000 : 20_000,
+    reporters: report
+      ? ["default", ["json", { outputFile: join(report, deep ? "deep.json" : "test.json") }]]
+      : ["default"],
   },
 });

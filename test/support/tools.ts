@@ -23,7 +23,7 @@ export function hasTool({ name, install }: Tool): boolean {
 export function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(command, args, { timeout: 30_000, ...(cwd && { cwd }) }, (error, stdout, stderr) => {
-      if (error) reject(new Error(`${command} ${args.join(" ")}: ${stderr || error.message}`));
+      if (error) reject(new Error(`${command} ${args.join(" ")}: ${stderr || stdout || error.message}`));
       else resolve(stdout);
     });
   });
