@@ -20,8 +20,6 @@ interface OfMethod {
 /** The application made a call. */
 export interface CallStarted extends OfMethod {
   readonly type: "call.started";
-  /** Milliseconds left; Infinity without a deadline. */
-  readonly timeoutMs: number;
 }
 
 /** A call ended: its answer came, it failed, or its caller left. */
@@ -32,6 +30,8 @@ export interface CallEnded extends OfMethod, EndState {
 /** One try of a call went to the transport. */
 export interface AttemptStarted extends OfMethod {
   readonly type: "attempt.started";
+  /** Milliseconds that it may take; Infinity without a deadline. */
+  readonly timeoutMs: number;
 }
 
 /** One try of a call ended. */

@@ -1,4 +1,5 @@
 import type { Call, Layer } from "../../core/call.ts";
+import { currentCall } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { StreamEnd } from "../../core/message-stream.ts";
@@ -12,9 +13,10 @@ export type Subject = "call" | "attempt";
 export function telemetryLayer(subject: Subject, observer: Observer, clock: Clock): Layer {
   const started = (call: Call) => {
     const method = call.method.path;
-    if (subject === "attempt") notify(observer, { type: "attempt.started", method });
-    else notify(observer, { type: "call.started", method, timeoutMs: call.options.timeoutMs ?? Infinity });
-    return clock.now();
+    const since = clock.now();
+    if (subject === "call") notify(observer, { type: "call.started", method });
+    else notify(observer, { type: "attempt.started", method, timeoutMs: call.deadline - since });
+    return since;
   };
   const ended = (call: Call, end: Omit<EndState, "durationMs">, since: number) => {
     const state = { method: call.method.path, ...end, durationMs: clock.now() - since };
@@ -33,8 +35,8 @@ export function telemetryLayer(subject: Subject, observer: Observer, clock: Cloc
       }
     },
     stream: (next) => (call) => {
-      const stream = next(call);
       const since = started(call);
+      const stream = next(call);
       stream.watch({ onEnd: (end) => ended(call, endOfStream(end), since) });
       return stream;
     },
@@ -42,9 +44,14 @@ export function telemetryLayer(subject: Subject, observer: Observer, clock: Cloc
 }
 
 function endOf(error: unknown, call: Call): Omit<EndState, "durationMs"> {
-  if (!(error instanceof RpcError) && call.signal?.aborted) return { status: "CANCELLED" };
+  if (isReason(error, call.signal) || isReason(error, currentCall()?.signal)) return { status: "CANCELLED" };
   const { code, reason } = RpcError.from(error);
   return { status: statusName(code), reason };
+}
+
+/** A call that is cancelled rejects with its signal's reason, which may be anything. */
+function isReason(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && signal.reason === error;
 }
 
 function endOfStream(end: StreamEnd): Omit<EndState, "durationMs"> {
