@@ -4,8 +4,6 @@ import { toMethod } from "./definition.ts";
 import type { MethodPolicy, ServicePolicy } from "./policy.ts";
 import { checkMethodPolicy, checkServicePolicy, type Problem } from "./validate.ts";
 
-type MethodNames<Definition extends ServiceDefinition> = keyof Definition["methods"] & string;
-
 /** What generated code says about a service. */
 export interface ContractInit<Definition extends ServiceDefinition> {
   /** ts-proto's definition. */
@@ -13,10 +11,10 @@ export interface ContractInit<Definition extends ServiceDefinition> {
   /** What the service says for all of its methods. */
   readonly service: ServicePolicy;
   /** What each method says; a method that says nothing is left out. */
-  readonly methods: { readonly [M in MethodNames<Definition>]?: MethodPolicy };
+  readonly methods: Readonly<Record<string, MethodPolicy | undefined>>;
   /** Cursor fields of the methods that resume. */
   // biome-ignore lint/suspicious/noExplicitAny: each access is typed by the generated code
-  readonly cursors: { readonly [M in MethodNames<Definition>]?: CursorAccess<any, any, any> };
+  readonly cursors: Readonly<Record<string, CursorAccess<any, any, any> | undefined>>;
   /**
    * Serialised `google.protobuf.FileDescriptorSet` in base64: the service's file and what it imports, without
    * google/protobuf and bowline/v1, which the server has. Read by reflection alone.
@@ -53,7 +51,12 @@ export function contract<Definition extends ServiceDefinition, Client, Handlers>
 ): Contract<Definition, Client, Handlers> {
   const problems = checkContract(init);
   if (problems.length > 0) throw new TypeError(describe(init.definition.fullName, problems));
-  return { name: init.definition.fullName, ...init };
+  return { name: init.definition.fullName, ...init, methods: bare(init.methods), cursors: bare(init.cursors) };
+}
+
+/** A record that inherits nothing, since a method may be called `toString`. */
+function bare<T>(record: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.assign(Object.create(null), record);
 }
 
 function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {

@@ -124,15 +124,8 @@ test("policies arrive as the records of src/contract", async () => {
     watch: { breaker: { trials: 2 }, resume: { requestField: "after", cursorField: "position" } },
     plain: { retry: {}, idempotencyKey: {} },
   };
-  expect(Everything.methods).toStrictEqual(methods);
-  expect({ ...Empty, descriptors: 0 }).toStrictEqual({
-    name: "every.thing.v1.Empty",
-    definition: { name: "Empty", fullName: "every.thing.v1.Empty", methods: {} },
-    service: {},
-    methods: {},
-    cursors: {},
-    descriptors: 0,
-  });
+  expect({ ...Everything.methods }).toStrictEqual(methods);
+  expect(Empty).toMatchObject({ name: "every.thing.v1.Empty", service: {}, methods: {}, cursors: {} });
 });
 
 test("cursors are read and written", async () => {
