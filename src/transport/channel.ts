@@ -1,6 +1,7 @@
 import { type Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
 // nice-grpc's channel rather than grpc-js's: importing it gives connection attempts a time limit, which grpc-js lacks.
 import { createChannel as createNiceChannel } from "nice-grpc";
+import { isLoopback } from "./target.ts";
 
 export type { Channel } from "@grpc/grpc-js";
 
@@ -51,10 +52,10 @@ export function clientCredentials(tls: ClientTls | undefined): ChannelCredential
 
 /** Opens a channel; it connects when the first call is made. */
 export function createChannel(target: string, tls: ClientTls | undefined, options: ConnectionOptions): Channel {
-  return createNiceChannel(target, clientCredentials(tls), channelOptions(tls, options));
+  return createNiceChannel(target, clientCredentials(tls), channelOptions(target, tls, options));
 }
 
-function channelOptions(tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {
+function channelOptions(target: string, tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {
   const name = tls?.serverName;
   return {
     "grpc.keepalive_time_ms": options.keepaliveTimeMs ?? 60_000,
@@ -68,6 +69,8 @@ function channelOptions(tls: ClientTls | undefined, options: ConnectionOptions):
     "grpc.service_config_disable_resolution": 1,
     "grpc.enable_channelz": 0,
     "grpc-node.flow_control_window": 1024 * 1024,
+    // A proxy of the environment would take even what goes to localhost off this machine.
+    ...(isLoopback(target) ? { "grpc.enable_http_proxy": 0 } : {}),
     ...(name ? { "grpc.ssl_target_name_override": name, "grpc.default_authority": name } : {}),
     ...options.channelOptions,
   };

@@ -1,4 +1,5 @@
-const SCHEMES = ["dns", "ipv4", "ipv6", "unix", "unix-abstract", "xds"];
+/** Schemes whose target is an address. What another one names, such as xds, its resolver decides. */
+const SCHEMES = ["dns", "ipv4", "ipv6", "unix", "unix-abstract"];
 
 /**
  * Whether nothing but this machine can see what is sent to a target: a Unix socket, or addresses that all loop back.
@@ -7,7 +8,7 @@ const SCHEMES = ["dns", "ipv4", "ipv6", "unix", "unix-abstract", "xds"];
 export function isLoopback(target: string): boolean {
   const { scheme, rest } = split(target);
   if (scheme === "unix" || scheme === "unix-abstract") return true;
-  return rest.split(",").every((address) => isLoopbackHost(hostOf(address)));
+  return rest.split(",").every((address) => isLoopbackHost(hostOf(address).toLowerCase()));
 }
 
 function split(target: string): { scheme: string; rest: string } {
