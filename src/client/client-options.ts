@@ -5,8 +5,9 @@ import { type ClientTls, type ConnectionOptions, isLoopback } from "../transport
 /** What holds for all calls of a client, over a channel or inside nice-grpc. */
 export interface PipelineOptions {
   /**
-   * Upper bound of each call's time, in milliseconds; greater than zero. The least of contract, client and call
-   * holds. Default: none; methods with one response have 10,000 if nobody says anything.
+   * Upper bound of each call's time, in milliseconds; greater than zero, and `Infinity` for no limit of its own. The
+   * least of contract, client and call holds. Default: nothing is said; methods with one response have 10,000 if
+   * nobody says anything.
    */
   readonly timeoutMs?: number;
   /** Is told what calls and policies do. Default: nobody is, and it costs nothing. */

@@ -17,9 +17,9 @@ export function methodLayers(
   clock: Clock,
 ): Layers {
   const policy = mergePolicy(contract.service, contract.methods[key] ?? {}, method.responseStream);
-  const said = Math.min(policy.timeoutMs ?? NO_DEADLINE, options.timeoutMs ?? NO_DEADLINE);
+  const said = [policy.timeoutMs, options.timeoutMs].filter((timeoutMs) => timeoutMs !== undefined);
   const timeouts = {
-    said: said === NO_DEADLINE ? undefined : said,
+    said: said.length > 0 ? Math.min(...said) : undefined,
     otherwise: method.responseStream ? NO_DEADLINE : DEFAULT_TIMEOUT_MS,
   };
   return {
