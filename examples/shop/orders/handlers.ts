@@ -1,0 +1,76 @@
+import { once } from "node:events";
+import { fail, RpcError, Status } from "bowline";
+import type { OrderServiceHandlers } from "../../../gen/shop/orders/v1/orders.contract.ts";
+import type { CreateOrderRequest } from "../../../gen/shop/orders/v1/orders.ts";
+import type { UserServiceClient } from "../../../gen/shop/users/v1/users.contract.ts";
+import { checkItems, totalOf } from "./checks.ts";
+import type { OrderStore } from "./store.ts";
+
+/** The most orders that one import takes: they are kept in memory until the last one came. */
+const MOST_IMPORTED = 10_000;
+
+/** What the orders service does. It asks the users service who its customers are. */
+export function orderHandlers(store: OrderStore, users: Pick<UserServiceClient, "getUser">): OrderServiceHandlers {
+  return {
+    async createOrder(request) {
+      checkItems(request.items);
+      await checkCustomer(users, request.customerId);
+      return store.create(request);
+    },
+
+    async getOrder({ orderId }) {
+      return store.get(orderId) ?? fail("NOT_FOUND", `there is no order ${JSON.stringify(orderId)}`);
+    },
+
+    async *listOrders({ customerId, limit }) {
+      yield* store.list(customerId, limit || undefined);
+    },
+
+    async *watchOrders({ customerId, afterRevision }, { signal }) {
+      if (afterRevision < 0n) fail("INVALID_ARGUMENT", `after_revision must not be negative; it is ${afterRevision}`);
+      let revision = afterRevision;
+      while (!signal.aborted) {
+        const events = store.eventsAfter(revision, customerId);
+        // Nothing comes between the look and the wait: both happen in the same turn. The abort ends the wait.
+        if (events.length === 0) await once(store.changes, "change", { signal });
+        for (const event of events) {
+          yield event;
+          revision = event.revision;
+        }
+      }
+    },
+
+    async importOrders(requests) {
+      const orders: CreateOrderRequest[] = [];
+      const known = new Set<string>();
+      for await (const { order } of requests) {
+        if (!order) fail("INVALID_ARGUMENT", `message ${orders.length + 1} has no order`);
+        if (orders.length === MOST_IMPORTED)
+          fail("RESOURCE_EXHAUSTED", `more than ${MOST_IMPORTED} orders in one import`);
+        checkItems(order.items);
+        if (!known.has(order.customerId)) await checkCustomer(users, order.customerId);
+        known.add(order.customerId);
+        orders.push(order);
+      }
+      const created = store.createAll(orders);
+      return { imported: created.length, totalCents: created.reduce((sum, order) => sum + order.totalCents, 0n) };
+    },
+
+    async *quoteBaskets(baskets) {
+      for await (const { items } of baskets) {
+        checkItems(items);
+        yield { totalCents: totalOf(items) };
+      }
+    },
+  };
+}
+
+async function checkCustomer(users: Pick<UserServiceClient, "getUser">, userId: string): Promise<void> {
+  try {
+    await users.getUser({ userId });
+  } catch (error) {
+    if (error instanceof RpcError && error.code === Status.NOT_FOUND)
+      fail("FAILED_PRECONDITION", `there is no customer ${JSON.stringify(userId)}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,24 @@
+import { closeClient, createClient } from "bowline";
+import { createServer } from "bowline/server";
+import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
+import { UserService } from "../../../gen/shop/users/v1/users.contract.ts";
+import { serve } from "../serve.ts";
+import { readSettings } from "../settings.ts";
+import { Instruments } from "../tour/instruments.ts";
+import { orderHandlers } from "./handlers.ts";
+import { OrderStore } from "./store.ts";
+
+const settings = readSettings();
+const store = new OrderStore(settings.dataFolder);
+const users = createClient(UserService, settings.usersTarget);
+// For the tour alone: it counts what arrives here. Leave it out of a service of your own.
+const instruments = new Instruments(settings.delayMs);
+
+const server = createServer({ use: [instruments.middleware] });
+server.add(OrderService, orderHandlers(store, users));
+
+await serve(server, settings.orders, async () => {
+  closeClient(users);
+  store.close();
+  await instruments.report();
+});

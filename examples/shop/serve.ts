@@ -1,0 +1,45 @@
+import type { Server } from "bowline/server";
+import type { Place } from "./settings.ts";
+
+/**
+ * Serves until SIGTERM or Ctrl-C comes, or until the process that started this one is gone; then drains, so that no
+ * call is lost, and exits.
+ *
+ * @param end closes what handlers use; called when no handler runs any more.
+ */
+export async function serve(server: Server, place: Place, end: () => Promise<void>): Promise<void> {
+  const port = await listen(server, place);
+  let ending = false;
+  const stop = async () => {
+    if (ending) return;
+    ending = true;
+    await server.drain();
+    await end();
+    process.exit(0);
+  };
+  process.on("SIGTERM", stop);
+  if (process.send) {
+    process.on("disconnect", stop);
+    // Ctrl-C reaches every process of the terminal; whoever started this one says when it ends.
+    process.on("SIGINT", () => {});
+    if (!process.connected) return stop();
+    process.send({ type: "ready", port });
+  } else {
+    process.on("SIGINT", stop);
+    console.log(`${place.service}: 127.0.0.1:${port}, until Ctrl-C`);
+  }
+}
+
+async function listen(server: Server, { service, port, variable }: Place): Promise<number> {
+  try {
+    return await server.listen(`127.0.0.1:${port}`);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    console.error(
+      /EADDRINUSE/.test(text)
+        ? `${service}: port ${port} is taken; choose another one with ${variable}`
+        : `${service}: cannot listen on port ${port} (${variable}): ${text}`,
+    );
+    process.exit(1);
+  }
+}

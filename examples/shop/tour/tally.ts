@@ -1,0 +1,41 @@
+import type { Observer, Reason, StatusName } from "bowline";
+
+/** What the clients of one row saw. Give its `observer` to each of them. */
+export class Tally {
+  /** Calls made. */
+  calls = 0;
+  /** Tries on the wire. */
+  attempts = 0;
+  /** Duration of each call that ended, in milliseconds. */
+  readonly durationsMs: number[] = [];
+  readonly #ends: { readonly status: StatusName; readonly reason: Reason | undefined }[] = [];
+  readonly #methods: readonly string[];
+
+  /** @param methods counts these alone, such as `GetOrder`. Default: all. */
+  constructor(...methods: string[]) {
+    this.#methods = methods;
+  }
+
+  readonly observer: Observer = (event) => {
+    const name = event.method.slice(event.method.lastIndexOf("/") + 1);
+    if (this.#methods.length > 0 && !this.#methods.includes(name)) return;
+    if (event.type === "call.started") this.calls++;
+    if (event.type === "attempt.started") this.attempts++;
+    if (event.type !== "call.ended") return;
+    this.durationsMs.push(event.durationMs);
+    this.#ends.push({ status: event.status, reason: event.reason });
+  };
+
+  /** How many calls ended so. */
+  count(status: StatusName, reason?: Reason): number {
+    return this.#ends.filter((end) => end.status === status && (!reason || end.reason === reason)).length;
+  }
+
+  /** How many calls ended in each way: `740 OK, 2 NOT_FOUND`. */
+  toString(): string {
+    const ways = Map.groupBy(this.#ends, ({ status, reason }) =>
+      !reason || reason === "STATUS" || reason === status ? status : `${status} (${reason})`,
+    );
+    return [...ways].map(([way, ends]) => `${ends.length.toLocaleString("en")} ${way}`).join(", ");
+  }
+}
