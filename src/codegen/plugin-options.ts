@@ -70,6 +70,9 @@ function instead(name: string, rule: Rule): string {
   return rule.reason ? `${advice}: ${rule.reason}` : advice;
 }
 
+/** ts-proto's own services beside its definitions; those it prints else need packages besides. */
+const BESIDE = ["nice-grpc", "grpc-js"];
+
 function checkServices(given: Given): string[] {
   const services = given.get("outputServices") ?? [];
   if (!services.includes("generic-definitions")) {
@@ -78,7 +81,8 @@ function checkServices(given: Given): string[] {
     ];
   }
   if (services.length > 2) return ["outputServices: is given more than twice, of which ts-proto heeds the last alone"];
-  return [];
+  const others = services.filter((service) => service !== "generic-definitions" && !BESIDE.includes(service));
+  return others.map((service) => `outputServices=${service}: leave it out, or say ${BESIDE.join(" or ")}`);
 }
 
 function resolve(given: Given): TsProtoOptions {

@@ -52,6 +52,7 @@ test.each([
     "outputServices",
     "is given more than twice, of which ts-proto heeds the last alone",
   ],
+  [[SERVICES, "outputServices=default"], "outputServices=default", "leave it out, or say nice-grpc or grpc-js"],
   [[SERVICES, "env=node", "env=both"], "env", "is given 2 times; once is enough"],
   [[SERVICES, "useExactType=false"], "useExactType", "leave it out: ts-proto has no option of this name that fits"],
   [[SERVICES, "Mb.proto=./b"], "Mb.proto", "leave it out: ts-proto has no option of this name that fits"],

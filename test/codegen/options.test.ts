@@ -1,0 +1,140 @@
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { expect, test } from "vitest";
+import { RULES, type Rule } from "../../src/codegen/ts-proto-rules.ts";
+import type { Contract } from "../../src/contract/contract.ts";
+import type { MethodDefinition } from "../../src/contract/definition.ts";
+import { bufGenerate, OPTIONS, typeCheck, Workspace } from "./workspace.ts";
+
+const everything = `syntax = "proto3";
+package a.v1;
+import "b/v1/b.proto";
+import "bowline/v1/options.proto";
+import "google/protobuf/any.proto";
+import "google/protobuf/duration.proto";
+import "google/protobuf/empty.proto";
+import "google/protobuf/struct.proto";
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+
+// Everything at once.
+service Everything {
+  option (bowline.v1.service) = { timeout: { seconds: 2 } };
+  ${watch("WatchInt", "after_int", "int_no")}
+  ${watch("WatchOptional", "after_optional", "optional_no")}
+  ${watch("WatchUint", "after_uint", "uint_no")}
+  ${watch("WatchText", "after_text", "page_text")}
+  ${watch("WatchBytes", "after_bytes", "position_bytes")}
+  rpc Nested(Outer.Inner_Most.Request) returns (b.v1.Outer.Inner);
+  rpc Nothing(google.protobuf.Empty) returns (google.protobuf.Empty);
+  rpc When(google.protobuf.Timestamp) returns (google.protobuf.Duration);
+  rpc Wrap(stream google.protobuf.StringValue) returns (google.protobuf.Struct);
+  rpc Any(stream google.protobuf.Any) returns (stream google.protobuf.Value);
+}
+enum Color { COLOR_UNSPECIFIED = 0; COLOR_RED = 1; }
+message Outer { message Inner_Most { message Request { string some_name = 1; } } }
+message WatchRequest {
+  int64 after_int = 1; optional sint64 after_optional = 2; fixed64 after_uint = 3; string after_text = 4;
+  bytes after_bytes = 5;
+}
+message Event {
+  sfixed64 int_no = 1; optional int64 optional_no = 2; uint64 uint_no = 3; string page_text = 4;
+  bytes position_bytes = 5; Color color = 6;
+  oneof thing { string a_string = 7; Outer an_outer = 8; }
+  map<string, int64> by_name = 9; map<int64, Event> by_number = 10;
+  google.protobuf.Timestamp time = 11; google.protobuf.Duration duration = 12; google.protobuf.Struct struct = 13;
+  google.protobuf.Any anything = 14; google.protobuf.Int64Value wrapped = 15; google.protobuf.Value value = 16;
+  repeated Color colors = 17; string jason = 18 [json_name = "argonaut"];
+}`;
+
+/** A stream that resumes. */
+function watch(name: string, request: string, response: string): string {
+  const resume = `{ request_field: "${request}" cursor_field: "${response}" }`;
+  return `rpc ${name}(WatchRequest) returns (stream Event) { option (bowline.v1.method) = { resume: ${resume} }; }`;
+}
+
+/** What is given where anything goes. */
+const SAMPLES: Record<string, readonly string[]> = {
+  importSuffix: [".ts", ".js", ""],
+  fileSuffix: ["", ".pb"],
+  unrecognizedEnumName: ["OTHER"],
+  unrecognizedEnumValue: ["-2"],
+  metadataType: ["Foo@./foo"],
+  typePrefix: ["T", ""],
+  typeSuffix: ["", "T"],
+  messagePrefix: ["M", ""],
+  messageSuffix: ["", "M"],
+  enumPrefix: ["E", ""],
+  enumSuffix: ["", "E"],
+};
+
+function valuesOf(name: string, rule: Rule): readonly string[] {
+  return rule === "any" ? (SAMPLES[name] ?? []) : rule.values;
+}
+
+/** A few lists of options in which each value of each option occurs. */
+function variants(): string[][] {
+  const rules = [...RULES].filter(([name]) => name !== "emitImportedFiles");
+  const most = Math.max(...rules.map(([name, rule]) => valuesOf(name, rule).length));
+  return Array.from({ length: most }, (_, index) => [
+    "outputServices=generic-definitions",
+    ...["outputServices=nice-grpc", "outputServices=grpc-js"].slice(index, index + 1),
+    ...rules.map(([name, rule]) => {
+      const values = valuesOf(name, rule);
+      return `${name}=${values[index % values.length]}`;
+    }),
+  ]);
+}
+
+const workspace = new Workspace("options");
+const inner = 'syntax = "proto3"; package b.v1; message Outer { message Inner { int64 n = 1; } }';
+workspace.write({ "proto/a/v1/a.proto": everything, "proto/b/v1/b.proto": inner });
+const lists = variants();
+const outs = lists.map((options, index) => ({ out: `gen/${index}`, options }));
+const generated = bufGenerate(workspace, outs);
+
+test("ts-proto and the plugin take every value of every option that fits", () => {
+  const lines = generated.stderr.split("\n").filter((line) => line && !line.includes(" note: "));
+  expect({ lines, status: generated.status }).toEqual({ lines: [], status: 0 });
+});
+
+test("contracts that are printed with them are strictly typed", () => {
+  const options = { module: "esnext", moduleResolution: "bundler", erasableSyntaxOnly: false };
+  const complaints = typeCheck(workspace, options);
+  expect(complaints.filter((line) => line.includes(".contract.ts"))).toEqual([]);
+  // Options of ts-proto that do not go together, of which each compiles alone.
+  const own = new Set(complaints.map((line) => line.replace(/.*\/gen\/(\d).*error (TS\d+).*/, "$1 $2")));
+  expect([...own].toSorted()).toEqual(["2 TS2540", "2 TS2741", "3 TS2741", "4 TS2552"]);
+});
+
+/** The same position in a response and in a request, on the wire. */
+const POSITIONS = {
+  watchInt: [wire().uint32(0x09).sfixed64(-5n), wire().uint32(0x08).int64(-5n)],
+  watchOptional: [wire().uint32(0x10).int64(-6n), wire().uint32(0x10).sint64(-6n)],
+  watchUint: [wire().uint32(0x18).uint64(7n), wire().uint32(0x19).fixed64(7n)],
+  watchText: [wire().uint32(0x22).string("here"), wire().uint32(0x22).string("here")],
+  watchBytes: [wire().uint32(0x2a).bytes(Uint8Array.of(1, 2)), wire().uint32(0x2a).bytes(Uint8Array.of(1, 2))],
+};
+
+function wire(): BinaryWriter {
+  return new BinaryWriter();
+}
+
+test.each(outs)("cursors go from response to request: $out", async ({ out }) => {
+  const { Everything } = (await import(workspace.at(`${out}/a/v1/a.contract.ts`))) as { Everything: Contract };
+  expect(Object.keys(Everything.cursors)).toEqual(Object.keys(POSITIONS));
+  for (const [key, [response, request]] of Object.entries(POSITIONS)) {
+    const { requestType, responseType } = Everything.definition.methods[key] as MethodDefinition;
+    const access = Everything.cursors[key];
+    const cursor = access?.read(responseType.decode(Uint8Array.from(response?.finish() ?? [])));
+    const written = access?.write(requestType.decode(new Uint8Array()), cursor);
+    expect(Buffer.from(requestType.encode(written).finish())).toEqual(Buffer.from(request?.finish() ?? []));
+  }
+});
+
+test("imported files may be printed by somebody else", () => {
+  const alone = new Workspace("options-alone");
+  alone.write({ "proto/alone.proto": 'syntax = "proto3"; message M {} service S { rpc Get(M) returns (M); }' });
+  const options = [...OPTIONS, "emitImportedFiles=false"];
+  expect(bufGenerate(alone, [{ out: "gen", options, excludeTypes: [] }])).toMatchObject({ status: 0, stderr: "" });
+  expect(typeCheck(alone)).toEqual([]);
+});
