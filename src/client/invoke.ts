@@ -1,5 +1,5 @@
 import type { MetadataInit } from "nice-grpc-common";
-import type { Call, StreamHandler, UnaryHandler } from "../core/call.ts";
+import type { Call, Reply, StreamHandler, UnaryHandler } from "../core/call.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
@@ -19,15 +19,16 @@ export type StreamMethod = (request: unknown, options?: CallOptions, carrier?: u
 /** The application's end of the pipeline, for a method with one response. */
 export function unaryMethod(method: Method, handler: UnaryHandler): UnaryMethod {
   return async (request, options = NO_OPTIONS, carrier) => {
+    let reply: Reply;
     try {
-      const reply = await handler(toCall(method, request, options, carrier));
-      options.onHeader?.(reply.header);
-      options.onTrailer?.(reply.trailer);
-      return reply.message;
+      reply = await handler(toCall(method, request, options, carrier));
     } catch (error) {
       if (options.onTrailer && error instanceof RpcError && error.trailer) options.onTrailer(error.trailer);
       throw error;
     }
+    options.onHeader?.(reply.header);
+    options.onTrailer?.(reply.trailer);
+    return reply.message;
   };
 }
 
@@ -42,7 +43,7 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
     method,
     request,
     options,
-    metadata: options.metadata === undefined ? undefined : toMetadata(options.metadata),
+    metadata: options.metadata === undefined ? undefined : toMetadata(options.metadata, method),
     headers: undefined,
     deadline: NO_DEADLINE,
     signal: options.signal,
@@ -50,9 +51,15 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
   };
 }
 
-function toMetadata(init: MetadataInit): Metadata {
+function toMetadata(init: MetadataInit, { path }: Method): Metadata {
   // nice-grpc's Metadata is no class that `instanceof` knows.
-  return "getAll" in init && typeof init.getAll === "function" ? (init as Metadata) : new Metadata(init);
+  if ("getAll" in init && typeof init.getAll === "function") return init as Metadata;
+  try {
+    return new Metadata(init);
+  } catch (cause) {
+    const details = `the metadata cannot be sent: ${cause instanceof Error ? cause.message : cause}`;
+    throw new RpcError({ path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0, cause });
+  }
 }
 
 /** The responses of one call. The call is made when the first one is asked for. */
