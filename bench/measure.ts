@@ -13,8 +13,9 @@ export interface Order {
 export interface Sample {
   /** Calls, or messages, per second. */
   readonly perSecond: number;
-  /** The process's CPU time per call or message, in microseconds. */
-  readonly cpuMicros: number;
+  readonly count: number;
+  /** The client process's CPU time per call or message, in microseconds. */
+  readonly clientMicros: number;
 }
 
 /** Keeps `concurrency` calls in flight for `windowMs`. */
@@ -34,5 +35,5 @@ export async function measure(client: BenchClient, order: Order): Promise<Sample
   await Promise.all(Array.from({ length: order.concurrency }, loop));
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { perSecond: done / seconds, cpuMicros: (user + system) / done };
+  return { perSecond: done / seconds, count: done, clientMicros: (user + system) / done };
 }

@@ -11,10 +11,22 @@ async function start(...argv: string[]): Promise<{ child: ChildProcess; port: nu
   return { child, port: message.port };
 }
 
+async function ask<T>(child: ChildProcess, question: Order | "cpu"): Promise<T> {
+  child.send(question);
+  const [answer] = await once(child, "message");
+  return answer;
+}
+
+/** What a window showed on both ends. */
+export interface FullSample extends Sample {
+  /** The server process's CPU time per call or message, in microseconds. */
+  readonly serverMicros: number;
+}
+
 /** A stack's server and client, each a process of its own. */
 export interface RunningStack {
   readonly name: StackName;
-  run(order: Order): Promise<Sample>;
+  run(order: Order): Promise<FullSample>;
   stop(): void;
 }
 
@@ -25,9 +37,11 @@ export async function startStack(name: StackName): Promise<RunningStack> {
   return {
     name,
     async run(order) {
-      client.child.send(order);
-      const [sample] = await once(client.child, "message");
-      return sample;
+      const before = await ask<NodeJS.CpuUsage>(server.child, "cpu");
+      const sample = await ask<Sample>(client.child, order);
+      const after = await ask<NodeJS.CpuUsage>(server.child, "cpu");
+      const serverMicros = (after.user + after.system - before.user - before.system) / sample.count;
+      return { ...sample, serverMicros };
     },
     stop() {
       client.child.disconnect();

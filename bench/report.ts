@@ -1,9 +1,9 @@
 import { cpus } from "node:os";
-import type { Sample } from "./measure.ts";
+import type { FullSample } from "./processes.ts";
 import type { StackName } from "./stacks/index.ts";
 
 /** Samples by what was measured, then by stack, in the order of the rounds. */
-export type Rows = Map<string, Map<StackName, Sample[]>>;
+export type Rows = Map<string, Map<StackName, FullSample[]>>;
 
 interface Gate {
   readonly stack: StackName;
@@ -42,20 +42,22 @@ ${cpus().length} × ${cpus()[0]?.model.trim()}. Absolute figures hold for this m
   return `${[head, ...sections].join("\n\n")}\n`;
 }
 
-function table(stacks: Map<StackName, Sample[]>): string {
+function table(stacks: Map<StackName, FullSample[]>): string {
   const lines = [...stacks].map(([name, samples]) => {
     const perSecond = Math.round(median(samples.map((sample) => sample.perSecond)));
-    const cpu = median(samples.map((sample) => sample.cpuMicros)).toFixed(1);
+    const cpu = (["clientMicros", "serverMicros"] as const)
+      .map((end) => median(samples.map((sample) => sample[end])).toFixed(1))
+      .join(" / ");
     return `| ${TITLES[name]} | ${perSecond.toLocaleString("en")} | ${cpu} | ${ratio(stacks, name, "nice")} | ${ratio(stacks, name, "raw")} |`;
   });
   return [
-    "| stack | per second | client CPU µs each | against bare nice-grpc | against raw grpc-js |",
+    "| stack | per second | CPU µs each, client / server | against bare nice-grpc | against raw grpc-js |",
     "|---|---|---|---|---|",
     ...lines,
   ].join("\n");
 }
 
-function gates(label: string, stacks: Map<StackName, Sample[]>): string {
+function gates(label: string, stacks: Map<StackName, FullSample[]>): string {
   if (!GATED.test(label)) return "No gate.";
   return GATES.flatMap(({ stack, against, least }) => {
     const ratios = ratiosOf(stacks, stack, against);
@@ -65,13 +67,13 @@ function gates(label: string, stacks: Map<StackName, Sample[]>): string {
   }).join("\n");
 }
 
-function ratio(stacks: Map<StackName, Sample[]>, name: StackName, against: StackName): string {
+function ratio(stacks: Map<StackName, FullSample[]>, name: StackName, against: StackName): string {
   const ratios = ratiosOf(stacks, name, against);
   if (ratios.length === 0) return "";
   return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
 }
 
-function ratiosOf(stacks: Map<StackName, Sample[]>, name: StackName, against: StackName): number[] {
+function ratiosOf(stacks: Map<StackName, FullSample[]>, name: StackName, against: StackName): number[] {
   const base = stacks.get(against) ?? [];
   return (stacks.get(name) ?? []).flatMap((sample, round) => {
     const other = base[round];

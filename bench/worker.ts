@@ -10,6 +10,7 @@ process.on("disconnect", () => process.exit(0));
 
 if (role === "server") {
   send({ port: await stack.serve() });
+  process.on("message", () => send(process.cpuUsage()));
 } else {
   const client = stack.connect(Number(port));
   process.on("message", async (order: Order) => send(await measure(client, order)));

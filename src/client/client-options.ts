@@ -44,6 +44,8 @@ export function checkPipelineOptions(options: PipelineOptions): string[] {
 
 function checkTarget(target: string, options: ClientOptions): string[] {
   if (typeof target !== "string" || target === "") return ['the target must be a name such as "dns:///orders:50051"'];
+  if (/^https?:/.test(target))
+    return ["the target is no URL: leave http:// or https:// out, and set tls: true for TLS"];
   if (options.tls && options.insecure) return ["tls and insecure exclude each other"];
   if (options.tls || options.insecure || isLoopback(target)) return [];
   return ["plaintext would leave this machine: set tls: true, or insecure: true if the network is to be trusted"];

@@ -1,6 +1,6 @@
-import { type Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
-// nice-grpc's channel rather than grpc-js's: importing it gives connection attempts a time limit, which grpc-js lacks.
-import { createChannel as createNiceChannel } from "nice-grpc";
+import { Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
+// Gives grpc-js's attempts to connect a time limit, which they lack.
+import "nice-grpc";
 import { isLoopback } from "./target.ts";
 
 export type { Channel } from "@grpc/grpc-js";
@@ -52,7 +52,7 @@ export function clientCredentials(tls: ClientTls | undefined): ChannelCredential
 
 /** Opens a channel; it connects when the first call is made. */
 export function createChannel(target: string, tls: ClientTls | undefined, options: ConnectionOptions): Channel {
-  return createNiceChannel(target, clientCredentials(tls), channelOptions(target, tls, options));
+  return new Channel(target, clientCredentials(tls), channelOptions(target, tls, options));
 }
 
 function channelOptions(target: string, tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {

@@ -2,10 +2,11 @@ import { getEventListeners } from "node:events";
 import { createServer as createTcpServer } from "node:net";
 import { fail, type ObserverEvent, RpcError, Status } from "bowline";
 import { ClientError, Metadata } from "nice-grpc";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { clients } from "../support/attempts.ts";
 import { gate, rejection, serveOrders } from "../support/orders.ts";
+import { silentServer } from "../support/silent-server.ts";
 
 const leavers: [string, (orders: OrderServiceClient) => Promise<void>][] = [
   [
@@ -298,15 +299,4 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as { port: number };
   await new Promise((resolve) => server.close(resolve));
   return port;
-}
-
-async function silentServer(): Promise<number> {
-  const sockets = new Set<{ destroy(): void }>();
-  const server = createTcpServer((socket) => void sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as { port: number }).port;
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { closeClient, createClient, EncodedMessage, type RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
@@ -6,6 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { GetOrderRequest, Order } from "../../gen/shop/orders/v1/orders.ts";
 import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
+import { silentServer } from "../support/silent-server.ts";
 
 test("connects again soon after its server is back", async () => {
   const first = createServer({ drainOn: [] }).add(
@@ -63,13 +67,31 @@ test("refuses a request that does not fit its message, and sends nothing", async
   const error = await rejection(orders.createOrder({ items: [{ unitPriceCents: "many" }] }));
   expect(error).toMatchObject({ code: Status.INTERNAL, reason: "REQUEST_NOT_ENCODABLE", attempts: 0 });
   const metadata = { "no spaces": "here" };
-  const illegal = { message: "Metadata key 'no spaces' contains illegal characters" };
+  const illegal = { reason: "REQUEST_NOT_ENCODABLE", details: expect.stringContaining("'no spaces'") };
   expect(await rejection(orders.getOrder({}, { metadata }))).toMatchObject(illegal);
   expect(await rejection(orders.listOrders({}, { metadata }).next())).toMatchObject(illegal);
   const stream = await rejection(orders.importOrders([{ order: {} }] as never));
   expect(stream).toMatchObject({ details: expect.stringContaining("takes an AsyncIterable") });
   await orders.getOrder({});
   expect(served).toBe(1);
+});
+
+test("gives up connecting to a server that accepts and says nothing", async () => {
+  const port = await silentServer();
+  const orders = connectOrders(port, { connectTimeoutMs: 100, timeoutMs: 15_000 });
+  const error = await rejection(orders.createOrder({}, { timeoutMs: 15_000 }));
+  expect(error).toMatchObject({ reason: "TRANSPORT", details: expect.stringContaining("timed out after 100ms") });
+});
+
+test("dials a Unix socket, which is this machine whatever its name", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "bowline-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const server = createServer({ drainOn: [] });
+  server.add(OrderService, ordersHandlers({ getOrder: async (_, { identity }) => ({ orderId: identity.key }) }));
+  await server.listen(`unix:${folder}/orders.sock`);
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  using orders = createClient(OrderService, `unix:${folder}/orders.sock`);
+  expect(await orders.getOrder({})).toMatchObject({ orderId: "peer:unknown" });
 });
 
 test("sends a message that is encoded already as it is", async () => {

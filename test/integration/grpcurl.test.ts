@@ -1,5 +1,6 @@
 import { fail } from "bowline";
 import { describe, expect, test } from "vitest";
+import type { OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { serveOrders } from "../support/orders.ts";
 import { hasTool, run } from "../support/tools.ts";
 
@@ -8,13 +9,13 @@ const grpcurl = {
   install: "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
 };
 
-const handlers = {
-  getOrder: async ({ orderId }: { orderId: string }) =>
+const handlers: Partial<OrderServiceHandlers> = {
+  getOrder: async ({ orderId }) =>
     orderId === "none" ? fail("NOT_FOUND", "no such order") : { orderId, status: 2, totalCents: 1_999n },
-  async *listOrders({ limit }: { limit: number }) {
+  async *listOrders({ limit }) {
     for (let index = 1; index <= limit; index += 1) yield { orderId: `o-${index}` };
   },
-} as const;
+};
 
 describe.skipIf(!hasTool(grpcurl))("grpcurl, through reflection alone", () => {
   const call = async (port: number, ...args: string[]) => {
