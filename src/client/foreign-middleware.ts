@@ -1,6 +1,7 @@
 import type { ClientMiddleware, CallOptions as NiceCallOptions } from "nice-grpc-common";
 import type { CallOptions } from "../core/call-options.ts";
 import type { Method } from "../core/method.ts";
+import type { ResponseStream } from "../core/response-stream.ts";
 import { composeClientMiddleware } from "../transport/index.ts";
 import type { StreamMethod, UnaryMethod } from "./invoke.ts";
 
@@ -24,26 +25,39 @@ export function aroundUnary(middleware: ClientMiddleware, method: Method, inner:
   }
   return async (request, options = {}) => {
     const call = { method: described, requestStream: method.requestStream, request, responseStream: false, next };
-    const result = await middleware(call as never, options as NiceCallOptions).next();
-    if (!result.done) throw new TypeError(`${method.path}: a middleware yielded a message; a unary method returns one`);
-    return result.value;
+    const run = middleware(call as never, options as NiceCallOptions);
+    const result = await run.next();
+    if (result.done) return result.value;
+    await run.return(undefined as never);
+    throw new TypeError(`${method.path}: a middleware yielded a message; a unary method returns one`);
   };
 }
 
 /** Runs nice-grpc middlewares around a method with a stream of responses. */
 export function aroundStream(middleware: ClientMiddleware, method: Method, inner: StreamMethod): StreamMethod {
   const described = descriptor(method);
-  async function* next(request: unknown, options: NiceCallOptions): AsyncGenerator<unknown, void, undefined> {
-    yield* inner(request, options as CallOptions);
-  }
   return (request, options = {}) => {
+    const calls: ResponseStream<unknown>[] = [];
+    let left = false;
+    async function* next(request: unknown, options: NiceCallOptions): AsyncGenerator<unknown, void, undefined> {
+      if (left) return;
+      const call = inner(request, options as CallOptions);
+      calls.push(call);
+      yield* call;
+    }
     const call = { method: described, requestStream: method.requestStream, request, responseStream: true, next };
     const messages = middleware(call as never, options as NiceCallOptions);
+    const leave = () => {
+      left = true;
+      // A generator's `return()` waits for its pending `next()`: that one ends when the calls below do.
+      for (const call of calls) void call.return();
+      return messages.return(undefined) as Promise<IteratorResult<unknown, undefined>>;
+    };
     const stream = {
       next: () => messages.next() as Promise<IteratorResult<unknown, undefined>>,
-      return: () => messages.return(undefined) as Promise<IteratorResult<unknown, undefined>>,
+      return: leave,
       [Symbol.asyncIterator]: () => stream,
-      [Symbol.asyncDispose]: async () => void (await messages.return(undefined)),
+      [Symbol.asyncDispose]: async () => void (await leave()),
     };
     return stream;
   };
