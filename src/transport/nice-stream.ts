@@ -13,6 +13,7 @@ export class NiceStream implements MessageStream {
   readonly #wire: NiceWire;
   #messages: AsyncGenerator<unknown, unknown, undefined> | undefined;
   #ended = false;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(call: Call, clock: Clock) {
     this.#call = call;
@@ -24,26 +25,30 @@ export class NiceStream implements MessageStream {
   }
 
   async next(): Promise<Next> {
-    if (this.#ended) return DONE;
+    if (this.#ended) return this.#over();
     try {
-      this.#messages ??= this.#wire.begin((header) => this.#watchers.headers(() => header));
+      this.#messages ??= this.#wire.begin(
+        (header) => this.#watchers.headers(() => header),
+        () => this.#giveUp(),
+      );
       const result = await this.#messages.next();
-      if (this.#ended) return DONE;
+      if (this.#ended) return this.#over();
       if (result.done) return this.#succeed();
       this.#watchers.firstMessage();
       return result as Next;
     } catch (error) {
-      if (this.#ended) return DONE;
-      throw this.#fail(this.#wire.toError(error));
+      this.#fail(this.#wire.toError(error));
+      return this.#over();
     }
   }
 
   /** `return()` of nice-grpc's generator would wait for a pending `next()`; cancelling the call ends both. */
   return(): Promise<Next> {
+    this.#failure = undefined;
     if (!this.#ended) {
       this.#end();
       this.#wire.cancel();
-      this.#messages?.return(undefined).then(undefined, () => {});
+      this.#letGo();
       this.#watchers.end({ outcome: "cancelled" });
     }
     return Promise.resolve(DONE);
@@ -55,18 +60,37 @@ export class NiceStream implements MessageStream {
     return DONE;
   }
 
-  #fail(error: unknown): unknown {
+  /** The caller left or its deadline passed. Watchers hear of it now: nobody may ask for another message. */
+  #giveUp(): void {
+    this.#fail(this.#wire.toError(undefined));
+    this.#letGo();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
     this.#end();
+    this.#failure = { error };
     if (this.#call.signal?.aborted) this.#watchers.end({ outcome: "cancelled" });
     else {
       const known = RpcError.from(error, this.#call.method.path);
       this.#watchers.end({ outcome: "error", error: known, trailer: known.trailer });
     }
-    return error;
+  }
+
+  /** The stream after its end: fails once if it failed. */
+  #over(): Next {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+    return DONE;
   }
 
   #end(): void {
     this.#ended = true;
     this.#wire.end();
+  }
+
+  #letGo(): void {
+    this.#messages?.return(undefined).then(undefined, () => {});
   }
 }

@@ -17,16 +17,22 @@ export class NiceWire {
   #expired = false;
   #header: Metadata | undefined;
   #trailer: Metadata | undefined;
+  #onGivenUp: (() => void) | undefined;
 
   constructor(call: Call, clock: Clock) {
     this.#call = call;
     this.#clock = clock;
   }
 
-  /** Hands the call on; nothing is sent before the generator's first `next()`. */
-  begin(onHeader?: (header: Metadata) => void): Messages {
+  /**
+   * Hands the call on; nothing is sent before the generator's first `next()`.
+   *
+   * @param onGivenUp is called when the caller leaves or its deadline passes before `end()`.
+   */
+  begin(onHeader?: (header: Metadata) => void, onGivenUp?: () => void): Messages {
     const { signal, deadline, request, carrier } = this.#call;
     if (signal?.aborted) throw signal.reason;
+    this.#onGivenUp = onGivenUp;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (deadline !== NO_DEADLINE) this.#timer = this.#clock.setTimer(deadline - this.#clock.now(), this.#onDeadline);
     const { next, options } = carrier as NiceCarrier;
@@ -87,10 +93,14 @@ export class NiceWire {
     return metadata;
   }
 
-  readonly #onAbort = () => this.#controller.abort(this.#call.signal?.reason);
+  readonly #onAbort = () => {
+    this.#controller.abort(this.#call.signal?.reason);
+    this.#onGivenUp?.();
+  };
 
   readonly #onDeadline = () => {
     this.#expired = true;
     this.#controller.abort();
+    this.#onGivenUp?.();
   };
 }
