@@ -1,8 +1,13 @@
 import { clone, create, toBinary } from "@bufbuild/protobuf";
 import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
-/** What every server has and no contract carries: protobuf's own files, and the toolkit's options. */
-const EVERYWHERE = ["google/protobuf/", "bowline/v1/"];
+const WELL_KNOWN = "any api descriptor duration empty field_mask source_context struct timestamp type wrappers";
+
+/** The files that every server has and no contract carries: protobuf's well-known ones, and the toolkit's options. */
+export const EVERYWHERE: ReadonlySet<string> = new Set([
+  ...WELL_KNOWN.split(" ").map((name) => `google/protobuf/${name}.proto`),
+  "bowline/v1/options.proto",
+]);
 
 /**
  * Files and all that they import, each after what it imports itself. The order rests on the names and the imports,
@@ -29,7 +34,7 @@ export function closure(
  */
 export function descriptorSet(name: string, files: ReadonlyMap<string, FileDescriptorProto>): string {
   const file = closure([name], files)
-    .filter(({ name }) => !EVERYWHERE.some((folder) => name.startsWith(folder)))
+    .filter(({ name }) => !EVERYWHERE.has(name))
     .map(withoutSourceInfo);
   return Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }))).toString("base64");
 }

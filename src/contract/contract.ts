@@ -17,7 +17,7 @@ export interface ContractInit<Definition extends ServiceDefinition> {
   readonly cursors: Readonly<Record<string, CursorAccess<any, any, any> | undefined>>;
   /**
    * Serialised `google.protobuf.FileDescriptorSet` in base64: the service's file and what it imports, without
-   * google/protobuf and bowline/v1, which the server has. Read by reflection alone.
+   * protobuf's well-known files and the toolkit's options, which the server has. Read by reflection alone.
    */
   descriptors(): string;
 }

@@ -16,7 +16,11 @@ export interface MethodDefinition {
   // biome-ignore lint/suspicious/noExplicitAny: a definition is taken whatever its messages are
   readonly responseType: MessageType<any>;
   readonly responseStream: boolean;
-  readonly options: { readonly idempotencyLevel?: "IDEMPOTENT" | "NO_SIDE_EFFECTS" };
+  readonly options: {
+    readonly idempotencyLevel?: "IDEMPOTENT" | "NO_SIDE_EFFECTS";
+    /** The bytes of all other options, unless ts-proto is kept from seeing them. */
+    readonly _unknownFields?: unknown;
+  };
 }
 
 /** A service as ts-proto's `generic-definitions` prints it. */
