@@ -1,6 +1,7 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
-import { compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
+import { bufGenerate, compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
 
 /** A contract that is refused: its text, a mark before each place that is wrong, and what is said about each. */
 type Row = readonly [text: string, ...problems: string[]];
@@ -331,4 +332,25 @@ service S {
     "1 problem\njstype.proto:6:46: request_field and cursor_field must be of one type; Request.after is int64 with jstype JS_STRING, Event.revision is int64",
   );
   expect(generate(requestFor(set, ["jstype.proto"])).response.error).toBe("");
+});
+
+test("buf shows each problem in a line of its own, ends with 1 and writes nothing", () => {
+  const refused = new Workspace("refused");
+  refused.write({
+    "proto/bad.proto": `syntax = "proto3"; import "bowline/v1/options.proto";
+service S {
+  option (bowline.v1.service) = { timeout: { seconds: 0 } breaker: { failure_ratio: 2 } };
+}`,
+    "gen/old.ts": "what was there",
+  });
+  const { status, stderr } = bufGenerate(refused, [{ out: "gen" }]);
+  expect(status).toBe(1);
+  expect(stderr.split("\n")).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^Failure: plugin .*: 2 problems$/),
+      "bad.proto:3:46: timeout: must be greater than zero; it is 0 ms",
+      "bad.proto:3:70: breaker.failure_ratio: must be a ratio above 0 and at most 1; it is 2",
+    ]),
+  );
+  expect(readdirSync(refused.at("gen"))).toEqual(["old.ts"]);
 });

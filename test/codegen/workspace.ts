@@ -134,7 +134,7 @@ export function bufGenerate(
     ];
   });
   const directories = inputs.map(({ path }) => ({ directory: path }));
-  const template = JSON.stringify({ version: "v2", plugins, inputs: directories });
+  const template = JSON.stringify({ version: "v2", clean: true, plugins, inputs: directories });
   return run("buf", ["generate", "--config", config(modules), "--template", template]);
 }
 
