@@ -1,5 +1,7 @@
 import type { Shop } from "./shop.ts";
 
+const ORDER = '{"customer_id": "u-7", "items": [{"sku": "cleat", "quantity": 2, "unit_price_cents": 1275}]}';
+
 /** What is served where, with lines to copy. */
 export function describe(shop: Shop): string {
   const orders = shop.orders.target;
@@ -16,6 +18,7 @@ export function describe(shop: Shop): string {
     `  grpcurl -plaintext ${orders} describe ${service}`,
     `  grpcurl -plaintext -d '{"order_id": "o-42"}' ${orders} ${service}/GetOrder`,
     `  grpcurl -plaintext -d '{"customer_id": "u-7"}' ${orders} ${service}/WatchOrders`,
+    `  grpcurl -plaintext -d '${ORDER}' ${orders} ${service}/CreateOrder`,
     "",
   ].join("\n");
 }

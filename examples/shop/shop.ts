@@ -34,6 +34,7 @@ export class Shop {
 
   /** Starts another process of a service, on a free port and on the same data. */
   async startReplica(service: "orders" | "users", env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> {
+    if (this.#stopping) throw new Error("the shop is being stopped");
     const replica = await ServiceProcess.start(service, {
       SHOP_ORDERS_PORT: "0",
       SHOP_USERS_PORT: "0",

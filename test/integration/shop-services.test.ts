@@ -1,0 +1,166 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "bowline";
+import { createServer } from "bowline/server";
+import { expect, onTestFinished, test } from "vitest";
+import { orderHandlers } from "../../examples/shop/orders/handlers.ts";
+import { OrderStore } from "../../examples/shop/orders/store.ts";
+import { userHandlers } from "../../examples/shop/users/handlers.ts";
+import { UserStore } from "../../examples/shop/users/store.ts";
+import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import type { CreateOrderRequest, OrderItem } from "../../gen/shop/orders/v1/orders.ts";
+import { OrderStatus } from "../../gen/shop/orders/v1/orders.ts";
+import { UserService } from "../../gen/shop/users/v1/users.contract.ts";
+
+const item: OrderItem = { sku: "cleat", quantity: 2, unitPriceCents: 1_275n };
+
+async function dataFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "bowline-shop-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Both services on new data, in this process. */
+async function shop() {
+  const folder = await dataFolder();
+  const userStore = new UserStore(folder);
+  const orderStore = new OrderStore(folder);
+  const usersServer = createServer({ drainOn: [] }).add(UserService, userHandlers(userStore));
+  const users = createClient(UserService, `127.0.0.1:${await usersServer.listen("127.0.0.1:0")}`);
+  const ordersServer = createServer({ drainOn: [] }).add(OrderService, orderHandlers(orderStore, users));
+  const orders = createClient(OrderService, `127.0.0.1:${await ordersServer.listen("127.0.0.1:0")}`);
+  onTestFinished(async () => {
+    orders[Symbol.dispose]();
+    await ordersServer.drain();
+    users[Symbol.dispose]();
+    await usersServer.drain();
+    orderStore.close();
+    userStore.close();
+  });
+  return { users, orders, ordersServer };
+}
+
+async function* each<T>(...messages: T[]) {
+  yield* messages;
+}
+
+test("the same 100 users and 1,000 orders are there on a first start, and what was added on the next", async () => {
+  const [one, other] = [await dataFolder(), await dataFolder()];
+  const [first, second] = [new OrderStore(one), new OrderStore(other)];
+  expect([...first.list("")]).toHaveLength(1_000);
+  expect([...first.list("")]).toEqual([...second.list("")]);
+  expect(first.create({ customerId: "u-1", items: [item] }).orderId).toBe("o-1001");
+  first.close();
+  second.close();
+  const again = new OrderStore(one);
+  expect(again.get("o-1001")).toMatchObject({ customerId: "u-1", items: [item], totalCents: 2_550n });
+  expect([...again.list("")]).toHaveLength(1_001);
+  again.close();
+
+  const users = new UserStore(one);
+  expect([...users.list()]).toHaveLength(100);
+  expect(users.create("New", "new@example.com")?.userId).toBe("u-101");
+  users.close();
+  const usersAgain = new UserStore(one);
+  expect([...usersAgain.list()].at(-1)).toMatchObject({ userId: "u-101", name: "New" });
+  usersAgain.close();
+});
+
+test("lists are in the order of ids, of one customer or of all, and end at the limit", async () => {
+  const { users, orders } = await shop();
+  const ids = (await Array.fromAsync(orders.listOrders({}))).map(({ orderId }) => orderId);
+  expect(ids).toEqual(Array.from({ length: 1_000 }, (_, n) => `o-${n + 1}`));
+  expect(await Array.fromAsync(orders.listOrders({ limit: 150 }))).toHaveLength(150);
+  const own = await Array.fromAsync(orders.listOrders({ customerId: "u-7" }));
+  expect(own).toHaveLength(10);
+  expect(new Set(own.map(({ customerId }) => customerId))).toEqual(new Set(["u-7"]));
+  expect(await Array.fromAsync(users.streamUsers({ limit: 3 }))).toMatchObject([
+    { userId: "u-1" },
+    { userId: "u-2" },
+    { userId: "u-3" },
+  ]);
+});
+
+test("what is not there is NOT_FOUND", async () => {
+  const { users, orders } = await shop();
+  for (const orderId of ["o-1001", "u-1", "", "o-1; DROP TABLE orders"])
+    await expect(orders.getOrder({ orderId })).rejects.toMatchObject({ code: 5 });
+  await expect(users.getUser({ userId: "u-101" })).rejects.toMatchObject({
+    code: 5,
+    details: 'there is no user "u-101"',
+  });
+});
+
+test("an e-mail address belongs to one user", async () => {
+  const { users } = await shop();
+  const { userId } = await users.createUser({ name: "Nell", email: "nell@example.com" });
+  expect(await users.getUser({ userId })).toMatchObject({ name: "Nell", email: "nell@example.com" });
+  await expect(users.createUser({ name: "Other", email: "nell@example.com" })).rejects.toMatchObject({
+    code: 6,
+    details: "there is a user with the e-mail address nell@example.com",
+  });
+  await expect(users.createUser({ name: " ", email: "a@b" })).rejects.toMatchObject({ code: 3 });
+  await expect(users.createUser({ name: "A", email: "nowhere" })).rejects.toMatchObject({ code: 3 });
+});
+
+const refused: [string, Partial<CreateOrderRequest>, number, string][] = [
+  ["an unknown customer", { customerId: "u-999" }, 9, 'there is no customer "u-999"'],
+  ["no items", { items: [] }, 3, "items must not be empty"],
+  ["no quantity", { items: [{ ...item, quantity: 0 }] }, 3, "items[0].quantity must be from 1 to 10000; it is 0"],
+  [
+    "two things wrong",
+    { items: [item, { sku: "", quantity: 1, unitPriceCents: -1n }] },
+    3,
+    "items[1].sku must not be empty; items[1].unit_price_cents must be from 0 to 1000000000; it is -1",
+  ],
+  ["too many items", { items: Array(101).fill(item) }, 3, "items must be at most 100; they are 101"],
+];
+
+test.each(refused)("an order with %s is refused, alone and in an import", async (_, change, code, details) => {
+  const { orders } = await shop();
+  const good: CreateOrderRequest = { customerId: "u-1", items: [item] };
+  const bad = { ...good, ...change };
+  await expect(orders.createOrder(bad)).rejects.toMatchObject({ code, details });
+  await expect(orders.importOrders(each({ order: good }, { order: bad }))).rejects.toMatchObject({ code, details });
+  expect(await Array.fromAsync(orders.listOrders({}))).toHaveLength(1_000);
+});
+
+test("an import without an order, a basket that cannot be priced and a negative revision are refused", async () => {
+  const { orders } = await shop();
+  await expect(orders.importOrders(each({}))).rejects.toMatchObject({ code: 3, details: "message 1 has no order" });
+  await expect(Array.fromAsync(orders.quoteBaskets(each({ items: [] })))).rejects.toMatchObject({ code: 3 });
+  await expect(Array.fromAsync(orders.watchOrders({ afterRevision: -1n }))).rejects.toMatchObject({ code: 3 });
+});
+
+test("a watcher sees what was and what comes, each event once, and nothing of others", async () => {
+  const { orders, ordersServer } = await shop();
+  const before = await Array.fromAsync(take(orders.watchOrders({ customerId: "u-7" }), 24));
+  const revisions = before.map(({ revision }) => revision);
+  expect(revisions).toEqual(revisions.toSorted((a, b) => Number(a - b)));
+  expect(before[0]?.order?.status).toBe(OrderStatus.ORDER_STATUS_PENDING);
+
+  const watch = orders.watchOrders({ customerId: "u-7", afterRevision: revisions.at(-1) ?? 0n });
+  const next = watch.next();
+  await orders.createOrder({ customerId: "u-8", items: [item] });
+  const { orderId } = await orders.createOrder({ customerId: "u-7", items: [item] });
+  expect((await next).value).toMatchObject({ order: { orderId, customerId: "u-7", totalCents: 2_550n } });
+  const pending = watch.next();
+  const drained = ordersServer.drain();
+  await expect(pending).rejects.toMatchObject({ reason: "DRAINING" });
+  expect(await drained).toEqual({ abandoned: 0 });
+});
+
+test("revisions grow by one with each event of the shop", async () => {
+  const { orders } = await shop();
+  const events = await Array.fromAsync(take(orders.watchOrders({}), 2_000));
+  expect(events.map(({ revision }) => revision)).toEqual(Array.from({ length: 2_000 }, (_, n) => BigInt(n + 1)));
+});
+
+async function* take<T>(stream: AsyncIterable<T>, count: number) {
+  let left = count;
+  for await (const message of stream) {
+    yield message;
+    if (--left === 0) return;
+  }
+}
