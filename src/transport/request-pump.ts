@@ -24,8 +24,14 @@ export class RequestPump {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    // Its own failure while cleaning up has nobody left to tell: the call is over, and its outcome known.
-    this.#iterator.return?.().then(undefined, () => {});
+    void this.#leave();
+  }
+
+  /** A failure while cleaning up has nobody left to tell: the call is over, and its outcome known. */
+  async #leave(): Promise<void> {
+    try {
+      await this.#iterator.return?.();
+    } catch {}
   }
 
   async #run(): Promise<void> {

@@ -118,10 +118,13 @@ export abstract class WireCall implements InterceptingListener {
 
   readonly #onAbort = () => this.abandon(this.call.signal?.reason, true);
 
-  /** grpc-js keeps deadlines on the wall clock; this is the one place where ours becomes one. */
+  /**
+   * grpc-js keeps deadlines on the wall clock; this is the one place where ours becomes one. A whole number, because
+   * grpc-js writes nine digits for a fraction below a hundred million milliseconds, and servers read eight.
+   */
   #wallDeadline(): number {
     const remainingMs = this.call.deadline - this.#clock.now();
-    if (toGrpcTimeout(remainingMs) !== undefined) return this.#clock.wallTime() + remainingMs;
+    if (toGrpcTimeout(remainingMs) !== undefined) return Math.ceil(this.#clock.wallTime() + remainingMs);
     if (this.call.deadline !== NO_DEADLINE) {
       const details = "deadline exceeded";
       const error = () => new RpcError({ path: this.call.method.path, reason: "DEADLINE_EXCEEDED", details });
@@ -168,6 +171,8 @@ export abstract class WireCall implements InterceptingListener {
       end: () => wire.halfClose(),
       fail: (error) => this.abandon(error),
     });
+    // Its first step may have ended the call, when there was no pump to stop yet.
+    if (this.#ended) this.#pump.stop();
   }
 }
 
