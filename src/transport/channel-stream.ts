@@ -120,6 +120,8 @@ export class ChannelStream extends WireCall implements MessageStream {
       const { path } = this.call.method;
       const details = "a response is no such message";
       const error = new RpcError({ path, reason: "RESPONSE_NOT_DECODABLE", details, headersReceived: true, cause });
+      // Whoever else waits is done: the error is for the reader of this message.
+      this.#release((waiter) => waiter.resolve(DONE));
       this.abandon(error);
       this.#failure = undefined;
       this.#buffer = [];
