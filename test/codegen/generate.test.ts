@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
 import type { Contract } from "../../src/contract/contract.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
-import { bufGenerate, compile, mustRun, OPTIONS, requestFor, Workspace } from "./workspace.ts";
+import { mustRun } from "../support/run.ts";
+import { bufGenerate, compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
 
 /** Every policy with every setting, in all the ways to write one. */
 const everything = `syntax = "proto3";

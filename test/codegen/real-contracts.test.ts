@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { EVERYWHERE } from "../../src/codegen/files.ts";
 import type { Contract } from "../../src/contract/contract.ts";
 import { DescriptorRegistry } from "../../src/server/descriptor-registry.ts";
-import { bufGenerate, type Module, ROOT, typeCheck, Workspace } from "./workspace.ts";
+import { ROOT } from "../support/run.ts";
+import { bufGenerate, type Module, typeCheck, Workspace } from "./workspace.ts";
 
 /** The .proto files that npm packages ship, as they are. */
 const packages: readonly Module[] = [

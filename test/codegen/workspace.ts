@@ -1,6 +1,5 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import {
   type CodeGeneratorRequest,
@@ -8,9 +7,7 @@ import {
   type FileDescriptorSet,
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
-
-/** The repository: buf, the linker of packages and type stripping all want what they work on to be inside of it. */
-export const ROOT: string = join(import.meta.dirname, "../..");
+import { mustRun, type Outcome, ROOT, run } from "../support/run.ts";
 
 /** The options that the README tells users to give to ts-proto and to the plugin. */
 export const OPTIONS: readonly string[] = [
@@ -34,7 +31,10 @@ export interface Module {
 /** The toolkit's options, as a user's workspace has them. */
 export const BOWLINE: Module = { path: "proto", excludes: ["proto/shop"] };
 
-/** A folder of a test's own, empty at first; ignored by git. */
+/**
+ * A folder of a test's own, empty at first; ignored by git. It is in the repository, since buf, type stripping and the
+ * package's own name all want that.
+ */
 export class Workspace {
   /** Relative to the repository. */
   readonly path: string;
@@ -61,31 +61,6 @@ export class Workspace {
   get proto(): Module {
     return { path: join(this.path, "proto") };
   }
-}
-
-/** What a program said and ended with. */
-export interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program of a development dependency, in the repository. */
-export function run(command: string, args: readonly string[], cwd: string = ROOT): Outcome {
-  const PATH = `${join(ROOT, "node_modules/.bin")}${delimiter}${process.env.PATH}`;
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const options = { cwd, env: { ...env, PATH }, encoding: "utf8", maxBuffer: 64 << 20 } as const;
-  const { status, stdout, stderr, error } = spawnSync(command, args, options);
-  if (error) throw error;
-  return { status, stdout, stderr };
-}
-
-/** Runs a program that must succeed. */
-export function mustRun(command: string, args: readonly string[], cwd?: string): Outcome {
-  const outcome = run(command, args, cwd);
-  if (outcome.status !== 0)
-    throw new Error(`${command} ended with ${outcome.status}\n${outcome.stderr}${outcome.stdout}`);
-  return outcome;
 }
 
 function config(modules: readonly Module[]): string {
