@@ -1,5 +1,11 @@
-import type { DescMethod, DescService, FileRegistry } from "@bufbuild/protobuf";
-import { getOption, hasOption, type Message } from "@bufbuild/protobuf";
+import {
+  type DescMethod,
+  type DescService,
+  type FileRegistry,
+  getOption,
+  hasOption,
+  type Message,
+} from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";

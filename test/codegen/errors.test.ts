@@ -1,4 +1,6 @@
 import { readdirSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
 import { bufGenerate, compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
@@ -312,6 +314,18 @@ test("editions are refused, imported ones too", () => {
   expect(response.error).toBe(["2 problems", `b.proto:3:1: ${refused}`, `c.proto:1:3: ${refused}`].join("\n"));
 });
 
+test("editions that cannot even be read are refused, and the rest is looked into", () => {
+  const future = create(FileDescriptorProtoSchema, { name: "future.proto", syntax: "editions", edition: 1002 });
+  const file = [...set.file, future];
+  const names = ["a_zero_timeout.proto", "future.proto"];
+  const { response } = generate(requestFor(create(FileDescriptorSetSchema, { file }), names));
+  expect(response.error.split("\n")).toEqual([
+    "2 problems",
+    "a_zero_timeout.proto:5:43: timeout: must be greater than zero; it is 0 ms",
+    expect.stringContaining("future.proto:1:1: editions are not supported"),
+  ]);
+});
+
 test("cursor fields of one type are refused if jstype makes them two", () => {
   const jstype = new Workspace("jstype");
   const text = `syntax = "proto3"; import "bowline/v1/options.proto";
@@ -341,15 +355,17 @@ test("buf shows each problem in a line of its own, ends with 1 and writes nothin
 service S {
   option (bowline.v1.service) = { timeout: { seconds: 0 } breaker: { failure_ratio: 2 } };
 }`,
+    "proto/newer.proto": 'edition = "2023";',
     "gen/old.ts": "what was there",
   });
   const { status, stderr } = bufGenerate(refused, [{ out: "gen" }]);
   expect(status).toBe(1);
   expect(stderr.split("\n")).toEqual(
     expect.arrayContaining([
-      expect.stringMatching(/^Failure: plugin .*: 2 problems$/),
+      expect.stringMatching(/^Failure: plugin .*: 3 problems$/),
       "bad.proto:3:46: timeout: must be greater than zero; it is 0 ms",
       "bad.proto:3:70: breaker.failure_ratio: must be a ratio above 0 and at most 1; it is 2",
+      expect.stringContaining("newer.proto:1:1: editions are not supported"),
     ]),
   );
   expect(readdirSync(refused.at("gen"))).toEqual(["old.ts"]);
