@@ -11,17 +11,19 @@ export interface FailedStatus {
   /** Whether response headers had come. */
   readonly headersReceived: boolean;
   readonly trailer: Metadata;
+  /** Whether the transport itself says so: the connection or the stream broke. */
+  readonly broken: boolean;
   /** Whether the call's deadline has passed. */
   readonly expired: boolean;
 }
 
 /**
- * The error of an attempt that failed. A status came off the wire if headers had come or trailers came with it;
- * otherwise grpc-js made it. A CANCELLED after the deadline is a DEADLINE_EXCEEDED (rule D2).
+ * The error of an attempt that failed. A status came off the wire if headers had come or trailers came with it, and
+ * nothing broke; otherwise grpc-js made it. A CANCELLED after the deadline is a DEADLINE_EXCEEDED (rule D2).
  */
 export function statusError(status: FailedStatus): RpcError {
   const { path, headersReceived, trailer } = status;
-  const origin = headersReceived || !isEmpty(trailer) ? "wire" : "local";
+  const origin = !status.broken && (headersReceived || !isEmpty(trailer)) ? "wire" : "local";
   const code = toStatusCode(status.code);
   const expired = code === Status.DEADLINE_EXCEEDED || (status.expired && code === Status.CANCELLED);
   if (expired && (status.expired || origin === "local")) {

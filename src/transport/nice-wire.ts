@@ -4,6 +4,7 @@ import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { statusError } from "../core/status-error.ts";
+import { isBroken } from "./broken.ts";
 import type { NiceCarrier } from "./nice-attempt.ts";
 
 type Messages = AsyncGenerator<unknown, unknown, undefined>;
@@ -80,7 +81,8 @@ export class NiceWire {
     if (!(error instanceof ClientError) || error instanceof RpcError) return error;
     const { code, details } = error;
     const expired = this.#clock.now() >= deadline;
-    return statusError({ path, code, details, headersReceived, trailer: this.trailer, expired });
+    const broken = isBroken(details);
+    return statusError({ path, code, details, headersReceived, trailer: this.trailer, broken, expired });
   }
 
   #metadata(): Metadata {

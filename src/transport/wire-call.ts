@@ -7,6 +7,7 @@ import { RpcError } from "../core/errors.ts";
 import { encodeMessage } from "../core/method.ts";
 import { Status } from "../core/status.ts";
 import { statusError } from "../core/status-error.ts";
+import { isBroken } from "./broken.ts";
 import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 import { RequestPump } from "./request-pump.ts";
 
@@ -97,7 +98,8 @@ export abstract class WireCall implements InterceptingListener {
     const headersReceived = this.#header !== undefined;
     const path = this.call.method.path;
     const { trailer } = this;
-    this.failWith(statusError({ path, code, details, headersReceived, trailer, expired }), false);
+    const broken = isBroken(details);
+    this.failWith(statusError({ path, code, details, headersReceived, trailer, broken, expired }), false);
   }
 
   /** Ends the call from this side: nothing more is sent or taken, and the server is told. */

@@ -10,6 +10,7 @@ const failed: FailedStatus = {
   details: "details",
   headersReceived: false,
   trailer: new Metadata(),
+  broken: false,
   expired: false,
 };
 const trailer = new Metadata({ "content-type": "application/grpc" });
