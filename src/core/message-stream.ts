@@ -1,6 +1,6 @@
 import type { Metadata } from "nice-grpc-common";
 import type { RpcError } from "./errors.ts";
-import { warn } from "./warning.ts";
+import { tell } from "./warning.ts";
 
 /** How a stream of responses ended. */
 export interface StreamEnd {
@@ -71,12 +71,6 @@ export class Watchers {
 
   /** All of them, whatever one of them throws: another may hold a permit that it gives back now. */
   #tell(what: (watcher: StreamWatcher) => void): void {
-    for (const watcher of this.#watchers) {
-      try {
-        what(watcher);
-      } catch (error) {
-        warn("a stream's watcher threw", error);
-      }
-    }
+    for (const watcher of this.#watchers) tell("a stream's watcher threw", () => what(watcher));
   }
 }

@@ -1,6 +1,6 @@
 import type { Reason } from "./reasons.ts";
 import type { StatusName } from "./status.ts";
-import { warn } from "./warning.ts";
+import { tell } from "./warning.ts";
 
 /** How a call or an attempt ended. */
 export interface EndState {
@@ -81,14 +81,5 @@ export type Observer = (event: ObserverEvent) => void;
 
 /** Tells an observer, and keeps its errors away from the call. */
 export function notify(observer: Observer, event: ObserverEvent): void {
-  try {
-    const returned: unknown = observer(event);
-    if (returned instanceof Promise) returned.catch(warnOfObserver);
-  } catch (error) {
-    warnOfObserver(error);
-  }
-}
-
-function warnOfObserver(error: unknown): void {
-  warn("an observer threw", error);
+  tell("an observer threw", () => observer(event));
 }

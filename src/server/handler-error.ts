@@ -8,7 +8,8 @@ import { Status } from "../core/status.ts";
  */
 export function toAnswer(error: unknown, path: string): RpcError {
   const known = RpcError.from(error, path);
-  if (known.reason === "REFUSED" || known.reason === "DRAINING") return known;
+  // A drain of our own, not that of a server which the handler called.
+  if (known.reason === "REFUSED" || (known.reason === "DRAINING" && known.origin === "local")) return known;
   if (known.code === Status.DEADLINE_EXCEEDED || known.code === Status.CANCELLED) {
     const details = "a call made while serving this one was cancelled, or its deadline passed";
     return new RpcError({ path, reason: "UNEXPECTED", code: known.code, details, cause: error });

@@ -6,6 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
+import { tell } from "../core/warning.ts";
 import { ServerError } from "../transport/index.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
@@ -86,7 +87,7 @@ async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown
 function toServerError(error: unknown, context: CallContext, onError: NonNullable<ServerOptions["onError"]>): unknown {
   if (context.signal.aborted) return new ServerError(Status.CANCELLED, "the call is over");
   const answer = toAnswer(error, context.method.path);
-  if (isUnexpected(answer)) onError(error, context);
+  if (isUnexpected(answer)) tell("onError threw", () => onError(error, context));
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
   for (const [key] of [...context.header]) context.header.delete(key);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);

@@ -9,7 +9,7 @@ export interface ServerOptions {
   /** Is told what handlers do. Default: nobody is, and it costs nothing. */
   readonly observer?: Observer;
   /**
-   * Is told of errors that clients only see as INTERNAL. Default: they are written to standard error, with method
+   * Is told of errors that clients only see as INTERNAL; what it throws itself becomes a process warning. Default: they are written to standard error, with method
    * and stack.
    */
   readonly onError?: (error: unknown, context: CallContext) => void;

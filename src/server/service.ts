@@ -6,6 +6,7 @@ import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
 import { DRAIN_TRAILER, RpcError } from "../core/errors.ts";
 import { encodeMessage, type Method } from "../core/method.ts";
 import type { ServeStream, ServeUnary } from "../core/served-call.ts";
+import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
@@ -103,13 +104,14 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
 function answerTo(error: unknown, context: ServerContext, serving: Serving): RpcError {
   const answer = toAnswer(error, context.method.path);
   // A handler that stops because its call is over has done nothing wrong, whatever it throws then.
-  if (isUnexpected(answer) && !context.cancelled) serving.onError(error, context);
+  if (isUnexpected(answer) && !context.cancelled) tell("onError threw", () => serving.onError(error, context));
   return answer;
 }
 
 function drainError(method: Method): RpcError {
   const sendTrailer = { [DRAIN_TRAILER]: "1" };
-  return new RpcError({ path: method.path, reason: "DRAINING", details: "the server is draining", sendTrailer });
+  const details = "the server is draining";
+  return new RpcError({ path: method.path, reason: "DRAINING", origin: "local", details, sendTrailer });
 }
 
 /** The client is gone; grpc-js says so after every call's end too. */
