@@ -8,7 +8,7 @@ const STOP_TIMEOUT_MS = 35_000;
 
 /** How a service process ended. */
 export interface Exit {
-  /** 0 if it ended by itself, with nothing lost. */
+  /** 0 if it ended by itself, with no call broken off. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -63,14 +63,9 @@ export class ServiceProcess {
     return this.#counts;
   }
 
-  /** Asks it to end as an operator would, with SIGTERM. */
-  terminate(): void {
-    this.#child.kill("SIGTERM");
-  }
-
-  /** Ends it, and waits until it has ended. */
+  /** Ends it as an operator would, with SIGTERM, and waits until it has ended; kills it if it does not. */
   async stop(): Promise<Exit> {
-    this.terminate();
+    this.#child.kill("SIGTERM");
     const killer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_TIMEOUT_MS);
     const exit = await this.exited;
     clearTimeout(killer);

@@ -2,8 +2,8 @@ import type { Server } from "bowline/server";
 import type { Place } from "./settings.ts";
 
 /**
- * Serves until SIGTERM or Ctrl-C comes, or until the process that started this one is gone; then drains, so that no
- * call is lost, and exits.
+ * Serves until SIGTERM or Ctrl-C comes, or until the process that started this one is gone; then drains and
+ * exits: with 0, or with 1 if a call had to be broken off.
  *
  * @param end closes what handlers use; called when no handler runs any more.
  */
@@ -13,9 +13,9 @@ export async function serve(server: Server, place: Place, end: () => Promise<voi
   const stop = async () => {
     if (ending) return;
     ending = true;
-    await server.drain();
+    const { abandoned } = await server.drain();
     await end();
-    process.exit(0);
+    process.exit(abandoned === 0 ? 0 : 1);
   };
   process.on("SIGTERM", stop);
   if (process.send) {

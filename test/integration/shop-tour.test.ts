@@ -112,6 +112,8 @@ describe("a drain under load", () => {
     drained: 4,
     created: ["o-2", "o-1"],
     kept: ["o-1", "o-2"],
+    imported: 8,
+    importsKept: 8,
     complete: 4,
     failures: [],
   };
@@ -140,7 +142,10 @@ describe("a drain under load", () => {
     ["a stream breaks", { failures: [new Error("broken")] }, ["streams that failed otherwise"]],
     ["health does not say so", { health: ["SERVING", "DRAINING"] }, ["what a health watcher was told"]],
     ["the process is killed", { exit: { code: null, signal: "SIGKILL" } }, ["the drained process ended"]],
-    ["an order is lost", { kept: ["o-1"] }, ["orders that the other replica has"]],
+    ["an order is lost", { kept: ["o-1"] }, ["orders that a client was told of and nobody has"]],
+    ["an order is not told of", { created: ["o-1"] }, ["orders that are there and no client was told of"]],
+    ["an import fails", { imported: 6 }, ["orders that the imports placed"]],
+    ["an imported order is lost", { importsKept: 7 }, ["of them kept"]],
     ["a watcher has a gap", { complete: 3 }, ["streams that went on without gap or duplicate"]],
   ])("fails when %s", (_, change, what) => expect(wrong(drain.judge({ ...seen, ...change }))).toEqual(what));
 });

@@ -1,26 +1,27 @@
 import { isDeepStrictEqual } from "node:util";
-import { createClient, RpcError } from "bowline";
-import { Health } from "../../../gen/health/v1/health.contract.ts";
-import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../../gen/health/v1/health.ts";
-import { OrderService, type OrderServiceClient } from "../../../gen/shop/orders/v1/orders.contract.ts";
+import { createClient, type Observer } from "bowline";
+import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import type { Exit, ServiceProcess } from "../processes.ts";
+import { watchHealth } from "./health-log.ts";
 import { type Counts, NOTHING } from "./instruments.ts";
 import { collect, until } from "./load.ts";
 import { newCustomer } from "./new-customer.ts";
+import { OrderLoad } from "./order-load.ts";
 import { type Check, type Row, same, within } from "./row.ts";
 import { Tally } from "./tally.ts";
+import { Upload } from "./upload.ts";
 import { Watcher } from "./watcher.ts";
 
-const WORKERS = 4;
 const WATCHERS = 4;
+const UPLOADS = 4;
+/** With one answer: what a drain lets finish. */
+const METHODS = ["GetOrder", "CreateOrder", "ImportOrders"] as const;
 /** How many calls must succeed before the drain, and again after it. */
 const ENOUGH = 300;
-/** At most so many calls of each worker, should they all fail at once. */
-const MOST_CALLS = 10_000;
 
 /** What the row saw, from both sides. */
 export interface Seen {
-  /** GetOrder and CreateOrder, made without a pause before, during and after the drain. */
+  /** GetOrder and CreateOrder without a pause before, during and after the drain; ImportOrders all the while. */
   readonly calls: number;
   readonly succeeded: number;
   /** What the drained replica had counted in the end, and the other one. */
@@ -35,6 +36,9 @@ export interface Seen {
   readonly created: readonly string[];
   /** Ids of the orders that the other replica has in the end, by revision. */
   readonly kept: readonly string[];
+  /** Orders that the imports were told they had placed, and those that the other replica has. */
+  readonly imported: number;
+  readonly importsKept: number;
   /** Watchers that in the end had each event once, in order. */
   readonly complete: number;
   /** Streams that ended in another way than by the drain. */
@@ -47,15 +51,22 @@ export const drain: Row = {
   async run(shop) {
     const replicas = [await shop.startReplica("orders"), await shop.startReplica("orders")] as const;
     for (const replica of replicas) await warmUp(replica);
-    const customerId = await newCustomer(shop);
-    const tally = new Tally("GetOrder", "CreateOrder");
+    const [customerId, importerId] = [await newCustomer(shop), await newCustomer(shop)];
+    const tally = new Tally(...METHODS);
+    // The imports wait on purpose.
+    const pace = new Tally("GetOrder", "CreateOrder");
     const target = `ipv4:${replicas.map((replica) => replica.target).join()}`;
-    using orders = createClient(OrderService, target, { observer: tally.observer });
+    const observer: Observer = (event) => {
+      tally.observer(event);
+      pace.observer(event);
+    };
+    using orders = createClient(OrderService, target, { observer });
 
     const watchers = Array.from({ length: WATCHERS }, () => new Watcher());
     const watching = new AbortController();
     const watched = watchers.map((watcher) => watcher.run(orders, customerId, watching.signal));
-    const load = new Load(orders, customerId);
+    const uploads = Array.from({ length: UPLOADS }, () => new Upload(orders, importerId));
+    const load = new OrderLoad(orders, customerId);
     await until("the load is under way", () => tally.count("OK") >= ENOUGH);
     await until("every stream has an event", () => watchers.every(({ revisions }) => revisions.length > 0));
 
@@ -63,9 +74,12 @@ export const drain: Row = {
     const health: string[] = [];
     const healthEnded = watchHealth(first, health);
     await until("health says SERVING", () => health.includes("SERVING"));
-    first.terminate();
-    const exit = await first.exited;
+    await until("the imports are under way", async () => (await first.counts()).ImportOrders?.started === UPLOADS);
+    const ended = first.stop();
+    // The drain ends this stream too, so that it has certainly begun while the imports were under way.
     await healthEnded;
+    for (const upload of uploads) upload.finish();
+    const exit = await ended;
     const before = tally.count("OK");
     await until("the other replica has the load", () => tally.count("OK") >= before + ENOUGH);
     await load.stop();
@@ -85,6 +99,8 @@ export const drain: Row = {
       drained: watchers.reduce((sum, { drained }) => sum + drained, 0),
       created,
       kept: replay.orderIds,
+      imported: (await Promise.all(uploads.map(({ imported }) => imported))).reduce((sum, n) => sum + n, 0),
+      importsKept: await countOrders(second, importerId),
       complete: watchers.filter(({ revisions }) => isDeepStrictEqual(revisions, replay.revisions)).length,
       failures: watchers.flatMap(({ failures }) => failures),
     };
@@ -92,7 +108,7 @@ export const drain: Row = {
     return {
       calls: seen.calls,
       outcome: `${tally}; ${seen.drained} streams UNAVAILABLE (DRAINING)`,
-      durationsMs: tally.durationsMs,
+      durationsMs: pace.durationsMs,
       policy: policyOf(seen),
       late: tally.count("DEADLINE_EXCEEDED"),
       checks: judge(seen),
@@ -106,16 +122,19 @@ export function judge(seen: Seen): Check[] {
   const watched = first.WatchOrders ?? NOTHING;
   return [
     same("calls that succeeded", seen.succeeded, seen.calls),
-    within("calls that reached the drained replica", unary(first, "started"), 1),
+    within("calls that reached the drained replica", unary(first, "started"), UPLOADS + 1),
     same("of them answered", unary(first, "answered"), unary(first, "started")),
     same("calls that either replica answered", unary(first, "answered") + unary(second, "answered"), seen.succeeded),
     same("streams that the drained replica served", watched.started, WATCHERS),
     same("of them stopped", watched.stopped, WATCHERS),
     within("streams that ended with UNAVAILABLE, reason DRAINING", seen.drained, WATCHERS),
-    same("streams that failed otherwise", seen.failures.join("; "), ""),
+    same("streams that failed otherwise", [...new Set(seen.failures.map(String))].join("; "), ""),
     same("what a health watcher was told", seen.health.join(), "SERVING,NOT_SERVING,DRAINING"),
     same("the drained process ended", `code ${seen.exit.code}, signal ${seen.exit.signal}`, "code 0, signal null"),
-    same("orders that the other replica has", kept.toSorted().join(), created.toSorted().join()),
+    same("orders that a client was told of and nobody has", created.filter((id) => !kept.includes(id)).length, 0),
+    same("orders that are there and no client was told of", kept.filter((id) => !created.includes(id)).length, 0),
+    same("orders that the imports placed", seen.imported, 2 * UPLOADS),
+    same("of them kept", seen.importsKept, 2 * UPLOADS),
     same("streams that went on without gap or duplicate", seen.complete, WATCHERS),
   ];
 }
@@ -130,59 +149,21 @@ function policyOf(seen: Seen): string {
 }
 
 function unary(counts: Counts, what: "started" | "answered"): number {
-  return (counts.GetOrder ?? NOTHING)[what] + (counts.CreateOrder ?? NOTHING)[what];
-}
-
-/** Reads and writes without a pause, until it is stopped. */
-class Load {
-  /** Ids of the orders that it was told were created. */
-  readonly created: string[] = [];
-  readonly #work: Promise<unknown>;
-  #stopped = false;
-
-  constructor(orders: OrderServiceClient, customerId: string) {
-    this.#work = Promise.all(Array.from({ length: WORKERS }, () => this.#run(orders, customerId)));
-  }
-
-  /** Makes no further calls; resolves when those under way have ended. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#work;
-  }
-
-  async #run(orders: OrderServiceClient, customerId: string): Promise<void> {
-    const items = [{ sku: "fender", quantity: 2, unitPriceCents: 3_490n }];
-    for (let n = 0; n < MOST_CALLS && !this.#stopped; n++) {
-      const call =
-        n % 8 === 0
-          ? orders.createOrder({ customerId, items }).then(({ orderId }) => this.created.push(orderId))
-          : orders.getOrder({ orderId: `o-${1 + (n % 1_000)}` });
-      // The tally has it if it fails.
-      await call.catch(() => {});
-    }
-  }
+  return METHODS.reduce((sum, method) => sum + (counts[method] ?? NOTHING)[what], 0);
 }
 
 /** Makes it connect, and read, before GetOrder's 300 ms count. */
 async function warmUp(replica: ServiceProcess): Promise<void> {
+  await countOrders(replica, "u-1");
+}
+
+async function countOrders(replica: ServiceProcess, customerId: string): Promise<number> {
   using orders = createClient(OrderService, replica.target);
-  await collect(orders.listOrders({ limit: 100 }));
+  return (await collect(orders.listOrders({ customerId }))).length;
 }
 
 async function serves(replica: ServiceProcess): Promise<boolean> {
   return (await replica.counts()).WatchOrders !== undefined;
-}
-
-/** Writes down what a health watcher is told, and with what reason its stream ends. */
-async function watchHealth(replica: ServiceProcess, told: string[]): Promise<void> {
-  using health = createClient(Health, replica.target);
-  try {
-    for await (const { status } of health.watch({ service: OrderService.name }))
-      told.push(status === ServingStatus.SERVING ? "SERVING" : "NOT_SERVING");
-    told.push("OK");
-  } catch (error) {
-    told.push(RpcError.from(error).reason);
-  }
 }
 
 /** Everything that happened to a customer's orders, read anew. */

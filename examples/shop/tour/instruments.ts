@@ -45,12 +45,11 @@ export class Instruments {
     });
   }
 
-  // biome-ignore-start lint/suspicious/noConfusingVoidType: nice-grpc's type
   async *#serve<Request, Response>(
     call: ServerMiddlewareCall<Request, Response>,
     context: CallContext,
+    // biome-ignore lint/suspicious/noConfusingVoidType: nice-grpc's type
   ): AsyncGenerator<Response, Response | void, undefined> {
-    // biome-ignore-end lint/suspicious/noConfusingVoidType: nice-grpc's type
     const name = call.method.path.slice(call.method.path.lastIndexOf("/") + 1);
     this.#counts[name] ??= { ...NOTHING };
     const counts = this.#counts[name];
