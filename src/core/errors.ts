@@ -54,12 +54,14 @@ export class RpcError extends Error {
   constructor(init: RpcErrorInit) {
     const code = init.code ?? reasons[init.reason].code;
     const where = init.path ? `${init.path} ` : "";
-    super(`${where}${statusName(code)}: ${init.details}`, { cause: init.cause });
+    // Half a surrogate pair, as a cut text may end with, cannot be sent: encodeURI throws.
+    const details = init.details.toWellFormed();
+    super(`${where}${statusName(code)}: ${details}`, { cause: init.cause });
     this.code = code;
     this.reason = init.reason;
     this.origin = init.origin ?? reasons[init.reason].origin;
     this.path = init.path;
-    this.details = init.details;
+    this.details = details;
     this.attempts = init.attempts ?? 1;
     this.headersReceived = init.headersReceived ?? false;
     this.trailer = init.trailer;
@@ -115,14 +117,33 @@ export interface FailOptions {
  * Refuses the call being served: its client gets this code and this message, word for word.
  *
  * @param code a status's name, or its number as nice-grpc's `Status` has it; not OK.
+ * @throws RpcError always; TypeError for OK, and for a trailer that cannot be sent.
  */
 export function fail(code: Exclude<StatusName, "OK"> | number, message: string, options: FailOptions = {}): never {
   const number = typeof code === "number" ? toStatusCode(code) : Status[code];
   if (number === Status.OK) throw new TypeError("fail: OK is no failure; return the answer instead");
   const { pushbackMs, trailer, cause } = options;
+  for (const [key, value] of Object.entries(trailer ?? {})) checkTrailer(key, value);
   const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.floor(pushbackMs)) };
   const sendTrailer = trailer || pushback ? { ...trailer, ...pushback } : undefined;
   throw new RpcError({ path: "", reason: "REFUSED", code: number, details: message, sendTrailer, cause });
+}
+
+/** What the transport would refuse, when it is too late to tell the handler. */
+function checkTrailer(key: string, value: unknown): void {
+  const problem = trailerProblem(key, value);
+  if (problem) throw new TypeError(`fail: the trailer ${JSON.stringify(key)} cannot be sent: ${problem}`);
+}
+
+function trailerProblem(key: string, value: unknown): string | undefined {
+  if (!/^[\w.-]+$/.test(key)) return 'a key has digits, letters, "_", "-" and "." alone';
+  if (key.toLowerCase().endsWith("-bin")) {
+    return value instanceof Uint8Array ? undefined : "a key that ends in -bin takes bytes";
+  }
+  if (typeof value !== "string") return "only a key that ends in -bin takes anything but text";
+  return /^[ -~]*$/.test(value)
+    ? undefined
+    : "a text has printable ASCII alone; bytes go under a key that ends in -bin";
 }
 
 /** gRFC A6: milliseconds until the next attempt may be made; negative: none may. */

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { expect, onTestFinished, test } from "vitest";
 
-const CALLS = 30_000;
+const CALLS = 20_000;
 
 /** Less than the smallest thing that could be left of a call: an empty object in a list. */
 const BYTES_PER_CALL = 40;

@@ -77,6 +77,12 @@ describe("RpcError", () => {
     expect(full.cause).toBe(cause);
   });
 
+  test("has details that can be sent: half a character becomes the replacement character", () => {
+    const cut = "no order 😀".slice(0, -1);
+    const error = new RpcError({ path: "", reason: "REFUSED", details: cut });
+    expect([error.details, error.message]).toEqual(["no order \ufffd", "UNKNOWN: no order \ufffd"]);
+  });
+
   test("code 0 attempts is kept apart from the default", () => {
     expect(new RpcError({ path: "", reason: "TRANSPORT", details: "", attempts: 0 }).attempts).toBe(0);
   });
@@ -208,6 +214,21 @@ describe("fail", () => {
     expect(thrownBy(() => fail("UNAVAILABLE", "busy", { pushbackMs }))).toMatchObject({
       sendTrailer: { "grpc-retry-pushback-ms": sent },
     });
+  });
+
+  test.each([
+    ["no key", "v", 'a key has digits, letters, "_", "-" and "." alone'],
+    ["", "v", 'a key has digits, letters, "_", "-" and "." alone'],
+    ["x-bin", "v", "a key that ends in -bin takes bytes"],
+    ["X-BIN", "v", "a key that ends in -bin takes bytes"],
+    ["x", new Uint8Array(), "only a key that ends in -bin takes anything but text"],
+    ["x", 5, "only a key that ends in -bin takes anything but text"],
+    ["x", "ü", "a text has printable ASCII alone; bytes go under a key that ends in -bin"],
+    ["x", "a\nb", "a text has printable ASCII alone; bytes go under a key that ends in -bin"],
+  ])("does not take the trailer %j with %j", (key, value, problem) => {
+    expect(thrownBy(() => fail("NOT_FOUND", "no", { trailer: { good: "1", [key]: value as string } }))).toEqual(
+      new TypeError(`fail: the trailer ${JSON.stringify(key)} cannot be sent: ${problem}`),
+    );
   });
 
   test("sends the trailers that it is given, pushback besides", () => {
