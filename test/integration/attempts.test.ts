@@ -1,10 +1,10 @@
 import { getEventListeners } from "node:events";
-import { createServer as createTcpServer } from "node:net";
 import { fail, type ObserverEvent, RpcError, Status } from "bowline";
 import { ClientError, Metadata } from "nice-grpc";
 import { describe, expect, test } from "vitest";
 import type { OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { clients } from "../support/attempts.ts";
+import { freePort } from "../support/free-port.ts";
 import { gate, rejection, serveOrders } from "../support/orders.ts";
 import { silentServer } from "../support/silent-server.ts";
 
@@ -291,12 +291,4 @@ async function* quoteRequests(sizes: readonly number[]) {
 
 function items(count: number) {
   return Array.from({ length: count }, () => ({ sku: "a", quantity: 1, unitPriceCents: 1n }));
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

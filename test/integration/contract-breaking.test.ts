@@ -1,7 +1,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { run } from "../support/tools.ts";
+import { runBeside } from "../support/tools.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const orders = "shop/orders/v1/orders.proto";
@@ -23,7 +23,7 @@ async function edit(folder: string, from: string, to: string): Promise<void> {
 }
 
 const breaking = (folder: string) =>
-  run("buf", ["breaking", "proto", "--against", join(root, "contract.binpb")], folder);
+  runBeside("buf", ["breaking", "proto", "--against", join(root, "contract.binpb")], folder);
 
 test("the contracts break nothing that was accepted", async () => {
   await expect(breaking(await copyOfContracts())).resolves.toBe("");
@@ -32,7 +32,9 @@ test("the contracts break nothing that was accepted", async () => {
 test("a renamed field is refused", async () => {
   const folder = await copyOfContracts();
   await edit(folder, "string customer_id = 2;", "string buyer_id = 2;");
-  await expect(breaking(folder)).rejects.toThrow(/orders.proto:\d+:\d+:Field "2" .* changed name from "customer_id" to "buyer_id"/);
+  await expect(breaking(folder)).rejects.toThrow(
+    /orders.proto:\d+:\d+:Field "2" .* changed name from "customer_id" to "buyer_id"/,
+  );
 });
 
 test("a field that is added breaks nothing", async () => {

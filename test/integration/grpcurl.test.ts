@@ -2,7 +2,7 @@ import { fail } from "bowline";
 import { describe, expect, test } from "vitest";
 import type { OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { serveOrders } from "../support/orders.ts";
-import { hasTool, run } from "../support/tools.ts";
+import { hasTool, runBeside } from "../support/tools.ts";
 
 const grpcurl = {
   name: "grpcurl",
@@ -21,7 +21,7 @@ describe.skipIf(!hasTool(grpcurl))("grpcurl, through reflection alone", () => {
   const call = async (port: number, ...args: string[]) => {
     const flags = args.filter((arg) => arg.startsWith("-") || arg.startsWith("{"));
     const words = args.filter((arg) => !flags.includes(arg));
-    return run("grpcurl", ["-plaintext", ...flags, `127.0.0.1:${port}`, ...words]);
+    return runBeside("grpcurl", ["-plaintext", ...flags, `127.0.0.1:${port}`, ...words]);
   };
 
   test("lists services and methods", async () => {
@@ -75,7 +75,14 @@ describe.skipIf(!hasTool(grpcurl))("grpcurl, through reflection alone", () => {
 
 describe("buf curl, which npm has everywhere, through reflection alone", () => {
   const call = (port: number, path: string, ...args: string[]) =>
-    run("buf", ["curl", "--protocol", "grpc", "--http2-prior-knowledge", ...args, `http://127.0.0.1:${port}${path}`]);
+    runBeside("buf", [
+      "curl",
+      "--protocol",
+      "grpc",
+      "--http2-prior-knowledge",
+      ...args,
+      `http://127.0.0.1:${port}${path}`,
+    ]);
 
   test.each(["grpc-v1", "grpc-v1alpha"])("works over reflection %s", async (protocol) => {
     const { port } = await serveOrders(handlers);

@@ -1,13 +1,18 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { mustRun, run } from "../support/run.ts";
+import { readmeBlocks } from "./readme.ts";
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   readonly bin: Readonly<Record<string, string>>;
+  readonly scripts: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
@@ -21,12 +26,28 @@ const offline = {
   env: { HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" },
 };
 
-function write(files: Readonly<Record<string, string>>): void {
+function write(files: Readonly<Record<string, string>>, folder = project): void {
   for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(project, path)), { recursive: true });
-    writeFileSync(join(project, path), text);
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
   }
 }
+
+const compilerOptions = {
+  target: "es2024",
+  lib: ["es2024", "esnext.disposable"],
+  module: "nodenext",
+  types: ["node"],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  verbatimModuleSyntax: true,
+  erasableSyntaxOnly: true,
+  isolatedModules: true,
+  allowImportingTsExtensions: true,
+  skipLibCheck: false,
+  noEmit: true,
+};
 
 /** A contract with options of ours and of google/api, as a user would write one. */
 const contract = `syntax = "proto3";
@@ -218,24 +239,7 @@ describe("a project that installs it", () => {
     "proto/acme/notes/v1/notes.proto": contract,
     "buf.yaml": "version: v2\nmodules:\n  - path: proto\n  - path: node_modules/bowline/dist/proto\n",
     "buf.gen.yaml": `version: v2\nclean: true\ninputs:\n  - directory: proto\nplugins:\n${variants.map(plugins).join("")}`,
-    "tsconfig.json": JSON.stringify({
-      compilerOptions: {
-        target: "es2024",
-        lib: ["es2024", "esnext.disposable"],
-        module: "nodenext",
-        types: ["node"],
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noUncheckedIndexedAccess: true,
-        verbatimModuleSyntax: true,
-        erasableSyntaxOnly: true,
-        isolatedModules: true,
-        allowImportingTsExtensions: true,
-        skipLibCheck: false,
-        noEmit: true,
-      },
-      include: ["*.ts", "gen"],
-    }),
+    "tsconfig.json": JSON.stringify({ compilerOptions, include: ["*.ts", "gen"] }),
     ...Object.fromEntries(variants.map((variant) => [`${variant.name}.ts`, program(variant)])),
   });
   const types = `@types/node@${manifest.devDependencies["@types/node"]}`;
@@ -270,5 +274,58 @@ describe("a project that installs it", () => {
       },
       wrong: false,
     });
+  });
+});
+
+describe("the README", () => {
+  const folder = join(project, "readme");
+  const blocks = readmeBlocks();
+  const files = Object.fromEntries(blocks.flatMap(({ file, text }) => (file ? [[file, text]] : [])));
+  const inFolder = { ...offline, cwd: folder };
+
+  test("names commands that are there, and the versions that are tested", () => {
+    const [first, second, install] = blocks.filter(({ language }) => language === "sh").map(({ text }) => text.trim());
+    expect([first, second]).toEqual(["npm ci && npm start", "npm cit"]);
+    expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(["start", "test"]));
+    for (const name of ["@bufbuild/buf", "ts-proto"]) {
+      expect(install).toContain(`${name}@${manifest.devDependencies[name]}`);
+    }
+  });
+
+  test("leaves no block of code out", () => {
+    const loose = blocks.filter(({ language, file }) => language !== "sh" && !file);
+    expect(loose).toEqual([]);
+  });
+
+  test("shows a project that generates, passes its CI, type-checks and runs", async () => {
+    const port = String(await freePort());
+    const texts = Object.entries(files).map(([path, text]) => [path, text.replaceAll("50051", port)]);
+    const tsconfig = JSON.stringify({ compilerOptions, include: ["*.ts", "gen"] });
+    write({ "package.json": '{ "type": "module" }', "tsconfig.json": tsconfig, ...Object.fromEntries(texts) }, folder);
+    symlinkSync("../node_modules", join(folder, "node_modules"));
+    mustRun("buf", ["build", "proto", "--exclude-source-info", "-o", "contract.binpb"], inFolder);
+    for (const [, args = ""] of (files[".github/workflows/contracts.yml"] ?? "").matchAll(
+      /^ +- run: npx buf (.+)$/gm,
+    )) {
+      expect([args, run("buf", args.split(" "), inFolder)]).toEqual([args, { status: 0, stdout: "", stderr: "" }]);
+    }
+    expect(run("tsc", [], inFolder)).toEqual({ status: 0, stdout: "", stderr: "" });
+
+    const server = spawn(process.execPath, ["server.ts"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void server.kill("SIGKILL"));
+    const [ready] = await once(server.stdout, "data");
+    expect(String(ready)).toBe(`serving on port ${port}\n`);
+    const client = run("node", ["client.ts"], inFolder);
+    expect(client).toEqual({
+      status: 0,
+      stdout: "o-1 1999n\nnow 0n\nnow 1n\nnow 2n\nSTATUS no order o-2\n",
+      stderr: "",
+    });
+    const [served] = await once(server.stdout, "data");
+    expect(String(served)).toMatch(/^peer:127\.0\.0\.1 waits \d+ ms more\n/);
+    server.kill("SIGTERM");
+    expect(await once(server, "exit")).toEqual([null, "SIGTERM"]);
+    const nice = run("node", ["nice.ts"], inFolder);
+    expect(nice).toEqual({ status: 0, stdout: "the handler saw the deadline\n", stderr: "" });
   });
 });

@@ -20,7 +20,7 @@ export function hasTool({ name, install }: Tool): boolean {
 }
 
 /** Runs a program to its end without blocking this process, which serves what it calls. */
-export function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
+export function runBeside(command: string, args: readonly string[], cwd?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(command, args, { timeout: 30_000, ...(cwd && { cwd }) }, (error, stdout, stderr) => {
       if (error) reject(new Error(`${command} ${args.join(" ")}: ${stderr || stdout || error.message}`));
