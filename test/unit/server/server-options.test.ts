@@ -1,0 +1,83 @@
+import { createServer } from "bowline/server";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
+import type { currentCall } from "../../../src/core/call-context.ts";
+import { drainOnSignal } from "../../../src/server/drain-on-signal.ts";
+import { checkServerOptions, type ServerOptions, writeError } from "../../../src/server/server-options.ts";
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test.each<[ServerOptions, string]>([
+  [{ drainTimeoutMs: 0 }, "drainTimeoutMs must be greater than zero; it is 0"],
+  [{ drainTimeoutMs: Number.NaN }, "drainTimeoutMs must be greater than zero; it is NaN"],
+  [{ maxReceiveMessageBytes: -1 }, "maxReceiveMessageBytes must be greater than zero; it is -1"],
+  [
+    { maxReceiveMessageBytes: 0, drainTimeoutMs: -1 },
+    "drainTimeoutMs must be greater than zero; it is -1; maxReceiveMessageBytes must be greater than zero; it is 0",
+  ],
+])("createServer refuses %j, all at once", (options, problems) => {
+  expect(() => checkServerOptions(options)).toThrow(new TypeError(`createServer: ${problems}`));
+});
+
+test("createServer takes nothing at all, and limits above zero", () => {
+  checkServerOptions({});
+  checkServerOptions({ drainTimeoutMs: 0.5, maxReceiveMessageBytes: 1 });
+});
+
+test("a server refuses a service without handlers, and one that it serves already", () => {
+  const server = createServer({ drainOn: [] });
+  expect(() => server.add(OrderService, {} as never)).toThrow(
+    "shop.orders.v1.OrderService: no handler for createOrder",
+  );
+  const handlers = Object.fromEntries(Object.keys(OrderService.definition.methods).map((key) => [key, vi.fn()]));
+  server.add(OrderService, handlers as never);
+  expect(() => server.add(OrderService, handlers as never)).toThrow(
+    new TypeError("/shop.orders.v1.OrderService/CreateOrder is served already"),
+  );
+});
+
+test("errors go to standard error unless somebody asks for them", () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => {});
+  onTestFinished(() => log.mockRestore());
+  const error = new Error("boom");
+  writeError(error, { method: { path: "/p" } } as NonNullable<ReturnType<typeof currentCall>>);
+  expect(log).toHaveBeenCalledExactlyOnceWith("bowline: /p failed:", error);
+});
+
+test("a signal drains, and then takes its course if nobody else listens", async () => {
+  const kill = vi.spyOn(process, "kill").mockImplementation(() => true);
+  onTestFinished(() => kill.mockRestore());
+  const drained = Promise.withResolvers<void>();
+  const drain = vi.fn(() => drained.promise);
+  drainOnSignal(["SIGUSR2"], drain);
+  process.emit("SIGUSR2");
+  expect(drain).toHaveBeenCalledOnce();
+  await turn();
+  expect(kill).not.toHaveBeenCalled();
+  drained.resolve();
+  await turn();
+  expect(kill).toHaveBeenCalledExactlyOnceWith(process.pid, "SIGUSR2");
+  expect(process.listenerCount("SIGUSR2")).toBe(0);
+});
+
+test("others who listen to the signal decide how the process ends", async () => {
+  const kill = vi.spyOn(process, "kill").mockImplementation(() => true);
+  const other = () => {};
+  process.on("SIGUSR2", other);
+  onTestFinished(() => {
+    kill.mockRestore();
+    process.off("SIGUSR2", other);
+  });
+  drainOnSignal(["SIGUSR2"], async () => {});
+  process.emit("SIGUSR2");
+  await turn();
+  expect(kill).not.toHaveBeenCalled();
+  expect(process.listeners("SIGUSR2")).toEqual([other]);
+});
+
+test("a server that was drained by hand listens to no signal any more", () => {
+  const stop = drainOnSignal(["SIGUSR2", "SIGWINCH"], async () => expect.unreachable());
+  expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(2);
+  stop();
+  expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(0);
+});
