@@ -35,11 +35,12 @@ export interface ServedMethod {
  */
 export function servedMethods(contract: Contract, handlers: object): ServedMethod[] {
   const entries = Object.entries(contract.definition.methods);
-  const missing = entries.map(([key]) => key).filter((key) => typeof Reflect.get(handlers, key) !== "function");
+  const given = handlers as Record<string, ServedMethod["handler"]>;
+  const missing = entries.map(([key]) => key).filter((key) => typeof given[key] !== "function");
   if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
   return entries.map(([key, definition]) => ({
     method: toMethod(contract.definition, definition),
-    handler: (request, context) => Reflect.get(handlers, key).call(handlers, request, context),
+    handler: (request, context) => given[key]?.(request, context),
   }));
 }
 

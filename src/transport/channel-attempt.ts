@@ -10,7 +10,7 @@ import { ChannelStream } from "./channel-stream.ts";
  */
 export function channelAttempt(channel: Channel, clock: Clock): Attempt {
   return {
-    unary: (call) => new Promise((resolve, reject) => new ChannelReply(channel, clock, call, resolve, reject)),
+    unary: (call) => new Promise((resolve, reject) => new ChannelReply(channel, clock, call, { resolve, reject })),
     stream: (call) => new ChannelStream(channel, clock, call),
   };
 }

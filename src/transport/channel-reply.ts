@@ -1,32 +1,27 @@
-import type { Channel } from "@grpc/grpc-js";
+import type { Channel, Metadata as GrpcMetadata } from "@grpc/grpc-js";
+import type { Metadata } from "nice-grpc-common";
 import type { Call, Reply } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import type { Reason } from "../core/reasons.ts";
+import { fromGrpcMetadata } from "./metadata.ts";
 import { WireCall } from "./wire-call.ts";
 
-/** An attempt with one response, unary or client-stream; once it succeeded it is the reply. */
-export class ChannelReply extends WireCall implements Reply {
+/** How whoever waits for a reply hears of it. */
+interface Waiter {
+  resolve(reply: Reply): void;
+  reject(error: unknown): void;
+}
+
+/** An attempt with one response, unary or client-stream. */
+export class ChannelReply extends WireCall {
   #bytes: Buffer | undefined;
-  #message: unknown;
-  readonly #resolve: (reply: Reply) => void;
-  readonly #reject: (error: unknown) => void;
+  #waiter: Waiter | undefined;
 
-  constructor(
-    channel: Channel,
-    clock: Clock,
-    call: Call,
-    resolve: (reply: Reply) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(channel: Channel, clock: Clock, call: Call, waiter: Waiter) {
     super(channel, clock, call);
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#waiter = waiter;
     this.start();
-  }
-
-  get message(): unknown {
-    return this.#message;
   }
 
   onReceiveMessage(bytes: Buffer): void {
@@ -37,23 +32,49 @@ export class ChannelReply extends WireCall implements Reply {
     this.read();
   }
 
-  protected override succeed(): void {
-    if (this.#bytes === undefined) return this.#reject(this.#error("RESPONSE_COUNT", "OK without a response"));
+  protected override succeed(header: GrpcMetadata | undefined, trailer: GrpcMetadata): void {
+    if (this.#bytes === undefined) return this.failWith(this.#error("RESPONSE_COUNT", "OK without a response"));
     try {
-      this.#message = this.call.method.response.decode(this.#bytes);
+      const message = this.method.response.decode(this.#bytes);
+      this.#release()?.resolve(new WireReply(message, header, trailer));
     } catch (cause) {
-      return this.#reject(this.#error("RESPONSE_NOT_DECODABLE", "the response is no such message", cause));
+      this.failWith(this.#error("RESPONSE_NOT_DECODABLE", "the response is no such message", cause));
     }
-    this.#bytes = undefined;
-    this.#resolve(this);
   }
 
   protected override failWith(error: unknown): void {
+    this.#release()?.reject(error);
+  }
+
+  #release(): Waiter | undefined {
+    const waiter = this.#waiter;
     this.#bytes = undefined;
-    this.#reject(error);
+    this.#waiter = undefined;
+    return waiter;
   }
 
   #error(reason: Reason, details: string, cause?: unknown): RpcError {
-    return new RpcError({ path: this.call.method.path, reason, details, headersReceived: true, cause });
+    return new RpcError({ path: this.method.path, reason, details, headersReceived: true, cause });
+  }
+}
+
+/** What came; its metadata is converted when it is read. */
+class WireReply implements Reply {
+  readonly message: unknown;
+  readonly #header: GrpcMetadata | undefined;
+  readonly #trailer: GrpcMetadata;
+
+  constructor(message: unknown, header: GrpcMetadata | undefined, trailer: GrpcMetadata) {
+    this.message = message;
+    this.#header = header;
+    this.#trailer = trailer;
+  }
+
+  get header(): Metadata {
+    return fromGrpcMetadata(this.#header);
+  }
+
+  get trailer(): Metadata {
+    return fromGrpcMetadata(this.#trailer);
   }
 }

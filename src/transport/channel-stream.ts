@@ -1,5 +1,7 @@
+import type { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../core/message-stream.ts";
+import { fromGrpcMetadata } from "./metadata.ts";
 import { WireCall } from "./wire-call.ts";
 
 /** How far messages are read ahead of whoever reads them. */
@@ -57,8 +59,8 @@ export class ChannelStream extends WireCall implements MessageStream {
     return Promise.resolve(DONE);
   }
 
-  protected override onHeaders(): void {
-    this.#watchers.headers(() => this.header);
+  protected override onHeaders(header: GrpcMetadata): void {
+    this.#watchers.headers(() => fromGrpcMetadata(header));
   }
 
   onReceiveMessage(bytes: Buffer): void {
@@ -74,8 +76,8 @@ export class ChannelStream extends WireCall implements MessageStream {
     this.#readAhead();
   }
 
-  protected override succeed(): void {
-    this.#watchers.end({ outcome: "ok", trailer: this.trailer });
+  protected override succeed(_header: GrpcMetadata | undefined, trailer: GrpcMetadata): void {
+    this.#watchers.end({ outcome: "ok", trailer: fromGrpcMetadata(trailer) });
     this.#release((waiter) => waiter.resolve(DONE));
   }
 
@@ -84,7 +86,7 @@ export class ChannelStream extends WireCall implements MessageStream {
       this.#buffer = [];
       this.#watchers.end({ outcome: "cancelled" });
     } else {
-      const known = RpcError.from(error, this.call.method.path);
+      const known = RpcError.from(error, this.method.path);
       this.#watchers.end({ outcome: "error", error: known, trailer: known.trailer });
     }
     const first = this.#left ? undefined : this.#waiting.shift();
@@ -115,9 +117,9 @@ export class ChannelStream extends WireCall implements MessageStream {
 
   #deliver(bytes: Buffer): Promise<Next> {
     try {
-      return Promise.resolve({ done: false, value: this.call.method.response.decode(bytes) });
+      return Promise.resolve({ done: false, value: this.method.response.decode(bytes) });
     } catch (cause) {
-      const { path } = this.call.method;
+      const { path } = this.method;
       const details = "a response is no such message";
       const error = new RpcError({ path, reason: "RESPONSE_NOT_DECODABLE", details, headersReceived: true, cause });
       // Whoever else waits is done: the error is for the reader of this message.

@@ -16,9 +16,10 @@ export function toGrpcMetadata(
   return result;
 }
 
-/** Metadata as the application reads it. */
-export function fromGrpcMetadata(metadata: GrpcMetadata): Metadata {
+/** Metadata as the application reads it; empty if none came. */
+export function fromGrpcMetadata(metadata: GrpcMetadata | undefined): Metadata {
   const result = new Metadata();
+  if (!metadata) return result;
   for (const key of Object.keys(metadata.getMap())) {
     for (const value of metadata.get(key)) result.append(key, value);
   }

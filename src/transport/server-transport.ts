@@ -13,6 +13,7 @@ import type { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
 import { type GrpcStatus, IncomingCall } from "./incoming-call.ts";
 import { asBuffer, toGrpcMetadata } from "./metadata.ts";
+import { acknowledgeEarly } from "./server-interceptors.ts";
 
 /** How a call ends: with an error, or well. */
 export interface Ending {
@@ -72,6 +73,7 @@ export class ServerTransport {
     this.#server = new GrpcServer({
       "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
       "grpc.enable_channelz": 0,
+      interceptors: [acknowledgeEarly],
       ...channelOptions,
     });
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.

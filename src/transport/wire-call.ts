@@ -1,10 +1,9 @@
-import { type Channel, Metadata as GrpcMetadata, type InterceptingListener, type StatusObject } from "@grpc/grpc-js";
-import type { Metadata } from "nice-grpc-common";
+import type { Channel, Metadata as GrpcMetadata, InterceptingListener, StatusObject } from "@grpc/grpc-js";
 import type { Call } from "../core/call.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
-import { encodeMessage } from "../core/method.ts";
+import { encodeMessage, type Method } from "../core/method.ts";
 import { Status } from "../core/status.ts";
 import { statusError } from "../core/status-error.ts";
 import { isBroken } from "./broken.ts";
@@ -14,16 +13,14 @@ import { RequestPump } from "./request-pump.ts";
 /** grpc-js's own call: one HTTP/2 stream, and the transparent retries below it. */
 export type GrpcCall = ReturnType<Channel["createCall"]>;
 
-const EMPTY = new GrpcMetadata();
-
 /** A call on the wire: what those with one response and those with many have in common. */
 export abstract class WireCall implements InterceptingListener {
-  protected readonly call: Call;
+  protected readonly method: Method;
   readonly #clock: Clock;
   readonly #channel: Channel;
+  #call: Call | undefined;
   #wire: GrpcCall | undefined;
   #header: GrpcMetadata | undefined;
-  #trailer: GrpcMetadata | undefined;
   #distantDeadline: Timer | undefined;
   #pump: RequestPump | undefined;
   #ended = false;
@@ -31,17 +28,8 @@ export abstract class WireCall implements InterceptingListener {
   constructor(channel: Channel, clock: Clock, call: Call) {
     this.#channel = channel;
     this.#clock = clock;
-    this.call = call;
-  }
-
-  /** Response headers; empty until they came. */
-  get header(): Metadata {
-    return fromGrpcMetadata(this.#header ?? EMPTY);
-  }
-
-  /** Trailers; empty until they came. */
-  get trailer(): Metadata {
-    return fromGrpcMetadata(this.#trailer ?? EMPTY);
+    this.method = call.method;
+    this.#call = call;
   }
 
   protected get ended(): boolean {
@@ -51,29 +39,28 @@ export abstract class WireCall implements InterceptingListener {
   /** A message came, still in bytes. */
   abstract onReceiveMessage(bytes: Buffer): void;
   /** The call ended without an error. */
-  protected abstract succeed(): void;
+  protected abstract succeed(header: GrpcMetadata | undefined, trailer: GrpcMetadata): void;
   /** The call ended with an error, or with the reason of the signal that aborted. */
   protected abstract failWith(error: unknown, cancelled: boolean): void;
 
   /** Sends headers and what there is of the request. Ends the call at once if it cannot be begun. */
   protected start(): void {
-    const { signal, method, request } = this.call;
+    const call = this.#call;
+    if (!call) return;
+    const { signal, request } = call;
     if (signal?.aborted) return this.abandon(signal.reason, true);
-    const metadata = this.#orAbandon(() => this.#metadata());
-    const only = method.requestStream ? undefined : this.#orAbandon(() => this.#encode(request));
-    const many = method.requestStream ? this.#orAbandon(() => iterate(request)) : undefined;
+    const metadata = this.#orAbandon(() => sentMetadata(call));
+    const only = this.method.requestStream ? undefined : this.#orAbandon(() => this.#encode(request));
+    const many = this.method.requestStream ? this.#orAbandon(() => iterate(request)) : undefined;
     if (this.#ended || !metadata) return;
-    try {
-      this.#wire = this.#channel.createCall(method.path, this.#wallDeadline(), null, null, null);
-    } catch (cause) {
-      const details = "the client is closed";
-      return this.abandon(new RpcError({ path: method.path, reason: "CLIENT_CLOSED", details, attempts: 0, cause }));
-    }
+    const wire = this.#createCall(call);
+    if (!wire) return;
+    this.#wire = wire;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
-    this.#wire.start(metadata, this);
-    this.#wire.startRead();
-    if (only) this.#sendOnly(this.#wire, only);
-    else if (many) this.#sendAll(this.#wire, many);
+    wire.start(metadata, this);
+    wire.startRead();
+    if (only) this.#sendOnly(wire, only);
+    else if (many) this.#sendAll(wire, many);
   }
 
   protected read(): void {
@@ -81,68 +68,83 @@ export abstract class WireCall implements InterceptingListener {
   }
 
   onReceiveMetadata(header: GrpcMetadata): void {
+    if (this.#ended) return;
     this.#header = header;
-    this.onHeaders();
+    this.onHeaders(header);
   }
 
   /** Headers came. */
-  protected onHeaders(): void {}
+  protected onHeaders(_header: GrpcMetadata): void {}
 
   onReceiveStatus(status: StatusObject): void {
-    if (this.#ended) return;
-    this.#trailer = status.metadata;
+    const call = this.#call;
+    if (!call) return;
+    const header = this.#header;
     this.#finish();
-    if (status.code === Status.OK) return this.succeed();
+    if (status.code === Status.OK) return this.succeed(header, status.metadata);
     const { code, details } = status;
-    const expired = this.#clock.now() >= this.call.deadline;
-    const headersReceived = this.#header !== undefined;
-    const path = this.call.method.path;
-    const { trailer } = this;
+    const expired = this.#clock.now() >= call.deadline;
+    const headersReceived = header !== undefined;
+    const trailer = fromGrpcMetadata(status.metadata);
     const broken = isBroken(details);
+    const { path } = this.method;
     this.failWith(statusError({ path, code, details, headersReceived, trailer, broken, expired }), false);
   }
 
   /** Ends the call from this side: nothing more is sent or taken, and the server is told. */
   protected abandon(error: unknown, cancelled = false): void {
     if (this.#ended) return;
+    const wire = this.#wire;
     this.#finish();
-    this.#wire?.cancelWithStatus(Status.CANCELLED, "cancelled by the client");
+    wire?.cancelWithStatus(Status.CANCELLED, "cancelled by the client");
     this.failWith(error, cancelled);
   }
 
-  /** Leaves nothing behind: the signal often outlives the call, and a finished HTTP/2 stream what hangs on it. */
+  /**
+   * Leaves nothing behind: the signal often outlives the call, and grpc-js and node:http2 hold on to this object until
+   * the next full garbage collection, with all that it refers to.
+   */
   #finish(): void {
     this.#ended = true;
-    this.call.signal?.removeEventListener("abort", this.#onAbort);
+    this.#call?.signal?.removeEventListener("abort", this.#onAbort);
     this.#distantDeadline?.cancel();
     this.#pump?.stop();
+    this.#call = undefined;
+    this.#wire = undefined;
+    this.#pump = undefined;
+    this.#header = undefined;
   }
 
-  readonly #onAbort = () => this.abandon(this.call.signal?.reason, true);
+  readonly #onAbort = () => this.abandon(this.#call?.signal?.reason, true);
+
+  #createCall(call: Call): GrpcCall | undefined {
+    try {
+      return this.#channel.createCall(this.method.path, this.#wallDeadline(call), null, null, null);
+    } catch (cause) {
+      const details = "the client is closed";
+      const { path } = this.method;
+      this.abandon(new RpcError({ path, reason: "CLIENT_CLOSED", details, attempts: 0, cause }));
+      return undefined;
+    }
+  }
 
   /**
    * grpc-js keeps deadlines on the wall clock; this is the one place where ours becomes one. A whole number, because
    * grpc-js writes nine digits for a fraction below a hundred million milliseconds, and servers read eight.
    */
-  #wallDeadline(): number {
-    const remainingMs = this.call.deadline - this.#clock.now();
+  #wallDeadline({ deadline }: Call): number {
+    const remainingMs = deadline - this.#clock.now();
     if (toGrpcTimeout(remainingMs) !== undefined) return Math.ceil(this.#clock.wallTime() + remainingMs);
-    if (this.call.deadline !== NO_DEADLINE) {
+    if (deadline !== NO_DEADLINE) {
       const details = "deadline exceeded";
-      const error = () => new RpcError({ path: this.call.method.path, reason: "DEADLINE_EXCEEDED", details });
+      const error = () => new RpcError({ path: this.method.path, reason: "DEADLINE_EXCEEDED", details });
       this.#distantDeadline = this.#clock.setTimer(remainingMs, () => this.abandon(error()));
     }
     return Number.POSITIVE_INFINITY;
   }
 
-  #metadata(): GrpcMetadata {
-    const metadata = toGrpcMetadata(this.call.metadata, this.call.headers);
-    if (this.call.options.waitForReady) metadata.setOptions({ waitForReady: true });
-    return metadata;
-  }
-
   #encode(message: unknown): Buffer {
-    return asBuffer(encodeMessage(this.call.method.request, message));
+    return asBuffer(encodeMessage(this.method.request, message));
   }
 
   /** What `make` makes; the call ends if what the application gave cannot be sent. */
@@ -151,7 +153,7 @@ export abstract class WireCall implements InterceptingListener {
       return make();
     } catch (cause) {
       const details = `the request cannot be encoded: ${cause instanceof Error ? cause.message : cause}`;
-      const { path } = this.call.method;
+      const { path } = this.method;
       this.abandon(new RpcError({ path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0, cause }));
       return undefined;
     }
@@ -163,7 +165,7 @@ export abstract class WireCall implements InterceptingListener {
   }
 
   #sendAll(wire: GrpcCall, requests: AsyncIterator<unknown>): void {
-    this.#pump = new RequestPump(requests, {
+    const pump = new RequestPump(requests, {
       // One after the other: grpc-js holds a single message until the call has a connection.
       write: (request) =>
         new Promise((resolve) => {
@@ -174,8 +176,15 @@ export abstract class WireCall implements InterceptingListener {
       fail: (error) => this.abandon(error),
     });
     // Its first step may have ended the call, when there was no pump to stop yet.
-    if (this.#ended) this.#pump.stop();
+    if (this.#ended) pump.stop();
+    else this.#pump = pump;
   }
+}
+
+function sentMetadata({ metadata, headers, options }: Call): GrpcMetadata {
+  const sent = toGrpcMetadata(metadata, headers);
+  if (options.waitForReady) sent.setOptions({ waitForReady: true });
+  return sent;
 }
 
 function iterate(requests: unknown): AsyncIterator<unknown> {

@@ -4,16 +4,21 @@ import type { ServerLayer } from "../../core/served-call.ts";
 
 /** Refuses work that is too late before its handler runs (rule D3). */
 export const deadlineLayer: ServerLayer = {
-  unary: (next) => async (request, context) => {
-    refuseLate(context);
-    return next(request, context);
-  },
+  unary: (next) => (request, context) => (isLate(context) ? refuse() : next(request, context)),
   stream: (next) => (request, context) => {
-    refuseLate(context);
+    if (isLate(context)) tooLate();
     return next(request, context);
   },
 };
 
-function refuseLate(context: CallContext): void {
-  if (context.remainingMs() <= 0) fail("DEADLINE_EXCEEDED", "the deadline passed before the handler began");
+function isLate(context: CallContext): boolean {
+  return context.remainingMs() <= 0;
+}
+
+function tooLate(): never {
+  fail("DEADLINE_EXCEEDED", "the deadline passed before the handler began");
+}
+
+async function refuse(): Promise<never> {
+  tooLate();
 }
