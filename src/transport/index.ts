@@ -3,7 +3,8 @@ export { composeClientMiddleware, Metadata, ServerError } from "nice-grpc-common
 export { type Channel, type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
 export { channelAttempt } from "./channel-attempt.ts";
 export { IncomingCall } from "./incoming-call.ts";
-export { type NiceCarrier, niceAttempt } from "./nice-attempt.ts";
+export { niceAttempt } from "./nice-attempt.ts";
+export type { NiceCarrier } from "./nice-wire.ts";
 export { holdBackEnd } from "./request-end.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./server-interceptors.ts";
 export {

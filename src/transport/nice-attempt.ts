@@ -1,14 +1,7 @@
-import type { ClientMiddlewareCall, CallOptions as NiceCallOptions } from "nice-grpc-common";
 import type { Attempt, Call } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { NiceStream } from "./nice-stream.ts";
 import { NiceWire } from "./nice-wire.ts";
-
-/** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
-export interface NiceCarrier {
-  readonly next: ClientMiddlewareCall<unknown, unknown>["next"];
-  readonly options: NiceCallOptions;
-}
 
 /**
  * Attempts over the rest of a nice-grpc middleware chain. What `call.next` cannot do: a deadline inside grpc-js (ours

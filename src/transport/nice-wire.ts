@@ -1,11 +1,21 @@
-import { ClientError, Metadata } from "nice-grpc-common";
+import {
+  ClientError,
+  type ClientMiddlewareCall,
+  Metadata,
+  type CallOptions as NiceCallOptions,
+} from "nice-grpc-common";
 import type { Call, Reply } from "../core/call.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { statusError } from "../core/status-error.ts";
 import { isBroken } from "./broken.ts";
-import type { NiceCarrier } from "./nice-attempt.ts";
+
+/** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
+export interface NiceCarrier {
+  readonly next: ClientMiddlewareCall<unknown, unknown>["next"];
+  readonly options: NiceCallOptions;
+}
 
 type Messages = AsyncGenerator<unknown, unknown, undefined>;
 
