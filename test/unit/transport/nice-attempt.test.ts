@@ -5,7 +5,7 @@ import type { Call } from "../../../src/core/call.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import type { StreamEnd } from "../../../src/core/message-stream.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
-import { type NiceCarrier, niceAttempt } from "../../../src/transport/nice-attempt.ts";
+import { type NiceCarrier, niceAttempt } from "../../../src/transport/index.ts";
 import { aCall, aMethod } from "../../support/scripted.ts";
 
 const done = { done: true, value: undefined };
