@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { OrderServiceDefinition } from "../../../gen/shop/orders/v1/orders.ts";
 import type { PipelineOptions } from "../../../src/client/client-options.ts";
 import { methodLayers } from "../../../src/client/method-layers.ts";
@@ -63,6 +63,14 @@ describe("R9 the least of contract, client and call holds", () => {
   ])("%s", async (_, of, key, options, timeoutMs, expected) => {
     expect(await timeoutOf(of, key, options, timeoutMs)).toBe(expected);
   });
+});
+
+test("takes no policy from what every object has", async () => {
+  const definition = { name: "S", fullName: "a.S", methods: { constructor: OrderServiceDefinition.methods.getOrder } };
+  const named = contract({ ...common, definition, service: { timeoutMs: 2_000 }, methods: {} });
+  Object.assign(Object, { timeoutMs: 5 });
+  onTestFinished(() => void Reflect.deleteProperty(Object, "timeoutMs"));
+  expect(await timeoutOf(named as never, "constructor" as never, {})).toBe(2_000);
 });
 
 test("without an observer there is no telemetry", () => {

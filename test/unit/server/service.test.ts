@@ -393,6 +393,17 @@ describe("servedMethods", () => {
     );
   });
 
+  test.each(["constructor", "toString", "hasOwnProperty"])("does not take what every object has for %s", (key) => {
+    const definition = { name: "S", fullName: "a.S", methods: { [key]: OrderServiceDefinition.methods.getOrder } };
+    const named = contract({ definition, service: {}, methods: {}, cursors: {}, descriptors: () => "" });
+    class Handlers {}
+    const missing = new TypeError(`a.S: no handler for ${key}`);
+    expect(() => servedMethods(named, {})).toThrow(missing);
+    expect(() => servedMethods(named, new Handlers())).toThrow(missing);
+    const [served] = servedMethods(named, { [key]: () => "served" });
+    expect(served?.handler("request", {} as never)).toBe("served");
+  });
+
   test("calls handlers with their object as this", async () => {
     class Orders {
       readonly store = "store";
