@@ -36,12 +36,19 @@ export interface ServedMethod {
 export function servedMethods(contract: Contract, handlers: object): ServedMethod[] {
   const entries = Object.entries(contract.definition.methods);
   const given = handlers as Record<string, ServedMethod["handler"]>;
-  const missing = entries.map(([key]) => key).filter((key) => typeof given[key] !== "function");
+  const missing = entries.map(([key]) => key).filter((key) => !isGiven(handlers, key));
   if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
   return entries.map(([key, definition]) => ({
     method: toMethod(contract.definition, definition),
     handler: (request, context) => given[key]?.(request, context),
   }));
+}
+
+/** Handlers may be an object or an instance of a class; what every object has is no handler. */
+function isGiven(handlers: object, key: string): boolean {
+  const found: unknown = Reflect.get(handlers, key);
+  const common = key === "constructor" ? !Object.hasOwn(handlers, key) : found === Reflect.get(Object.prototype, key);
+  return typeof found === "function" && !common;
 }
 
 /** Serves a method with one response. */
