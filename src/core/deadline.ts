@@ -16,7 +16,6 @@ export const DEADLINE_RESERVE_MS = 5;
  */
 const LONGEST_TIMEOUT_MS = 2_147_483_000;
 
-const UNITS = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 } as const;
 const MOST = 99_999_999;
 
 /**
@@ -30,14 +29,4 @@ export function toGrpcTimeout(remainingMs: number): string | undefined {
   if (!(remainingMs <= LONGEST_TIMEOUT_MS)) return undefined;
   const milliseconds = Math.max(1, Math.ceil(remainingMs));
   return milliseconds <= MOST ? `${milliseconds}m` : `${Math.ceil(milliseconds / 1000)}S`;
-}
-
-/**
- * Reads a `grpc-timeout` header.
- *
- * @returns milliseconds, or undefined for what the specification does not allow.
- */
-export function parseGrpcTimeout(header: string): number | undefined {
-  const match = /^(\d{1,8})([HMSmun])$/.exec(header);
-  return match ? Number(match[1]) * UNITS[match[2] as keyof typeof UNITS] : undefined;
 }

@@ -10,7 +10,7 @@ import { toMethod } from "../../src/contract/definition.ts";
 import type { Attempt } from "../../src/core/call.ts";
 import type { CallOptions } from "../../src/core/call-options.ts";
 import type { Clock } from "../../src/core/clock.ts";
-import { parseGrpcTimeout, toGrpcTimeout } from "../../src/core/deadline.ts";
+import { toGrpcTimeout } from "../../src/core/deadline.ts";
 import { Status } from "../../src/core/status.ts";
 import { ActiveCalls } from "../../src/server/active-calls.ts";
 import { serverLayers } from "../../src/server/layers/index.ts";
@@ -19,6 +19,7 @@ import { type Serving, streamServer, unaryServer } from "../../src/server/servic
 import { fakeClock } from "../../src/testing/index.ts";
 import { channelAttempt, createChannel, niceAttempt } from "../../src/transport/index.ts";
 import { clients } from "../support/attempts.ts";
+import { parseGrpcTimeout } from "../support/grpc-timeout.ts";
 import { ScriptedArrival } from "../support/incoming.ts";
 import { serveOrders, serveOrdersOnNice } from "../support/orders.ts";
 import { type RawCall, rawCall, rawServer } from "../support/raw-http2.ts";

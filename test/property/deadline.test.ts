@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseGrpcTimeout, toGrpcTimeout } from "../../src/core/deadline.ts";
+import { toGrpcTimeout } from "../../src/core/deadline.ts";
+import { parseGrpcTimeout } from "../support/grpc-timeout.ts";
 
 /** The longest that still fits after rounding up to whole seconds. */
 const longest = 2_147_483_000;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { NO_DEADLINE, parseGrpcTimeout, toGrpcTimeout } from "../../../src/core/deadline.ts";
+import { NO_DEADLINE, toGrpcTimeout } from "../../../src/core/deadline.ts";
 
 describe("toGrpcTimeout", () => {
   test.each([
@@ -26,23 +26,5 @@ describe("toGrpcTimeout", () => {
     ["no number", Number.NaN],
   ])("leaves the header out for %s", (_, remainingMs) => {
     expect(toGrpcTimeout(remainingMs)).toBeUndefined();
-  });
-});
-
-describe("parseGrpcTimeout", () => {
-  test.each([
-    ["2H", 7_200_000],
-    ["3M", 180_000],
-    ["4S", 4_000],
-    ["5m", 5],
-    ["6u", 0.006],
-    ["0m", 0],
-    ["99999999m", 99_999_999],
-  ])("%s is %d ms", (header, milliseconds) => {
-    expect(parseGrpcTimeout(header)).toBeCloseTo(milliseconds, 9);
-  });
-
-  test.each(["", "m", "5", "5s", "5 m", "-5m", "1.5S", "100000000m", "5m5m", "5m\n"])("%j is none", (header) => {
-    expect(parseGrpcTimeout(header)).toBeUndefined();
   });
 });
