@@ -3,7 +3,7 @@ import { toMethod } from "../contract/definition.ts";
 import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
-import { type Channel, type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
+import { type ChannelAttempt, type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
 import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
 import { streamMethod, unaryMethod } from "./invoke.ts";
@@ -34,23 +34,23 @@ export function createClient<Client extends object>(
       ? makeStream(method, layers, attempt, foreign)
       : makeUnary(method, layers, attempt, foreign);
   }
-  channels.set(client, channel);
-  client[Symbol.dispose] = () => channel.close();
+  attempts.set(client, attempt);
+  client[Symbol.dispose] = () => attempt.close();
   return client as Client & Disposable;
 }
 
-const channels = new WeakMap<object, Channel>();
+const attempts = new WeakMap<object, ChannelAttempt>();
 
 /**
- * Closes a client's connection: calls under way end, further ones fail with reason `CLIENT_CLOSED`. The same as
- * leaving a `using` block.
+ * Closes a client's connection: calls under way end with reason `CLIENT_CLOSED`, and so does every further one. The
+ * same as leaving a `using` block.
  *
  * @throws TypeError for anything that `createClient` did not make.
  */
 export function closeClient(client: object): void {
-  const channel = channels.get(client);
-  if (!channel) throw new TypeError("closeClient: this is no client that createClient made");
-  channel.close();
+  const attempt = attempts.get(client);
+  if (!attempt) throw new TypeError("closeClient: this is no client that createClient made");
+  attempt.close();
 }
 
 type Foreign = ReturnType<typeof composeForeign>;

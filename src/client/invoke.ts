@@ -4,8 +4,10 @@ import type { CallOptions } from "../core/call-options.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd } from "../core/message-stream.ts";
+import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import type { ResponseStream } from "../core/response-stream.ts";
+import { tell } from "../core/warning.ts";
 import { Metadata } from "../transport/index.ts";
 
 const NO_OPTIONS: CallOptions = Object.freeze({});
@@ -23,11 +25,13 @@ export function unaryMethod(method: Method, handler: UnaryHandler): UnaryMethod 
     try {
       reply = await handler(toCall(method, request, options, carrier));
     } catch (error) {
-      if (options.onTrailer && error instanceof RpcError && error.trailer) options.onTrailer(error.trailer);
+      const trailer = error instanceof RpcError ? error.trailer : undefined;
+      if (trailer && options.onTrailer) tell("onTrailer threw", () => options.onTrailer?.(trailer));
       throw error;
     }
-    options.onHeader?.(reply.header);
-    options.onTrailer?.(reply.trailer);
+    const { onHeader, onTrailer } = options;
+    if (onHeader) tell("onHeader threw", () => onHeader(reply.header));
+    if (onTrailer) tell("onTrailer threw", () => onTrailer(reply.trailer));
     return reply.message;
   };
 }
@@ -52,14 +56,19 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
 }
 
 function toMetadata(init: MetadataInit, { path }: Method): Metadata {
-  // nice-grpc's Metadata is no class that `instanceof` knows.
-  if ("getAll" in init && typeof init.getAll === "function") return init as Metadata;
   try {
-    return new Metadata(init);
+    // nice-grpc's Metadata is no class that `instanceof` knows.
+    const metadata = "getAll" in init && typeof init.getAll === "function" ? (init as Metadata) : new Metadata(init);
+    for (const [key] of metadata) refuse(forbiddenKey(key));
+    return metadata;
   } catch (cause) {
     const details = `the metadata cannot be sent: ${cause instanceof Error ? cause.message : cause}`;
     throw new RpcError({ path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0, cause });
   }
+}
+
+function refuse(problem: string | undefined): void {
+  if (problem) throw new TypeError(problem);
 }
 
 /** The responses of one call. The call is made when the first one is asked for. */
@@ -123,7 +132,7 @@ class CallStream implements ResponseStream<unknown> {
     } finally {
       const trailer = over ? this.#end?.trailer : undefined;
       this.#end = over ? undefined : this.#end;
-      if (trailer) this.#options.onTrailer?.(trailer);
+      if (trailer) tell("onTrailer threw", () => this.#options.onTrailer?.(trailer));
     }
   }
 }

@@ -23,7 +23,7 @@ export interface CallOptions {
    * `clientMiddleware` cannot do it. Default: false.
    */
   readonly waitForReady?: boolean;
-  /** Called once with the response headers. */
+  /** Called once with the response headers: as soon as they come on a stream, else when the call has succeeded. */
   onHeader?(header: Metadata): void;
   /** Called once with the trailers, before the call settles. */
   onTrailer?(trailer: Metadata): void;

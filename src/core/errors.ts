@@ -1,4 +1,5 @@
 import type { Metadata } from "nice-grpc-common";
+import { forbiddenKey } from "./metadata-keys.ts";
 import { type Reason, reasons } from "./reasons.ts";
 import { Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
 
@@ -136,6 +137,8 @@ function checkTrailer(key: string, value: unknown): void {
 }
 
 function trailerProblem(key: string, value: unknown): string | undefined {
+  const forbidden = forbiddenKey(key);
+  if (forbidden) return forbidden;
   if (!/^[\w.-]+$/.test(key)) return 'a key has digits, letters, "_", "-" and "." alone';
   if (key.toLowerCase().endsWith("-bin")) {
     return value instanceof Uint8Array ? undefined : "a key that ends in -bin takes bytes";

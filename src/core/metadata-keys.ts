@@ -10,17 +10,16 @@ const HTTP2 = new Set([
   "upgrade",
 ]);
 
-/** What an application may say under gRPC's own prefix. */
-const OURS_TO_SAY = new Set(["grpc-retry-pushback-ms", "grpc-status-details-bin"]);
-
 /**
- * Why an application's metadata must not have a key.
+ * Why an application's metadata must not have a key. Under gRPC's own prefix it may have binary values, as tracing
+ * and rich errors do, and a pushback.
  *
  * @returns undefined if it may. grpc-js itself looks at the characters of keys and values.
  */
 export function forbiddenKey(key: string): string | undefined {
   const name = key.toLowerCase();
   if (HTTP2.has(name) || name.startsWith(":")) return `HTTP/2 does not allow ${JSON.stringify(name)} in a call`;
-  if (name.startsWith("grpc-") && !OURS_TO_SAY.has(name)) return `${JSON.stringify(name)} is gRPC's own`;
+  const free = name.endsWith("-bin") || name === "grpc-retry-pushback-ms";
+  if (name.startsWith("grpc-") && !free) return `${JSON.stringify(name)} is gRPC's own`;
   return undefined;
 }

@@ -67,6 +67,11 @@ export const reasons = {
     "The request does not fit its message type; nothing was sent.",
     "See `cause`.",
   ),
+  MESSAGE_TOO_LARGE: local(
+    Status.RESOURCE_EXHAUSTED,
+    "A response is larger than this client takes.",
+    "Ask for less, or raise `maxReceiveMessageBytes`. A server that refuses a request as too large says `STATUS`.",
+  ),
   RESPONSE_NOT_DECODABLE: local(
     Status.INTERNAL,
     "The response's bytes are no such message.",

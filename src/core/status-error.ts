@@ -3,6 +3,9 @@ import { DRAIN_TRAILER, RpcError } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
 import { Status, toStatusCode } from "./status.ts";
 
+/** Why a transport made a status itself: connection or stream broke, the deadline passed, a message was too large. */
+export type LocalCause = "broken" | "deadline" | "too-large";
+
 /** What a transport knows when an attempt ends with a status that is not OK. */
 export interface FailedStatus {
   readonly path: string;
@@ -11,34 +14,36 @@ export interface FailedStatus {
   /** Whether response headers had come. */
   readonly headersReceived: boolean;
   readonly trailer: Metadata;
-  /** Whether the transport itself says so: the connection or the stream broke. */
-  readonly broken: boolean;
+  /** Whether the status's details say that the transport made it itself, and why. */
+  readonly cause: LocalCause | undefined;
   /** Whether the call's deadline has passed. */
   readonly expired: boolean;
 }
 
 /**
- * The error of an attempt that failed. A status came off the wire if headers had come or trailers came with it, and
- * nothing broke; otherwise grpc-js made it. A CANCELLED after the deadline is a DEADLINE_EXCEEDED (rule D2).
+ * The error of an attempt that failed. A status came off the wire if trailers came with it, or headers before it and
+ * nothing says otherwise; else the transport made it. Whatever is about the deadline once it has passed is a
+ * DEADLINE_EXCEEDED of our own, a CANCELLED too (rule D2).
  */
 export function statusError(status: FailedStatus): RpcError {
-  const { path, headersReceived, trailer } = status;
-  const origin = !status.broken && (headersReceived || !isEmpty(trailer)) ? "wire" : "local";
+  const { path, details, headersReceived, trailer } = status;
   const code = toStatusCode(status.code);
-  const expired = code === Status.DEADLINE_EXCEEDED || (status.expired && code === Status.CANCELLED);
-  if (expired && (status.expired || origin === "local")) {
-    const details = status.details || "deadline exceeded";
-    return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details, origin, headersReceived, trailer });
+  const local = isEmpty(trailer) && (!headersReceived || status.cause !== undefined);
+  const late = code === Status.DEADLINE_EXCEEDED || code === Status.CANCELLED;
+  if ((status.expired && late) || (local && code === Status.DEADLINE_EXCEEDED)) {
+    const text = details || "deadline exceeded";
+    return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: text, headersReceived, trailer });
   }
-  const reason = origin === "wire" ? wireReason(trailer) : localReason(code);
-  return new RpcError({ path, reason, code, origin, details: status.details, headersReceived, trailer });
+  const reason = local ? localReason(code, status.cause) : wireReason(trailer);
+  return new RpcError({ path, reason, code, details, headersReceived, trailer });
 }
 
 function wireReason(trailer: Metadata): Reason {
   return trailer.has(DRAIN_TRAILER) ? "DRAINING" : "STATUS";
 }
 
-function localReason(code: number): Reason {
+function localReason(code: number, cause: LocalCause | undefined): Reason {
+  if (cause === "too-large") return "MESSAGE_TOO_LARGE";
   return code === Status.CANCELLED ? "CANCELLED" : "TRANSPORT";
 }
 

@@ -1,11 +1,11 @@
-import type { Channel, Metadata as GrpcMetadata } from "@grpc/grpc-js";
+import type { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
 import type { Call, Reply } from "../core/call.ts";
-import type { Clock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import type { Reason } from "../core/reasons.ts";
 import { fromGrpcMetadata } from "./metadata.ts";
 import { WireCall } from "./wire-call.ts";
+import type { WireCalls } from "./wire-calls.ts";
 
 /** How whoever waits for a reply hears of it. */
 interface Waiter {
@@ -18,8 +18,8 @@ export class ChannelReply extends WireCall {
   #bytes: Buffer | undefined;
   #waiter: Waiter | undefined;
 
-  constructor(channel: Channel, clock: Clock, call: Call, waiter: Waiter) {
-    super(channel, clock, call);
+  constructor(calls: WireCalls, call: Call, waiter: Waiter) {
+    super(calls, call);
     this.#waiter = waiter;
     this.start();
   }

@@ -16,12 +16,19 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
+/** A message that waits to be read. */
+interface Arrived {
+  readonly message: unknown;
+  /** What it counts against the bound, in bytes. */
+  readonly size: number;
+}
+
 /** An attempt with a stream of responses. */
 export class ChannelStream extends WireCall implements MessageStream {
   readonly #watchers = new Watchers();
   #started = false;
   #left = false;
-  #buffer: Buffer[] = [];
+  #buffer: Arrived[] = [];
   #bufferedBytes = 0;
   /** Whether grpc-js was asked for a message that has not come yet. */
   #reading = true;
@@ -37,8 +44,8 @@ export class ChannelStream extends WireCall implements MessageStream {
       this.#started = true;
       this.start();
     }
-    const bytes = this.#takeBuffered();
-    if (bytes) return this.#deliver(bytes);
+    const arrived = this.#takeBuffered();
+    if (arrived) return Promise.resolve({ done: false, value: arrived.message });
     if (this.#failure) {
       const { error } = this.#failure;
       this.#failure = undefined;
@@ -66,12 +73,19 @@ export class ChannelStream extends WireCall implements MessageStream {
   onReceiveMessage(bytes: Buffer): void {
     if (this.ended) return;
     this.#reading = false;
+    let message: unknown;
+    try {
+      message = this.method.response.decode(bytes);
+    } catch (cause) {
+      return this.abandon(this.#undecodable(cause));
+    }
     this.#watchers.firstMessage();
     const waiter = this.#waiting.shift();
-    if (waiter) this.#deliver(bytes).then(waiter.resolve, waiter.reject);
+    if (waiter) waiter.resolve({ done: false, value: message });
     else {
-      this.#buffer.push(bytes);
-      this.#bufferedBytes += bytes.byteLength + MESSAGE_OVERHEAD_BYTES;
+      const size = bytes.byteLength + MESSAGE_OVERHEAD_BYTES;
+      this.#buffer.push({ message, size });
+      this.#bufferedBytes += size;
     }
     this.#readAhead();
   }
@@ -107,27 +121,17 @@ export class ChannelStream extends WireCall implements MessageStream {
     this.read();
   }
 
-  #takeBuffered(): Buffer | undefined {
-    const bytes = this.#buffer.shift();
-    if (!bytes) return undefined;
-    this.#bufferedBytes -= bytes.byteLength + MESSAGE_OVERHEAD_BYTES;
+  #takeBuffered(): Arrived | undefined {
+    const arrived = this.#buffer.shift();
+    if (!arrived) return undefined;
+    this.#bufferedBytes -= arrived.size;
     if (!this.ended) this.#readAhead();
-    return bytes;
+    return arrived;
   }
 
-  #deliver(bytes: Buffer): Promise<Next> {
-    try {
-      return Promise.resolve({ done: false, value: this.method.response.decode(bytes) });
-    } catch (cause) {
-      const { path } = this.method;
-      const details = "a response is no such message";
-      const error = new RpcError({ path, reason: "RESPONSE_NOT_DECODABLE", details, headersReceived: true, cause });
-      // Whoever else waits is done: the error is for the reader of this message.
-      this.#release((waiter) => waiter.resolve(DONE));
-      this.abandon(error);
-      this.#failure = undefined;
-      this.#buffer = [];
-      return Promise.reject(error);
-    }
+  #undecodable(cause: unknown): RpcError {
+    const { path } = this.method;
+    const details = "a response is no such message";
+    return new RpcError({ path, reason: "RESPONSE_NOT_DECODABLE", details, headersReceived: true, cause });
   }
 }

@@ -1,7 +1,9 @@
+import "./reset-patch.ts";
+
 // nice-grpc's own values that client and server need: nothing else imports the package at run time.
 export { composeClientMiddleware, Metadata, ServerError } from "nice-grpc-common";
 export { type Channel, type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
-export { channelAttempt } from "./channel-attempt.ts";
+export { type ChannelAttempt, channelAttempt } from "./channel-attempt.ts";
 export { IncomingCall } from "./incoming-call.ts";
 export { niceAttempt } from "./nice-attempt.ts";
 export type { NiceCarrier } from "./nice-wire.ts";

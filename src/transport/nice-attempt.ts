@@ -14,25 +14,11 @@ export function niceAttempt(clock: Clock): Attempt {
 async function unary(call: Call, clock: Clock) {
   const wire = new NiceWire(call, clock);
   try {
-    const result = await withoutStacks(() => wire.begin().next());
+    const result = await wire.begin().next();
     return wire.reply(result.value);
   } catch (error) {
     throw wire.toError(error);
   } finally {
     wire.end();
-  }
-}
-
-/**
- * grpc-js takes a stack trace for each unary call, in case it fails: a tenth of what the call costs. Ours has none,
- * for its errors say which call they belong to.
- */
-function withoutStacks<T>(work: () => T): T {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  try {
-    return work();
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
   }
 }

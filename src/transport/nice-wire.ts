@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { statusError } from "../core/status-error.ts";
-import { isBroken } from "./broken.ts";
+import { localCause } from "./local-status.ts";
 
 /** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
 export interface NiceCarrier {
@@ -91,8 +91,8 @@ export class NiceWire {
     if (!(error instanceof ClientError) || error instanceof RpcError) return error;
     const { code, details } = error;
     const expired = this.#clock.now() >= deadline;
-    const broken = isBroken(details);
-    return statusError({ path, code, details, headersReceived, trailer: this.trailer, broken, expired });
+    const cause = localCause(details);
+    return statusError({ path, code, details, headersReceived, trailer: this.trailer, cause, expired });
   }
 
   #metadata(): Metadata {

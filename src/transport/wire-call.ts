@@ -1,14 +1,15 @@
 import type { Channel, Metadata as GrpcMetadata, InterceptingListener, StatusObject } from "@grpc/grpc-js";
 import type { Call } from "../core/call.ts";
-import type { Clock, Timer } from "../core/clock.ts";
+import type { Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { encodeMessage, type Method } from "../core/method.ts";
 import { Status } from "../core/status.ts";
 import { statusError } from "../core/status-error.ts";
-import { isBroken } from "./broken.ts";
+import { localCause } from "./local-status.ts";
 import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 import { RequestPump } from "./request-pump.ts";
+import type { WireCalls } from "./wire-calls.ts";
 
 /** grpc-js's own call: one HTTP/2 stream, and the transparent retries below it. */
 export type GrpcCall = ReturnType<Channel["createCall"]>;
@@ -16,8 +17,7 @@ export type GrpcCall = ReturnType<Channel["createCall"]>;
 /** A call on the wire: what those with one response and those with many have in common. */
 export abstract class WireCall implements InterceptingListener {
   protected readonly method: Method;
-  readonly #clock: Clock;
-  readonly #channel: Channel;
+  readonly #calls: WireCalls;
   #call: Call | undefined;
   #wire: GrpcCall | undefined;
   #header: GrpcMetadata | undefined;
@@ -25,9 +25,8 @@ export abstract class WireCall implements InterceptingListener {
   #pump: RequestPump | undefined;
   #ended = false;
 
-  constructor(channel: Channel, clock: Clock, call: Call) {
-    this.#channel = channel;
-    this.#clock = clock;
+  constructor(calls: WireCalls, call: Call) {
+    this.#calls = calls;
     this.method = call.method;
     this.#call = call;
   }
@@ -56,6 +55,7 @@ export abstract class WireCall implements InterceptingListener {
     const wire = this.#createCall(call);
     if (!wire) return;
     this.#wire = wire;
+    this.#calls.add(this);
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     wire.start(metadata, this);
     wire.startRead();
@@ -83,12 +83,12 @@ export abstract class WireCall implements InterceptingListener {
     this.#finish();
     if (status.code === Status.OK) return this.succeed(header, status.metadata);
     const { code, details } = status;
-    const expired = this.#clock.now() >= call.deadline;
+    const expired = this.#calls.clock.now() >= call.deadline;
     const headersReceived = header !== undefined;
     const trailer = fromGrpcMetadata(status.metadata);
-    const broken = isBroken(details);
+    const cause = localCause(details);
     const { path } = this.method;
-    this.failWith(statusError({ path, code, details, headersReceived, trailer, broken, expired }), false);
+    this.failWith(statusError({ path, code, details, headersReceived, trailer, cause, expired }), false);
   }
 
   /** Ends the call from this side: nothing more is sent or taken, and the server is told. */
@@ -106,6 +106,7 @@ export abstract class WireCall implements InterceptingListener {
    */
   #finish(): void {
     this.#ended = true;
+    this.#calls.remove(this);
     this.#call?.signal?.removeEventListener("abort", this.#onAbort);
     this.#distantDeadline?.cancel();
     this.#pump?.stop();
@@ -115,15 +116,23 @@ export abstract class WireCall implements InterceptingListener {
     this.#header = undefined;
   }
 
+  /** The client was closed under the call. */
+  closed(): void {
+    this.abandon(this.#closedError(1));
+  }
+
+  #closedError(attempts: number, cause?: unknown): RpcError {
+    const details = "the client is closed";
+    return new RpcError({ path: this.method.path, reason: "CLIENT_CLOSED", details, attempts, cause });
+  }
+
   readonly #onAbort = () => this.abandon(this.#call?.signal?.reason, true);
 
   #createCall(call: Call): GrpcCall | undefined {
     try {
-      return this.#channel.createCall(this.method.path, this.#wallDeadline(call), null, null, null);
+      return this.#calls.channel.createCall(this.method.path, this.#wallDeadline(call), null, null, null);
     } catch (cause) {
-      const details = "the client is closed";
-      const { path } = this.method;
-      this.abandon(new RpcError({ path, reason: "CLIENT_CLOSED", details, attempts: 0, cause }));
+      this.abandon(this.#closedError(0, cause));
       return undefined;
     }
   }
@@ -133,12 +142,12 @@ export abstract class WireCall implements InterceptingListener {
    * grpc-js writes nine digits for a fraction below a hundred million milliseconds, and servers read eight.
    */
   #wallDeadline({ deadline }: Call): number {
-    const remainingMs = deadline - this.#clock.now();
-    if (toGrpcTimeout(remainingMs) !== undefined) return Math.ceil(this.#clock.wallTime() + remainingMs);
+    const remainingMs = deadline - this.#calls.clock.now();
+    if (toGrpcTimeout(remainingMs) !== undefined) return Math.ceil(this.#calls.clock.wallTime() + remainingMs);
     if (deadline !== NO_DEADLINE) {
       const details = "deadline exceeded";
       const error = () => new RpcError({ path: this.method.path, reason: "DEADLINE_EXCEEDED", details });
-      this.#distantDeadline = this.#clock.setTimer(remainingMs, () => this.abandon(error()));
+      this.#distantDeadline = this.#calls.clock.setTimer(remainingMs, () => this.abandon(error()));
     }
     return Number.POSITIVE_INFINITY;
   }

@@ -10,7 +10,7 @@ const failed: FailedStatus = {
   details: "details",
   headersReceived: false,
   trailer: new Metadata(),
-  broken: false,
+  cause: undefined,
   expired: false,
 };
 const trailer = new Metadata({ "content-type": "application/grpc" });
@@ -35,6 +35,23 @@ describe("where a status came from", () => {
 
   test("a code that gRPC does not define is UNKNOWN", () => {
     expect(statusError({ ...failed, code: 99, trailer }).code).toBe(Status.UNKNOWN);
+  });
+});
+
+describe("after headers, what the transport says of itself is its own", () => {
+  test.each([
+    ["broken", Status.UNAVAILABLE, "TRANSPORT"],
+    ["broken", Status.CANCELLED, "CANCELLED"],
+    ["too-large", Status.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"],
+    ["deadline", Status.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"],
+  ] as const)("%s with code %i is %s", (cause, code, reason) => {
+    const error = statusError({ ...failed, code, headersReceived: true, cause });
+    expect(error).toMatchObject({ reason, code, origin: "local" });
+  });
+
+  test("unless trailers came: then the server said it, whatever its words", () => {
+    const error = statusError({ ...failed, headersReceived: true, trailer, cause: "too-large" });
+    expect(error).toMatchObject({ reason: "STATUS", origin: "wire" });
   });
 });
 
