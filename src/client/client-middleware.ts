@@ -10,7 +10,7 @@ import { methodLayers } from "./method-layers.ts";
 import { composeStream, composeUnary } from "./pipeline.ts";
 
 /** What the middleware adds to nice-grpc's call options. */
-export type MiddlewareCallOptions = Pick<CallOptions, "timeoutMs" | "deadline" | "inherit">;
+export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "waitForReady">;
 
 /**
  * The contract's pipeline as one nice-grpc client middleware: `createClientFactory().use(clientMiddleware(Orders))`.
@@ -48,14 +48,23 @@ export function clientMiddleware(
   };
 }
 
-const OWN_OPTIONS = new Set(["timeoutMs", "deadline", "inherit", "metadata", "signal", "onHeader", "onTrailer"]);
+const OWN_OPTIONS = {
+  timeoutMs: true,
+  deadline: true,
+  signal: true,
+  inherit: true,
+  waitForReady: true,
+  metadata: true,
+  onHeader: true,
+  onTrailer: true,
+} satisfies Record<keyof CallOptions, true>;
 const NO_OPTIONS: NiceCallOptions = Object.freeze({});
 
 /** The options of other middlewares, for whoever comes next; ours stay here. */
 function foreignOptions(options: object): NiceCallOptions {
   let foreign: Record<string, unknown> | undefined;
   for (const [key, value] of Object.entries(options)) {
-    if (OWN_OPTIONS.has(key)) continue;
+    if (key in OWN_OPTIONS) continue;
     foreign ??= {};
     foreign[key] = value;
   }

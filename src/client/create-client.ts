@@ -29,7 +29,7 @@ export function createClient<Client extends object>(
   const client: Record<string | symbol, unknown> = {};
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
-    const layers = methodLayers(contract, key, method, options, systemClock);
+    const layers = methodLayers(contract, key, method, options, systemClock, target);
     client[key] = method.responseStream
       ? makeStream(method, layers, attempt, foreign)
       : makeUnary(method, layers, attempt, foreign);

@@ -1,5 +1,6 @@
 import type { MetadataInit } from "nice-grpc-common";
 import type { Call, Reply, StreamHandler, UnaryHandler } from "../core/call.ts";
+import { nextCallId } from "../core/call-id.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
@@ -44,6 +45,8 @@ export function streamMethod(method: Method, handler: StreamHandler): StreamMeth
 
 function toCall(method: Method, request: unknown, options: CallOptions, carrier: unknown): Call {
   return {
+    id: nextCallId(),
+    attempt: 1,
     method,
     request,
     options,

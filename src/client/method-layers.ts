@@ -8,13 +8,18 @@ import { deadlineLayer } from "./layers/deadline.ts";
 import { telemetryLayer } from "./layers/telemetry.ts";
 import type { Layers } from "./pipeline.ts";
 
-/** The layers that a method's policy asks for. */
+/**
+ * The layers that a method's policy asks for.
+ *
+ * @param target what the client dials, if that is known.
+ */
 export function methodLayers(
   contract: Contract,
   key: string,
   method: Method,
   options: PipelineOptions,
   clock: Clock,
+  target?: string,
 ): Layers {
   const policy = mergePolicy(contract.service, contract.methods[key] ?? {}, method.responseStream);
   const said = [policy.timeoutMs, options.timeoutMs].filter((timeoutMs) => timeoutMs !== undefined);
@@ -25,8 +30,8 @@ export function methodLayers(
   return {
     deadline: deadlineLayer(timeouts, clock),
     ...(options.observer && {
-      telemetry: telemetryLayer("call", options.observer, clock),
-      attemptTelemetry: telemetryLayer("attempt", options.observer, clock),
+      telemetry: telemetryLayer("call", options.observer, clock, target),
+      attemptTelemetry: telemetryLayer("attempt", options.observer, clock, target),
     }),
   };
 }

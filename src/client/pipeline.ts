@@ -10,6 +10,7 @@ export const UNARY_ORDER = [
   "deadline",
   "idempotencyKey",
   "fallback",
+  "cache",
   "coalesce",
   "batch",
   "throttle",

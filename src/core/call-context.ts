@@ -20,6 +20,14 @@ export interface CallContext extends NiceCallContext {
   readonly identity: Identity;
 }
 
+/**
+ * Says who is calling: authentication does, before anything that keeps callers apart looks. Until then it is the
+ * address alone.
+ */
+export function identify(context: CallContext, identity: Identity): void {
+  Object.defineProperty(context, "identity", { value: identity, enumerable: true, configurable: true });
+}
+
 const storage = new AsyncLocalStorage<CallContext | undefined>();
 
 /** The call being served, or undefined outside of one. It holds after every `await` and in each step of a stream. */

@@ -7,6 +7,10 @@ import type { Method } from "./method.ts";
  * One call on its way down the pipeline. It is never changed: a layer that wants something else hands on a copy.
  */
 export interface Call {
+  /** The same on all attempts of the call. */
+  readonly id: number;
+  /** Which attempt this is, from 1. */
+  readonly attempt: number;
   readonly method: Method;
   /** The request message, or an `AsyncIterable` of them if the method streams requests. */
   readonly request: unknown;
@@ -49,7 +53,8 @@ export interface Attempt {
 }
 
 /**
- * Applies one policy around the next handler. Composed once per method, when the client is created; it returns
+ * Applies one policy around the next handler. The deadline in the call is kept by the attempt: a layer that waits
+ * before it, or shares one attempt among calls, must keep it and the signal itself. Composed once per method, when the client is created; it returns
  * `next` itself where it has nothing to do for the method.
  */
 export interface Layer {

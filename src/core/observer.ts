@@ -12,40 +12,52 @@ export interface EndState {
   readonly durationMs: number;
 }
 
-interface OfMethod {
+interface OfCall {
+  /** The same in all events of one call, and different in those of any other call that this process makes or serves. */
+  readonly id: number;
   /** `/package.Service/Method`. */
   readonly method: string;
 }
 
+interface OfClientCall extends OfCall {
+  /** What the client dials; a middleware cannot know. */
+  readonly target?: string;
+}
+
+interface OfAttempt extends OfClientCall {
+  /** Which attempt of its call it is, from 1. */
+  readonly attempt: number;
+}
+
 /** The application made a call. */
-export interface CallStarted extends OfMethod {
+export interface CallStarted extends OfClientCall {
   readonly type: "call.started";
 }
 
 /** A call ended: its answer came, it failed, or its caller left. */
-export interface CallEnded extends OfMethod, EndState {
+export interface CallEnded extends OfClientCall, EndState {
   readonly type: "call.ended";
 }
 
 /** One try of a call went to the transport. */
-export interface AttemptStarted extends OfMethod {
+export interface AttemptStarted extends OfAttempt {
   readonly type: "attempt.started";
   /** Milliseconds that it may take; Infinity without a deadline. */
   readonly timeoutMs: number;
 }
 
 /** One try of a call ended. */
-export interface AttemptEnded extends OfMethod, EndState {
+export interface AttemptEnded extends OfAttempt, EndState {
   readonly type: "attempt.ended";
 }
 
-/** A server took a call and its handler began. */
-export interface ServedStarted extends OfMethod {
+/** A call arrived at a server. */
+export interface ServedStarted extends OfCall {
   readonly type: "served.started";
 }
 
-/** A server's handler ended, or its call was cancelled. */
-export interface ServedEnded extends OfMethod, EndState {
+/** A served call ended: its handler has, and its answer is on its way, if anybody waits for one. */
+export interface ServedEnded extends OfCall, EndState {
   readonly type: "served.ended";
 }
 
@@ -53,8 +65,14 @@ export interface ServedEnded extends OfMethod, EndState {
  * A mechanism decided something. Each names its actions where it is documented, such as policy `breaker` with
  * action `opened`.
  */
-export interface PolicyActed extends OfMethod {
+export interface PolicyActed {
   readonly type: "policy";
+  /** The call that it decided about, if it was about one. */
+  readonly id?: number;
+  /** The method that it decided about, if it was about one. */
+  readonly method?: string;
+  /** The target that it decided about, if it was about one. */
+  readonly target?: string;
   /** `retry`, `hedge`, `breaker`, `budget`, `resume`, `stall`, `bulkhead`, `cache`, `shed`, `rate-limit`, `drain` … */
   readonly policy: string;
   /** What it did, such as `scheduled`, `denied`, `opened`. */

@@ -1,19 +1,56 @@
 import type { CallContext } from "./call-context.ts";
+import { RpcError } from "./errors.ts";
 import type { Method } from "./method.ts";
+import { tell } from "./warning.ts";
+
+/** How a served call ended. */
+export interface ServedEnd {
+  /** `cancelled`: the client was gone before there was an answer. */
+  readonly outcome: "ok" | "error" | "cancelled";
+  /** With outcome `error`: what the client was answered. */
+  readonly error?: RpcError;
+}
+
+/** The call being served, as the layers of a server see it. */
+export interface ServedContext extends CallContext {
+  /**
+   * Calls `listener` once, when the handler has ended and its answer is on its way, or nobody waits for one any more.
+   * A layer that only watches needs no more than this, for unary methods and streams alike.
+   */
+  onEnd(listener: (end: ServedEnd) => void): void;
+}
 
 /** Serves a call with one response: resolves with it, or rejects with whatever went wrong. */
-export type ServeUnary = (request: unknown, context: CallContext) => Promise<unknown>;
+export type ServeUnary = (request: unknown, context: ServedContext) => Promise<unknown>;
 
 /** Serves a call with a stream of responses. */
-export type ServeStream = (request: unknown, context: CallContext) => AsyncIterable<unknown>;
+export type ServeStream = (request: unknown, context: ServedContext) => AsyncIterable<unknown>;
 
 /**
  * Applies one policy of the server around the next handler; composed once per method, when a service is added. A
- * layer refuses with `fail`.
+ * layer refuses with `fail`, says who is calling with `identify`, and hears of the end through `context.onEnd`.
  */
 export interface ServerLayer {
   /** For methods with one response: unary and client-stream. */
   unary(next: ServeUnary, method: Method): ServeUnary;
   /** For methods with a stream of responses: server-stream and bidi. */
   stream(next: ServeStream, method: Method): ServeStream;
+}
+
+/** Keeps who wants to hear of a served call's end, and tells each of them once. */
+export class EndListeners {
+  #listeners: ((end: ServedEnd) => void)[] = [];
+
+  add(listener: (end: ServedEnd) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  tell(end: ServedEnd): void {
+    for (const listener of this.#listeners.splice(0)) tell("a listener of a call's end threw", () => listener(end));
+  }
+}
+
+/** How a call ended whose signal aborted: its deadline passed or its server drained, or its client left. */
+export function endOfCancelled(reason: unknown): ServedEnd {
+  return reason instanceof RpcError ? { outcome: "error", error: reason } : { outcome: "cancelled" };
 }

@@ -1,7 +1,6 @@
 import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc-common";
-import type { CallContext } from "../core/call-context.ts";
 import type { Method } from "../core/method.ts";
-import type { ServerLayer } from "../core/served-call.ts";
+import type { ServedContext, ServerLayer } from "../core/served-call.ts";
 
 /** A nice-grpc server middleware as a layer. */
 export function foreignLayer(middleware: ServerMiddleware): ServerLayer {
@@ -29,7 +28,7 @@ export function foreignLayer(middleware: ServerMiddleware): ServerLayer {
  * The call's context with what a middleware added or replaced: they hand on spread copies, which have none of the
  * context's accessors.
  */
-function takeOver(context: CallContext, extended: NiceCallContext): CallContext {
+function takeOver(context: ServedContext, extended: NiceCallContext): ServedContext {
   if (context === extended) return context;
   for (const [key, value] of Object.entries(extended)) {
     if (Reflect.get(context, key) !== value) Object.defineProperty(context, key, { value, configurable: true });

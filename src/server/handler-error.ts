@@ -1,13 +1,14 @@
-import { PUSHBACK, RpcError } from "../core/errors.ts";
+import { PUSHBACK, RpcError, type TrailerInit } from "../core/errors.ts";
 import { Status } from "../core/status.ts";
 
 /**
  * What the client is told when a handler threw. A refusal is told word for word. A failed call of the handler's own
  * becomes INTERNAL with pushback −1, so that layers of services do not multiply retries; a passed deadline and a
- * cancellation keep their code. Of anything else only INTERNAL is told, never its text.
+ * cancellation keep their code. Of anything else only INTERNAL is told, never its text: also of an abort that is not
+ * the call's own, such as that of a fetch that gave up.
  */
 export function toAnswer(error: unknown, path: string): RpcError {
-  const known = RpcError.from(error, path);
+  const known = isOurs(error) ? RpcError.from(error, path) : unexpected(error, path);
   // A drain of our own, not that of a server which the handler called.
   if (known.reason === "REFUSED" || (known.reason === "DRAINING" && known.origin === "local")) return known;
   if (known.code === Status.DEADLINE_EXCEEDED || known.code === Status.CANCELLED) {
@@ -15,7 +16,16 @@ export function toAnswer(error: unknown, path: string): RpcError {
     return new RpcError({ path, reason: "UNEXPECTED", code: known.code, details, cause: error });
   }
   const sendTrailer = known.reason === "UNEXPECTED" ? undefined : { [PUSHBACK]: "-1" };
-  return new RpcError({ path, reason: "UNEXPECTED", details: "internal error", sendTrailer, cause: error });
+  return unexpected(error, path, sendTrailer);
+}
+
+/** An error of gRPC, ours or nice-grpc's. */
+function isOurs(error: unknown): boolean {
+  return !(error instanceof Error && error.name === "AbortError");
+}
+
+function unexpected(cause: unknown, path: string, sendTrailer?: TrailerInit): RpcError {
+  return new RpcError({ path, reason: "UNEXPECTED", details: "internal error", sendTrailer, cause });
 }
 
 /** Whether the operator should hear of it: the client was told INTERNAL, and nothing of why. */

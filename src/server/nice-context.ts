@@ -1,15 +1,17 @@
 import type { CallContext as NiceCallContext, ServerMiddlewareCall } from "nice-grpc-common";
-import type { CallContext } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
+import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
 import { DEADLINE_KEY } from "../transport/index.ts";
 
 /** The context of a call that arrived over nice-grpc's server. */
-export interface NiceContext extends CallContext {
+export interface NiceContext extends ServedContext {
   /** The rest of nice-grpc's middleware chain, down to the handler. */
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
+  /** The handler has ended. */
+  finish(end: ServedEnd): void;
 }
 
 /**
@@ -26,12 +28,15 @@ export function niceContext(
   context.metadata.delete(DEADLINE_KEY);
   const deadlineAt = wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + wallDeadline - clock.wallTime();
   let identity: Identity | undefined;
+  const ends = new EndListeners();
   return {
     ...context,
     method,
     next,
     deadlineAt,
     deadline: wallDeadline === NO_DEADLINE ? undefined : new Date(wallDeadline),
+    onEnd: (listener) => ends.add(listener),
+    finish: (end) => ends.tell(context.signal.aborted ? endOfCancelled(context.signal.reason) : end),
     remainingMs: () => Math.max(0, deadlineAt - clock.now()),
     get identity() {
       identity ??= peerIdentity(context.peer);

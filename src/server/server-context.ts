@@ -1,13 +1,14 @@
-import type { CallContext } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
+import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
 import { type IncomingCall, Metadata } from "../transport/index.ts";
 
 /** The context of a call that arrived over our own server. What a handler does not look at is never made. */
-export class ServerContext implements CallContext {
+export class ServerContext implements ServedContext {
   readonly method: Method;
+  readonly peer: string;
   readonly deadlineAt: number;
   readonly #call: IncomingCall;
   readonly #clock: Clock;
@@ -18,11 +19,14 @@ export class ServerContext implements CallContext {
   #controller: AbortController | undefined;
   #finished = false;
   #cancelReason: { readonly reason: unknown } | undefined;
+  #ends: EndListeners | undefined;
 
   constructor(method: Method, call: IncomingCall, clock: Clock) {
     this.method = method;
     this.#call = call;
     this.#clock = clock;
+    // Now, because it cannot be told any more once the connection is gone.
+    this.peer = call.peer();
     this.deadlineAt =
       call.wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + call.wallDeadline - clock.wallTime();
   }
@@ -30,10 +34,6 @@ export class ServerContext implements CallContext {
   get metadata(): Metadata {
     this.#metadata ??= this.#call.metadata();
     return this.#metadata;
-  }
-
-  get peer(): string {
-    return this.#call.peer();
   }
 
   get header(): Metadata {
@@ -63,10 +63,6 @@ export class ServerContext implements CallContext {
     return this.#identity;
   }
 
-  set identity(identity: Identity) {
-    this.#identity = identity;
-  }
-
   remainingMs(): number {
     return Math.max(0, this.deadlineAt - this.#clock.now());
   }
@@ -89,9 +85,15 @@ export class ServerContext implements CallContext {
     return this.#cancelReason !== undefined;
   }
 
+  onEnd(listener: (end: ServedEnd) => void): void {
+    this.#ends ??= new EndListeners();
+    this.#ends.add(listener);
+  }
+
   /** The handler has finished: what happens to the call now aborts nothing. */
-  finish(): void {
+  finish(end: ServedEnd): void {
     this.#finished = true;
+    this.#ends?.tell(this.#cancelReason ? endOfCancelled(this.#cancelReason.reason) : end);
   }
 
   /** Whether it makes no difference any more that the client is gone. */

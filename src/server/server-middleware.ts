@@ -3,8 +3,9 @@ import type { Contract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import { type CallContext, runInCall } from "../core/call-context.ts";
 import { systemClock } from "../core/clock.ts";
+import type { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
-import type { ServeStream, ServeUnary } from "../core/served-call.ts";
+import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
 import { ServerError } from "../transport/index.ts";
@@ -46,11 +47,16 @@ export function serverMiddleware(
     if (!known) return yield* call.next(call.request, received as never) as AsyncGenerator<never, never, undefined>;
     const context = niceContext(known.method, call.next as NiceContext["next"], received, systemClock);
     const request = call.requestStream ? requestStream(call.request, context) : call.request;
+    let end: ServedEnd = { outcome: "ok" };
     try {
       if (!call.responseStream) return (await runInCall(context, () => known.unary(request, context))) as never;
       yield* eachInCall(context, known.stream(request, context)) as AsyncIterable<never>;
-    } catch (error) {
-      throw toServerError(error, context, onError);
+    } catch (cause) {
+      const error = toAnswer(cause, known.method.path);
+      end = { outcome: "error", error };
+      throw toServerError(cause, error, context, onError);
+    } finally {
+      context.finish(end);
     }
   };
 }
@@ -84,10 +90,14 @@ async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown
 }
 
 /** The error as nice-grpc's server sends it. */
-function toServerError(error: unknown, context: CallContext, onError: NonNullable<ServerOptions["onError"]>): unknown {
+function toServerError(
+  cause: unknown,
+  answer: RpcError,
+  context: CallContext,
+  onError: NonNullable<ServerOptions["onError"]>,
+): ServerError {
   if (context.signal.aborted) return new ServerError(Status.CANCELLED, "the call is over");
-  const answer = toAnswer(error, context.method.path);
-  if (isUnexpected(answer)) tell("onError threw", () => onError(error, context));
+  if (isUnexpected(answer)) tell("onError threw", () => onError(cause, context));
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
   for (const [key] of [...context.header]) context.header.delete(key);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);

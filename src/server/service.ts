@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
 import { DRAIN_TRAILER, RpcError } from "../core/errors.ts";
 import { encodeMessage, type Method } from "../core/method.ts";
-import type { ServeStream, ServeUnary } from "../core/served-call.ts";
+import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
@@ -63,16 +63,19 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     const active: ActiveCall = { abandon };
     serving.active.add(active);
     call.onCancelled(() => cancelled(context));
+    let end: ServedEnd = { outcome: "ok" };
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
       const message = await runInCall(context, () => serve(request, context));
       const response = encodeMessage(method.response, message);
       context.flushHeader();
       respond({ response, trailer: context.writtenTrailer });
-    } catch (error) {
-      respond({ error: answerTo(error, context, serving), trailer: context.writtenTrailer });
+    } catch (cause) {
+      const error = answerTo(cause, context, serving);
+      end = { outcome: "error", error };
+      respond({ error, trailer: context.writtenTrailer });
     } finally {
-      context.finish();
+      context.finish(end);
       serving.active.remove(active);
     }
   };
@@ -95,15 +98,18 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
       context.flushHeader();
       return sink.write(encodeMessage(method.response, message));
     };
+    let end: ServedEnd = { outcome: "ok" };
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
       await runInCall(context, () => pump(serve(request, context), send, () => context.cancelled));
       context.flushHeader();
       sink.end({ trailer: context.writtenTrailer });
-    } catch (error) {
-      sink.end({ error: answerTo(error, context, serving), trailer: context.writtenTrailer });
+    } catch (cause) {
+      const error = answerTo(cause, context, serving);
+      end = { outcome: "error", error };
+      sink.end({ error, trailer: context.writtenTrailer });
     } finally {
-      context.finish();
+      context.finish(end);
       serving.active.remove(active);
     }
   };

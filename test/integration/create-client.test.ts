@@ -44,6 +44,56 @@ test("fails calls with CLIENT_CLOSED once it is closed", async () => {
   expect(() => closeClient({})).toThrow("closeClient: this is no client that createClient made");
 });
 
+test("ends calls under way with CLIENT_CLOSED when it is closed, and their handlers are told", async () => {
+  const began = gate();
+  const aborted: string[] = [];
+  const told = gate();
+  const wait = (name: string, signal: AbortSignal) =>
+    new Promise((resolve) => {
+      signal.addEventListener("abort", () => {
+        if (aborted.push(name) === 2) told.resolve();
+        resolve(undefined);
+      });
+    });
+  const { port } = await serveOrders({
+    async createOrder(_request, { signal }) {
+      began.resolve();
+      await wait("unary", signal);
+      return {};
+    },
+    async *watchOrders(_request, { signal }) {
+      yield {};
+      await wait("stream", signal);
+    },
+  });
+  const orders = createClient(OrderService, `127.0.0.1:${port}`);
+  const stream = orders.watchOrders({});
+  await stream.next();
+  const reading = rejection(stream.next());
+  const call = rejection(orders.createOrder({}));
+  await began.promise;
+  closeClient(orders);
+  expect(await call).toMatchObject({ reason: "CLIENT_CLOSED", attempts: 1 });
+  expect(await reading).toMatchObject({ reason: "CLIENT_CLOSED", attempts: 1 });
+  await told.promise;
+  expect(aborted.sort()).toEqual(["stream", "unary"]);
+});
+
+test.each([["connection"], ["transfer-encoding"], ["grpc-timeout"]])(
+  "refuses metadata %s before it is sent",
+  async (key) => {
+    const { port } = await serveOrders({ getOrder: async () => ({}) });
+    const orders = connectOrders(port);
+    for (const call of [
+      orders.getOrder({}, { metadata: { [key]: "x" } }),
+      orders.listOrders({}, { metadata: { [key]: "x" } }).next(),
+    ]) {
+      const error = await rejection(call);
+      expect(error).toMatchObject({ reason: "REQUEST_NOT_ENCODABLE", details: expect.stringContaining(key) });
+    }
+  },
+);
+
 test("closes at the end of a using block", async () => {
   const { port } = await serveOrders({ getOrder: async () => ({}) });
   const use = async () => {

@@ -120,6 +120,15 @@ describe.each(Object.entries(servers))("a handler under %s", (_name, serve) => {
     ]);
   });
 
+  test("is INTERNAL, and logged, where it aborts something of its own while its client still waits", async () => {
+    const logged: unknown[] = [];
+    const gaveUp = new DOMException("the fetch gave up", "AbortError");
+    const handlers = { getOrder: async () => Promise.reject(gaveUp) };
+    const { port } = await serve(handlers, { onError: (error) => logged.push(error) });
+    expect(await rejection(connectOrders(port).getOrder({}))).toMatchObject({ code: Status.INTERNAL });
+    expect(logged).toEqual([gaveUp]);
+  });
+
   test("turns a failed call of its own into INTERNAL that must not be retried", async () => {
     const down = await serveOrders({ getOrder: async () => fail("UNAVAILABLE", "the database is at db-7") });
     const downstream = connectOrders(down.port);
@@ -259,7 +268,11 @@ describe.each(Object.entries(servers))("a handler under %s", (_name, serve) => {
     await orders.getOrder({});
     await rejection(orders.createOrder({}));
     await Array.fromAsync(orders.listOrders({}));
-    const told = events.map((event) => [event.type, event.method.split("/")[2], "status" in event ? event.status : ""]);
+    const told = events.map((event) => [
+      event.type,
+      event.method?.split("/")[2],
+      "status" in event ? event.status : "",
+    ]);
     expect(told).toEqual([
       ["served.started", "GetOrder", ""],
       ["served.ended", "GetOrder", "OK"],

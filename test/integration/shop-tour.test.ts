@@ -221,11 +221,11 @@ describe("the tour", () => {
 test("the tally counts the methods it was asked to", () => {
   const tally = new Tally("GetOrder");
   for (const method of ["/shop.Orders/GetOrder", "/shop.Orders/WatchOrders"]) {
-    tally.observer({ type: "call.started", method });
-    tally.observer({ type: "attempt.started", method, timeoutMs: 300 });
-    tally.observer({ type: "call.ended", method, status: "UNAVAILABLE", reason: "DRAINING", durationMs: 7 });
+    tally.observer({ type: "call.started", id: 1, method });
+    tally.observer({ type: "attempt.started", id: 1, attempt: 1, method, timeoutMs: 300 });
+    tally.observer({ type: "call.ended", id: 1, method, status: "UNAVAILABLE", reason: "DRAINING", durationMs: 7 });
   }
-  tally.observer({ type: "call.ended", method: "/shop.Orders/GetOrder", status: "OK", durationMs: 1 });
+  tally.observer({ type: "call.ended", id: 1, method: "/shop.Orders/GetOrder", status: "OK", durationMs: 1 });
   expect(tally).toMatchObject({ calls: 1, attempts: 1, durationsMs: [7, 1] });
   expect([
     tally.count("UNAVAILABLE"),

@@ -31,7 +31,7 @@ export function aMethod(kind: MethodKind = "unary", changes: Partial<Method> = {
 
 /** A call as the application makes it: without deadline, signal and metadata. */
 export function aCall(changes: Partial<Call> = {}): Call {
-  const nothing = { metadata: undefined, headers: undefined, signal: undefined, carrier: undefined };
+  const nothing = { id: 1, attempt: 1, metadata: undefined, headers: undefined, signal: undefined, carrier: undefined };
   return { method: aMethod(), request: "request", options: {}, deadline: NO_DEADLINE, ...nothing, ...changes };
 }
 

@@ -17,7 +17,7 @@ export class Tally {
   }
 
   readonly observer: Observer = (event) => {
-    const name = event.method.slice(event.method.lastIndexOf("/") + 1);
+    const name = event.method?.split("/")[2] ?? "";
     if (this.#methods.length > 0 && !this.#methods.includes(name)) return;
     if (event.type === "call.started") this.calls++;
     if (event.type === "attempt.started") this.attempts++;

@@ -9,18 +9,24 @@ import { statusName } from "../../core/status.ts";
 /** What is watched: whole calls, or each of their attempts. */
 export type Subject = "call" | "attempt";
 
-/** Tells the observer when calls, or attempts, start and end. */
-export function telemetryLayer(subject: Subject, observer: Observer, clock: Clock): Layer {
+/**
+ * Tells the observer when calls, or attempts, start and end.
+ *
+ * @param target what the client dials, if that is known.
+ */
+export function telemetryLayer(subject: Subject, observer: Observer, clock: Clock, target?: string): Layer {
+  const nameOf = ({ id, method }: Call) => ({ id, method: method.path, ...(target === undefined ? {} : { target }) });
   const started = (call: Call) => {
-    const method = call.method.path;
     const since = clock.now();
-    if (subject === "call") notify(observer, { type: "call.started", method });
-    else notify(observer, { type: "attempt.started", method, timeoutMs: call.deadline - since });
+    const { attempt, deadline } = call;
+    if (subject === "call") notify(observer, { type: "call.started", ...nameOf(call) });
+    else notify(observer, { type: "attempt.started", ...nameOf(call), attempt, timeoutMs: deadline - since });
     return since;
   };
   const ended = (call: Call, end: Omit<EndState, "durationMs">, since: number) => {
-    const state = { method: call.method.path, ...end, durationMs: clock.now() - since };
-    notify(observer, { type: subject === "attempt" ? "attempt.ended" : "call.ended", ...state });
+    const state = { ...nameOf(call), ...end, durationMs: clock.now() - since };
+    if (subject === "call") notify(observer, { type: "call.ended", ...state });
+    else notify(observer, { type: "attempt.ended", ...state, attempt: call.attempt });
   };
   return {
     unary: (next) => async (call) => {

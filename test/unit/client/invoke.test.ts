@@ -19,6 +19,8 @@ describe("a call's start", () => {
     expect(await reply).toBe("ok");
     expect(unary.calls).toEqual([
       {
+        id: expect.any(Number),
+        attempt: 1,
         method,
         request: "request",
         options: {},

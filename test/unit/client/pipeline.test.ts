@@ -37,6 +37,7 @@ describe("the order is fixed, outermost first", () => {
       "deadline",
       "idempotencyKey",
       "fallback",
+      "cache",
       "coalesce",
       "batch",
       "throttle",

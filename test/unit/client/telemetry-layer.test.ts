@@ -24,11 +24,11 @@ describe("a unary call", () => {
   test("is told from its start to its end", async () => {
     const { clock, events, unary, observe } = setUp();
     const reply = telemetryLayer("call", observe, clock).unary(unary.handler, aMethod())(aCall());
-    expect(events).toEqual([{ type: "call.started", method }]);
+    expect(events).toEqual([{ type: "call.started", id: 1, method }]);
     await clock.advance(70);
     unary.reply(aReply("ok"));
     expect((await reply).message).toBe("ok");
-    expect(events.slice(1)).toEqual([{ type: "call.ended", method, status: "OK", durationMs: 70 }]);
+    expect(events.slice(1)).toEqual([{ type: "call.ended", id: 1, method, status: "OK", durationMs: 70 }]);
   });
 
   test("an attempt is told with the time that it has", async () => {
@@ -39,8 +39,8 @@ describe("a unary call", () => {
     unary.reply(aReply("ok"));
     await reply;
     expect(events).toEqual([
-      { type: "attempt.started", method, timeoutMs: 300 },
-      { type: "attempt.ended", method, status: "OK", durationMs: 0 },
+      { type: "attempt.started", id: 1, attempt: 1, method, timeoutMs: 300 },
+      { type: "attempt.ended", id: 1, attempt: 1, method, status: "OK", durationMs: 0 },
     ]);
   });
 
@@ -54,7 +54,7 @@ describe("a unary call", () => {
     await clock.advance(5);
     unary.fail(error);
     await expect(reply).rejects.toBe(error);
-    expect(events[1]).toEqual({ type: "call.ended", method, ...end, durationMs: 5 });
+    expect(events[1]).toEqual({ type: "call.ended", id: 1, method, ...end, durationMs: 5 });
   });
 
   test.each([
@@ -70,7 +70,7 @@ describe("a unary call", () => {
     controller.abort(reason);
     unary.fail(controller.signal.reason);
     await expect(reply).rejects.toBe(controller.signal.reason);
-    expect(events[1]).toEqual({ type: "call.ended", method, status: "CANCELLED", durationMs: 0 });
+    expect(events[1]).toEqual({ type: "call.ended", id: 1, method, status: "CANCELLED", durationMs: 0 });
   });
 
   test("that failed by itself keeps its status, though its caller left at the same time", async () => {
@@ -109,11 +109,11 @@ describe("a stream", () => {
     const stream = telemetryLayer("call", observe, clock).stream(streams.handler, aMethod())(aCall());
     expect(stream).toBe(streams.streams[0]);
     const next = stream.next().catch(() => {});
-    expect(events).toEqual([{ type: "call.started", method }]);
+    expect(events).toEqual([{ type: "call.started", id: 1, method }]);
     await clock.advance(9);
     finish(streams);
     await next;
-    expect(events.slice(1)).toEqual([{ type: "call.ended", method, ...end, durationMs: 9 }]);
+    expect(events.slice(1)).toEqual([{ type: "call.ended", id: 1, method, ...end, durationMs: 9 }]);
   });
 });
 
@@ -150,8 +150,8 @@ describe("a call and its attempt", () => {
     const reply = composeUnary(layersOf(all), attempt, aMethod())(aCall({ options: { timeoutMs: 0 } }));
     await expect(reply).rejects.toMatchObject({ reason: "DEADLINE_BEFORE_SEND" });
     expect(all.events).toEqual([
-      { type: "call.started", method },
-      { type: "call.ended", method, status: "DEADLINE_EXCEEDED", reason: "DEADLINE_BEFORE_SEND", durationMs: 0 },
+      { type: "call.started", id: 1, method },
+      { type: "call.ended", id: 1, method, status: "DEADLINE_EXCEEDED", reason: "DEADLINE_BEFORE_SEND", durationMs: 0 },
     ]);
   });
 });

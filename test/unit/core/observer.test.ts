@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { notify, type ObserverEvent } from "../../../src/core/observer.ts";
 import { warn } from "../../../src/core/warning.ts";
 
-const event: ObserverEvent = { type: "served.started", method: "/p" };
+const event: ObserverEvent = { type: "served.started", id: 1, method: "/p" };
 const emit = vi.spyOn(process, "emitWarning");
 
 beforeEach(() => void emit.mockImplementation(() => {}));

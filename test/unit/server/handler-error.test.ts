@@ -57,7 +57,6 @@ describe("a passed deadline and a cancellation keep their code, without their te
     ["a deadline", new RpcError({ ...downstream, reason: "DEADLINE_EXCEEDED" }), Status.DEADLINE_EXCEEDED],
     ["one before the call was sent", new RpcError({ ...downstream, reason: "DEADLINE_BEFORE_SEND" }), 4],
     ["the other server's", new RpcError({ ...downstream, reason: "STATUS", code: 4 }), Status.DEADLINE_EXCEEDED],
-    ["an abort", new DOMException("secret of another service", "AbortError"), Status.CANCELLED],
     ["nice-grpc's ClientError", new ClientError("/other", NiceStatus.CANCELLED, "secret"), Status.CANCELLED],
   ])("%s", (_, error, code) => {
     const answer = toAnswer(error, "/p");
@@ -71,6 +70,7 @@ describe("a passed deadline and a cancellation keep their code, without their te
 describe("of anything else only INTERNAL is told", () => {
   test.each([
     ["an Error", new Error("secret")],
+    ["an abort that is not the call's, such as a fetch that gave up", new DOMException("secret", "AbortError")],
     ["a string", "secret"],
     ["undefined", undefined],
     ["a timeout of the platform's", new DOMException("secret", "TimeoutError")],

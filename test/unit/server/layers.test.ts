@@ -1,8 +1,13 @@
 import { describe, expect, test } from "vitest";
-import type { CallContext } from "../../../src/core/call-context.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import type { ObserverEvent } from "../../../src/core/observer.ts";
-import type { ServerLayer, ServeStream } from "../../../src/core/served-call.ts";
+import {
+  EndListeners,
+  type ServedContext,
+  type ServedEnd,
+  type ServerLayer,
+  type ServeStream,
+} from "../../../src/core/served-call.ts";
 import { deadlineLayer } from "../../../src/server/layers/deadline.ts";
 import { serverLayers } from "../../../src/server/layers/index.ts";
 import { telemetryLayer } from "../../../src/server/layers/telemetry.ts";
@@ -18,9 +23,9 @@ import { aMethod } from "../../support/scripted.ts";
 const method = aMethod();
 const path = method.path;
 
-function aContext(changes: Partial<CallContext> = {}): CallContext {
+function aContext(changes: Partial<ServedContext> = {}): ServedContext {
   const context = { method, signal: new AbortController().signal, remainingMs: () => 100, ...changes };
-  return context as CallContext;
+  return context as ServedContext;
 }
 
 describe("the order is fixed, outermost first", () => {
@@ -98,79 +103,51 @@ describe("D3 work that is too late is refused before its handler runs", () => {
   });
 });
 
-describe("telemetry tells when handlers begin and end, and with what their clients are answered", () => {
+describe("telemetry tells when calls arrive and end, and with what their clients are answered", () => {
   const setUp = () => {
     const clock = fakeClock();
     const events: ObserverEvent[] = [];
-    return { clock, events, layer: telemetryLayer((event) => void events.push(event), clock) };
+    const ends = new EndListeners();
+    const context = aContext({ onEnd: (listener) => ends.add(listener) });
+    return { clock, events, ends, context, layer: telemetryLayer((event) => void events.push(event), clock) };
   };
   const refusal = new RpcError({ path: "", reason: "REFUSED", code: 5, details: "no" });
-  const downstream = new RpcError({ path: "/other", reason: "STATUS", code: 14, details: "down" });
-  const drain = new RpcError({ path, reason: "DRAINING", origin: "local", details: "draining" });
-  const deadline = new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: "passed" });
-  const left = new DOMException("left", "AbortError");
+  const shapes: [string, (layer: ServerLayer, context: ServedContext) => unknown][] = [
+    ["unary", (layer, context) => layer.unary(async () => "ok", method)("request", context)],
+    ["stream", (layer, context) => layer.stream(() => ReadableStream.from(["a"]), method)("request", context)],
+  ];
 
-  test("unary: what it answers", async () => {
-    const { clock, events, layer } = setUp();
-    const answer = Promise.withResolvers<string>();
-    const served = layer.unary(() => answer.promise, method)("request", aContext());
-    expect(events).toEqual([{ type: "served.started", method: path }]);
+  test.each(shapes)("%s: once each, by one id", async (_, serve) => {
+    const { clock, events, ends, context, layer } = setUp();
+    serve(layer, context);
+    const id = expect.any(Number);
+    expect(events).toEqual([{ type: "served.started", id, method: path }]);
     await clock.advance(70);
-    answer.resolve("ok");
-    expect(await served).toBe("ok");
-    expect(events[1]).toEqual({ type: "served.ended", method: path, status: "OK", durationMs: 70 });
+    ends.tell({ outcome: "ok" });
+    ends.tell({ outcome: "ok" });
+    expect(events.slice(1)).toEqual([{ type: "served.ended", id, method: path, status: "OK", durationMs: 70 }]);
+    expect(events[1]?.id).toBe(events[0]?.id);
   });
 
-  test("stream: as it is read", async () => {
-    const { clock, events, layer } = setUp();
-    const stream = layer.stream(() => ReadableStream.from(["a", "b"]), method)("request", aContext());
-    const messages = stream[Symbol.asyncIterator]();
-    await messages.next();
-    await clock.advance(9);
-    await messages.next();
-    expect(await messages.next()).toMatchObject({ done: true });
-    expect(events).toEqual([
-      { type: "served.started", method: path },
-      { type: "served.ended", method: path, status: "OK", durationMs: 9 },
-    ]);
+  test("two calls have two ids", () => {
+    const { events, context, layer } = setUp();
+    for (const [, serve] of shapes) serve(layer, context);
+    expect(new Set(events.map(({ id }) => id)).size).toBe(2);
   });
 
-  test.each([
-    ["a refusal", refusal, { status: "NOT_FOUND", reason: "REFUSED" }],
-    ["another service's failure", downstream, { status: "INTERNAL", reason: "UNEXPECTED" }],
-    ["anything else", new Error("boom"), { status: "INTERNAL", reason: "UNEXPECTED" }],
-    ["nothing at all", undefined, { status: "INTERNAL", reason: "UNEXPECTED" }],
-  ])("%s", async (_, error, end) => {
-    const { events, layer } = setUp();
-    const fails = async () => Promise.reject(error);
-    const next = () => ({ [Symbol.asyncIterator]: () => ({ next: fails }) });
-    await expect(layer.unary(fails, method)("request", aContext())).rejects.toBe(error);
-    await expect(Array.fromAsync(layer.stream(next, method)("request", aContext()))).rejects.toBe(error);
-    const ended = { type: "served.ended", method: path, durationMs: 0, ...end };
-    expect([events[1], events[3]]).toEqual([ended, ended]);
+  test("a stream is handed on as it is: no step of it costs more", () => {
+    const { context, layer } = setUp();
+    const stream = ReadableStream.from(["a"]);
+    expect(layer.stream(() => stream, method)("request", context)).toBe(stream);
   });
 
-  test.each([
-    ["left", left, { status: "CANCELLED" }],
-    ["was late", deadline, { status: "DEADLINE_EXCEEDED", reason: "DEADLINE_EXCEEDED" }],
-    ["was drained away", drain, { status: "UNAVAILABLE", reason: "DRAINING" }],
-  ])("whatever a handler does once its client %s", async (_, reason, end) => {
-    const { events, layer } = setUp();
-    const context = aContext({ signal: AbortSignal.abort(reason) });
-    const serve = layer.unary(async () => "late", method);
-    await serve("request", context);
-    const failing = layer.unary(async () => Promise.reject(new Error("stopped")), method);
-    await failing("request", context).catch(() => {});
-    const ended = { type: "served.ended", method: path, durationMs: 0, ...end };
-    expect([events[1], events[3]]).toEqual([ended, ended]);
-  });
-
-  test("a stream that is left at a message ends once", async () => {
-    const { events, layer } = setUp();
-    const context = aContext({ signal: AbortSignal.abort(left) });
-    const stream = layer.stream(() => ReadableStream.from(["a", "b"]), method)("request", context);
-    for await (const _ of stream) break;
-    expect(events.map(({ type }) => type)).toEqual(["served.started", "served.ended"]);
-    expect(events[1]).toMatchObject({ status: "CANCELLED" });
+  test.each<[string, ServedEnd, object]>([
+    ["an error", { outcome: "error", error: refusal }, { status: "NOT_FOUND", reason: "REFUSED" }],
+    ["a client that is gone", { outcome: "cancelled" }, { status: "CANCELLED" }],
+  ])("%s", (_, end, state) => {
+    const { events, ends, context, layer } = setUp();
+    layer.unary(async () => "ok", method)("request", context);
+    ends.tell(end);
+    expect(events[1]).toMatchObject({ type: "served.ended", method: path, ...state });
   });
 });
