@@ -5,6 +5,7 @@ import type { Contract } from "../contract/contract.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.ts";
+import { tell } from "../core/warning.ts";
 import { type ServerTls, ServerTransport } from "../transport/index.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
@@ -13,6 +14,7 @@ import { Health, healthHandlers } from "./health.ts";
 import { serverLayers } from "./layers/index.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
+import { ServerContext } from "./server-context.ts";
 import { checkServerOptions, DEFAULT_DRAIN_TIMEOUT_MS, type ServerOptions, writeError } from "./server-options.ts";
 import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
 
@@ -56,14 +58,17 @@ export class Server {
   /** @internal Use `createServer`. */
   constructor(options: ServerOptions) {
     this.#options = options;
+    const onError = options.onError ?? writeError;
     this.#transport = new ServerTransport(
       { maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? 4 * 1024 * 1024 },
       options.channelOptions,
+      (error, method, call) =>
+        tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
     );
     this.#serving = {
       clock: systemClock,
       active: this.#active,
-      onError: options.onError ?? writeError,
+      onError,
       isDraining: () => this.#draining !== undefined,
     };
     this.#stopSignals = drainOnSignal(options.drainOn ?? ["SIGTERM"], () => this.drain());

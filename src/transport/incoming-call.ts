@@ -1,5 +1,6 @@
 import type { Metadata as GrpcMetadata, ServerUnaryCall } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
+import { forbiddenKey } from "../core/metadata-keys.ts";
 import { fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 
 /** What all four shapes of a call on grpc-js's server have in common. */
@@ -31,11 +32,16 @@ export class IncomingCall {
     return fromGrpcMetadata(this.#call.metadata);
   }
 
-  /** Sends response headers; only the first time. */
+  /**
+   * Sends response headers; only the first time.
+   *
+   * @throws TypeError that names a key which cannot be sent; then nothing was.
+   */
   sendHeader(header: Metadata): void {
     if (this.#headerSent) return;
+    const metadata = toResponseMetadata(header, "header");
     this.#headerSent = true;
-    this.#call.sendMetadata(toGrpcMetadata(header));
+    this.#call.sendMetadata(metadata);
   }
 
   /** Calls `listener` when the client cancelled, the connection broke or the deadline passed; also after the end. */
@@ -43,6 +49,24 @@ export class IncomingCall {
     if (this.#call.cancelled) listener();
     else this.#call.on("cancelled", listener);
   }
+}
+
+/**
+ * What a handler wrote, as grpc-js sends it. Node looks at trailers when it is too late for another answer: what it
+ * refuses then ends the process.
+ *
+ * @param where whether it goes before the messages or after them.
+ * @throws TypeError that names a key which cannot be sent.
+ */
+export function toResponseMetadata(written: Metadata | undefined, where: "header" | "trailer"): GrpcMetadata {
+  for (const [key] of written ?? []) checkKey(key, where);
+  return toGrpcMetadata(written);
+}
+
+/** @throws TypeError if a key cannot be sent. */
+export function checkKey(key: string, where: "header" | "trailer"): void {
+  const forbidden = forbiddenKey(key);
+  if (forbidden) throw new TypeError(`the ${where} cannot be sent: ${forbidden}`);
 }
 
 /** A status as grpc-js sends it. */

@@ -1,5 +1,4 @@
 import {
-  Metadata as GrpcMetadata,
   Server as GrpcServer,
   ServerCredentials,
   type ServerDuplexStream,
@@ -9,10 +8,10 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
-import type { RpcError } from "../core/errors.ts";
+import { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
-import { type GrpcStatus, IncomingCall } from "./incoming-call.ts";
-import { asBuffer, toGrpcMetadata } from "./metadata.ts";
+import { checkKey, type GrpcStatus, IncomingCall, toResponseMetadata } from "./incoming-call.ts";
+import { asBuffer } from "./metadata.ts";
 import { acknowledgeEarly } from "./server-interceptors.ts";
 
 /** How a call ends: with an error, or well. */
@@ -42,6 +41,9 @@ export interface ResponseSink {
   end(ending: Ending): void;
 }
 
+/** Is told why an answer could not be sent; the client was told INTERNAL. */
+export type Unsendable = (error: unknown, method: Method, call: IncomingCall) => void;
+
 /** TLS of a server; PEM texts. */
 export interface ServerTls {
   /** The server's certificate chain. */
@@ -67,9 +69,15 @@ const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
 /** grpc-js's server, with plain functions for handlers. */
 export class ServerTransport {
   readonly #server: GrpcServer;
+  readonly #unsendable: Unsendable;
   readonly #bound: string[] = [];
 
-  constructor(limits: ServerLimits, channelOptions: Readonly<Record<string, unknown>> | undefined) {
+  constructor(
+    limits: ServerLimits,
+    channelOptions: Readonly<Record<string, unknown>> | undefined,
+    unsendable: Unsendable,
+  ) {
+    this.#unsendable = unsendable;
     this.#server = new GrpcServer({
       "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
       "grpc.enable_channelz": 0,
@@ -84,12 +92,16 @@ export class ServerTransport {
   addUnary(method: Method, serve: UnaryServer): void {
     const handle = (call: GrpcUnaryCall, callback: sendUnaryData<Uint8Array>) => {
       const request = "request" in call ? call.request : requestsOf(call);
+      const incoming = new IncomingCall(call);
+      const send = ({ response, error, trailer }: Answer) => {
+        if (error) callback(toStatus(error, trailer));
+        else callback(null, response, trailer && toResponseMetadata(trailer, "trailer"));
+      };
       let answered = false;
-      serve(new IncomingCall(call), request, ({ response, error, trailer }) => {
+      serve(incoming, request, (answer) => {
         if (answered) return;
         answered = true;
-        if (error) callback(toStatus(error, trailer));
-        else callback(null, response, trailer && toGrpcMetadata(trailer));
+        sendOrFail(send, answer, (error) => this.#unsendable(error, method, incoming));
       });
     };
     this.#register(method, handle, method.requestStream ? "clientStream" : "unary");
@@ -98,7 +110,8 @@ export class ServerTransport {
   addStream(method: Method, serve: StreamServer): void {
     const handle = (call: GrpcStreamCall) => {
       const request = "request" in call ? call.request : requestsOf(call);
-      serve(new IncomingCall(call), request, new GrpcSink(call));
+      const incoming = new IncomingCall(call);
+      serve(incoming, request, new GrpcSink(call, (error) => this.#unsendable(error, method, incoming)));
     };
     this.#register(method, handle, method.requestStream ? "bidi" : "serverStream");
   }
@@ -150,11 +163,13 @@ function requestsOf(
 
 class GrpcSink implements ResponseSink {
   readonly #call: GrpcStreamCall;
+  readonly #unsendable: (error: unknown) => void;
   #ended = false;
   #roomAgain: (() => void) | undefined;
 
-  constructor(call: GrpcStreamCall) {
+  constructor(call: GrpcStreamCall, unsendable: (error: unknown) => void) {
     this.#call = call;
+    this.#unsendable = unsendable;
     call.on("drain", () => this.#resume());
     call.on("cancelled", () => {
       this.#ended = true;
@@ -169,13 +184,17 @@ class GrpcSink implements ResponseSink {
     });
   }
 
-  end({ error, trailer }: Ending): void {
+  end(ending: Ending): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#resume();
+    sendOrFail((one) => this.#send(one), ending, this.#unsendable);
+  }
+
+  #send({ error, trailer }: Ending): void {
     // grpc-js takes a stream's status as an `error` event, and sends it after what was written.
     if (error) this.#call.emit("error", toStatus(error, trailer));
-    else this.#call.end(trailer ? toGrpcMetadata(trailer) : undefined);
+    else this.#call.end(trailer && toResponseMetadata(trailer, "trailer"));
   }
 
   #resume(): void {
@@ -184,9 +203,22 @@ class GrpcSink implements ResponseSink {
   }
 }
 
+/** Sends how a call ends, or that it failed if that cannot be sent: a call never stays without an answer. */
+function sendOrFail(send: (ending: Ending) => void, ending: Ending, unsendable: (error: unknown) => void): void {
+  try {
+    send(ending);
+  } catch (cause) {
+    unsendable(cause);
+    const error = new RpcError({ path: "", reason: "UNEXPECTED", details: "internal error", cause });
+    send({ error, trailer: undefined });
+  }
+}
+
+/** @throws TypeError that names a trailer which cannot be sent. */
 function toStatus(error: RpcError, trailer: Metadata | undefined): GrpcStatus {
-  const metadata = trailer ? toGrpcMetadata(trailer) : new GrpcMetadata();
+  const metadata = toResponseMetadata(trailer, "trailer");
   for (const [key, value] of Object.entries(error.sendTrailer ?? {})) {
+    checkKey(key, "trailer");
     metadata.set(key, typeof value === "string" ? value : asBuffer(value));
   }
   return { code: error.code, details: error.details, metadata };
