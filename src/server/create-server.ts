@@ -52,7 +52,7 @@ export class Server {
   readonly #active = new ActiveCalls();
   readonly #contracts: Contract[] = [];
   readonly #serving: Serving;
-  readonly #stopSignals: () => void;
+  #stopSignals: (() => void) | undefined;
   #draining: Promise<DrainResult> | undefined;
 
   /** @internal Use `createServer`. */
@@ -71,7 +71,6 @@ export class Server {
       onError,
       isDraining: () => this.#draining !== undefined,
     };
-    this.#stopSignals = drainOnSignal(options.drainOn ?? ["SIGTERM"], () => this.drain());
     this.#addBuiltIn(HealthContract, healthHandlers(this.health));
     if (options.reflection ?? true) {
       const handlers = reflectionHandlers(() => this.#contracts);
@@ -107,8 +106,10 @@ export class Server {
    * @returns the port.
    * @throws Error if the address cannot be bound.
    */
-  listen(address: string, options: ListenOptions = {}): Promise<number> {
-    return this.#transport.listen(address, options.tls);
+  async listen(address: string, options: ListenOptions = {}): Promise<number> {
+    const port = await this.#transport.listen(address, options.tls);
+    if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());
+    return port;
   }
 
   /**
@@ -116,10 +117,16 @@ export class Server {
    * UNAVAILABLE and the trailer `bowline-drain`, calls under way finish. Whatever has not finished in time is broken
    * off. Called again, it returns the drain that is under way.
    *
-   * @param options `timeoutMs`: how long it may take, in milliseconds. Default: 30,000.
+   * @param options `timeoutMs`: how long it may take, in milliseconds; 0 breaks everything off at once, `Infinity`
+   * nothing ever. Default: `drainTimeoutMs`, else 30,000.
+   * @throws TypeError for a time below zero or NaN; the server serves on.
    */
   drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
-    this.#draining ??= this.#drain(options.timeoutMs ?? this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS);
+    const timeoutMs = options.timeoutMs ?? this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS;
+    if (!(timeoutMs >= 0)) {
+      return Promise.reject(new TypeError(`drain: timeoutMs must be zero or greater; it is ${timeoutMs}`));
+    }
+    this.#draining ??= this.#drain(timeoutMs);
     return this.#draining;
   }
 
@@ -133,7 +140,7 @@ export class Server {
     const abandoned = this.#active.count;
     this.#active.abandon();
     if (abandoned > 0) await this.#within(LAST_ANSWERS_MS, closed);
-    this.#stopSignals();
+    this.#stopSignals?.();
     return { abandoned };
   }
 

@@ -1,22 +1,54 @@
+type Drain = () => Promise<unknown>;
+
+/** What waits for one signal: every server of the process shares a listener. */
+interface Waiting {
+  readonly drains: Set<Drain>;
+  readonly listener: () => void;
+}
+
+const waiting = new Map<NodeJS.Signals, Waiting>();
+
 /**
- * Drains when one of the signals comes; then lets the signal take its course. Other listeners of the signal decide
- * for themselves how the process ends.
+ * Drains when one of the signals comes; once all that wait for it are drained, the signal takes its course. Other
+ * listeners of the signal decide for themselves how the process ends.
  *
- * @returns what takes the listeners off again.
+ * @returns what waits no longer; to be called when the drain is over.
  */
-export function drainOnSignal(signals: readonly NodeJS.Signals[], drain: () => Promise<unknown>): () => void {
-  const listeners = signals.map((signal) => {
-    const listener = () => {
-      void drain().finally(() => {
-        stop();
-        if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-      });
-    };
-    process.on(signal, listener);
-    return { signal, listener };
-  });
-  const stop = () => {
-    for (const { signal, listener } of listeners) process.off(signal, listener);
+export function drainOnSignal(signals: readonly NodeJS.Signals[], drain: Drain): () => void {
+  for (const signal of signals) add(signal, drain);
+  return () => {
+    for (const signal of signals) remove(signal, drain);
   };
-  return stop;
+}
+
+function add(signal: NodeJS.Signals, drain: Drain): void {
+  const known = waiting.get(signal);
+  if (known) return void known.drains.add(drain);
+  const drains = new Set([drain]);
+  let begun = false;
+  const listener = () => {
+    // A signal that comes again while servers drain changes nothing.
+    if (!begun) void drainAll(signal, drains);
+    begun = true;
+  };
+  waiting.set(signal, { drains, listener });
+  process.on(signal, listener);
+}
+
+function remove(signal: NodeJS.Signals, drain: Drain): void {
+  const known = waiting.get(signal);
+  known?.drains.delete(drain);
+  if (known?.drains.size !== 0) return;
+  process.off(signal, known.listener);
+  waiting.delete(signal);
+}
+
+async function drainAll(signal: NodeJS.Signals, drains: Set<Drain>): Promise<void> {
+  // A server may have begun to listen while others drained.
+  while (drains.size > 0) {
+    const now = [...drains];
+    await Promise.allSettled(now.map((drain) => drain()));
+    for (const drain of now) remove(signal, drain);
+  }
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

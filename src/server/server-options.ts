@@ -9,16 +9,16 @@ export interface ServerOptions {
   /** Is told what handlers do. Default: nobody is, and it costs nothing. */
   readonly observer?: Observer;
   /**
-   * Is told of errors that clients only see as INTERNAL; what it throws itself becomes a process warning. Default: they are written to standard error, with method
-   * and stack.
+   * Is told of errors that clients only see as INTERNAL; what it throws itself becomes a process warning. Default:
+   * they are written to standard error, with method and stack.
    */
   readonly onError?: (error: unknown, context: CallContext) => void;
   /**
-   * Signals on which the server drains; then the signal takes its course, which ends the process. Default:
-   * `["SIGTERM"]`; `[]` to call `drain()` yourself.
+   * Signals on which the server drains, from its first address on; then the signal takes its course, which ends the
+   * process. Default: `["SIGTERM"]`; `[]` to call `drain()` yourself.
    */
   readonly drainOn?: readonly NodeJS.Signals[];
-  /** How long such a drain may take, in milliseconds. Default: 30,000. */
+  /** How long a drain may take, in milliseconds; `Infinity` for as long as its calls take. Default: 30,000. */
   readonly drainTimeoutMs?: number;
   /** Whether gRPC reflection is served, v1 and v1alpha: grpcurl needs it. Default: true. */
   readonly reflection?: boolean;

@@ -66,6 +66,9 @@ export interface ServerLimits {
  */
 const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
 
+/** Node turns longer delays into 1 ms: grpc-js would break off every call at once. */
+const LONGEST_GRACE_MS = 2_147_483_647;
+
 /** grpc-js's server, with plain functions for handlers. */
 export class ServerTransport {
   readonly #server: GrpcServer;
@@ -134,7 +137,7 @@ export class ServerTransport {
   shutdown(graceMs: number): Promise<void> {
     // forceShutdown breaks connections off only where channelz, which costs every call, is on; drain always does, if
     // it comes before tryShutdown.
-    for (const address of this.#bound) this.#server.drain(address, graceMs);
+    for (const address of this.#bound) this.#server.drain(address, Math.min(graceMs, LONGEST_GRACE_MS));
     return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
   }
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { closeClient, createClient, type RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
 import { createChannel, createClient as createNiceClient, type ServerMiddleware } from "nice-grpc";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
@@ -173,6 +173,61 @@ test("breaks off what does not finish in the time of a drain, and says how many"
   expect(await server.drain({ timeoutMs: 20 })).toEqual({ abandoned: 1 });
   expect(await told.promise).toMatchObject({ reason: "DRAINING" });
   expect(await call).toMatchObject({ code: Status.UNAVAILABLE, reason: "DRAINING" });
+});
+
+test.each([3e9, Number.POSITIVE_INFINITY])("loses no call in a drain that may take %d ms", async (timeoutMs) => {
+  const calls = gate();
+  const began = gate();
+  const { server, port } = await serveOrders({
+    async getOrder() {
+      began.resolve();
+      await calls.promise;
+      return { orderId: "finished" };
+    },
+  });
+  const orders = connectOrders(port);
+  const call = orders.getOrder({}, { timeoutMs: 10_000 });
+  await began.promise;
+  const drained = server.drain({ timeoutMs });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  calls.resolve();
+  expect(await call).toMatchObject({ orderId: "finished" });
+  expect(await drained).toEqual({ abandoned: 0 });
+});
+
+test.each([Number.NaN, -1, Number.NEGATIVE_INFINITY])("refuses to drain in %d ms, and serves on", async (timeoutMs) => {
+  const { server, port } = await serveOrders({ getOrder: async () => ({ orderId: "o-1" }) });
+  const message = `drain: timeoutMs must be zero or greater; it is ${timeoutMs}`;
+  await expect(server.drain({ timeoutMs })).rejects.toThrow(new TypeError(message));
+  expect(await connectOrders(port).getOrder({})).toMatchObject({ orderId: "o-1" });
+});
+
+test("listens to signals from the first address that it serves until it is drained", async () => {
+  const before = process.listenerCount("SIGUSR2");
+  const server = createServer({ drainOn: ["SIGUSR2"] });
+  expect(process.listenerCount("SIGUSR2")).toBe(before);
+  const { port } = await serveOrders({});
+  await expect(server.listen(`127.0.0.1:${port}`)).rejects.toThrow();
+  expect(process.listenerCount("SIGUSR2")).toBe(before);
+  await server.listen("127.0.0.1:0");
+  await server.listen("127.0.0.1:0");
+  expect(process.listenerCount("SIGUSR2")).toBe(before + 1);
+  await server.drain({ timeoutMs: 10 });
+  expect(process.listenerCount("SIGUSR2")).toBe(before);
+});
+
+test("eleven servers listen to a signal once, and drain together", async () => {
+  const kill = vi.spyOn(process, "kill").mockImplementation(() => true);
+  onTestFinished(() => kill.mockRestore());
+  const servers = await Promise.all(
+    Array.from({ length: 11 }, async () => (await serveOrders({}, { drainOn: ["SIGUSR2"] })).server),
+  );
+  expect(process.listenerCount("SIGUSR2")).toBe(1);
+  process.emit("SIGUSR2");
+  await Promise.all(servers.map((server) => server.drain()));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  expect(process.listenerCount("SIGUSR2")).toBe(0);
+  expect(kill).toHaveBeenCalledExactlyOnceWith(process.pid, "SIGUSR2");
 });
 
 test("drains on SIGTERM, and the process ends by the signal", async () => {

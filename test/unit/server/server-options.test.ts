@@ -21,6 +21,7 @@ test.each<[ServerOptions, string]>([
 
 test("createServer takes nothing at all, and limits above zero", () => {
   checkServerOptions({});
+  checkServerOptions({ drainTimeoutMs: Number.POSITIVE_INFINITY });
   checkServerOptions({ drainTimeoutMs: 0.5, maxReceiveMessageBytes: 1 });
 });
 
@@ -75,9 +76,35 @@ test("others who listen to the signal decide how the process ends", async () => 
   expect(process.listeners("SIGUSR2")).toEqual([other]);
 });
 
+test("servers share a listener, and the signal takes its course once all of them are drained", async () => {
+  const kill = vi.spyOn(process, "kill").mockImplementation(() => true);
+  onTestFinished(() => kill.mockRestore());
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const late = vi.fn(async () => {});
+  drainOnSignal(["SIGUSR2"], () => first.promise);
+  drainOnSignal(["SIGUSR2"], () => second.promise);
+  expect(process.listenerCount("SIGUSR2")).toBe(1);
+  process.emit("SIGUSR2");
+  first.resolve();
+  await turn();
+  drainOnSignal(["SIGUSR2"], late);
+  process.emit("SIGUSR2");
+  expect(process.listenerCount("SIGUSR2")).toBe(1);
+  expect(kill).not.toHaveBeenCalled();
+  second.resolve();
+  await turn();
+  expect(late).toHaveBeenCalled();
+  expect(process.listenerCount("SIGUSR2")).toBe(0);
+  expect(kill).toHaveBeenCalledExactlyOnceWith(process.pid, "SIGUSR2");
+});
+
 test("a server that was drained by hand listens to no signal any more", () => {
   const stop = drainOnSignal(["SIGUSR2", "SIGWINCH"], async () => expect.unreachable());
+  const stopOther = drainOnSignal(["SIGUSR2"], async () => expect.unreachable());
   expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(2);
   stop();
+  stop();
+  expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(1);
+  stopOther();
   expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(0);
 });
