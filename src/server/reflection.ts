@@ -12,21 +12,32 @@ type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
 /**
  * Handlers of `grpc.reflection.v1` and `v1alpha`, whose messages are the same.
  *
- * @param contracts the server's contracts, asked for when the first client comes: services may be added until then.
+ * @param contracts the server's contracts, asked for at each question: services may be added at any time.
  */
 export function reflectionHandlers(contracts: () => readonly Contract[]) {
-  let registry: DescriptorRegistry | undefined;
+  const registryOf = registries();
   return {
     async *serverReflectionInfo(
       requests: AsyncIterable<ServerReflectionRequest>,
     ): AsyncIterable<ServerReflectionResponse> {
       const sent = new Set<string>();
       for await (const request of requests) {
-        registry ??= new DescriptorRegistry(contracts());
-        const messageResponse = answer(request, registry, contracts(), sent);
+        const served = contracts();
+        const messageResponse = answer(request, registryOf(served), served, sent);
         yield { validHost: request.host, originalRequest: request, messageResponse };
       }
     },
+  };
+}
+
+/** Makes a registry for the first question, and anew after services were added; none is ever taken away. */
+function registries(): (contracts: readonly Contract[]) => DescriptorRegistry {
+  let made: { readonly count: number; readonly registry: DescriptorRegistry } | undefined;
+  return (contracts) => {
+    if (made?.count !== contracts.length) {
+      made = { count: contracts.length, registry: new DescriptorRegistry(contracts) };
+    }
+    return made.registry;
   };
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ServerReflectionRequest } from "../../../gen/grpc/reflection/v1/reflection.ts";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import { UserService } from "../../../gen/shop/users/v1/users.contract.ts";
+import type { Contract } from "../../../src/contract/contract.ts";
 import { DescriptorRegistry } from "../../../src/server/descriptor-registry.ts";
 import { reflectionHandlers } from "../../../src/server/reflection.ts";
 
@@ -138,5 +139,21 @@ describe("reflection", () => {
     const [error, next] = await ask(question, { $case: "listServices", value: "" });
     expect(error?.messageResponse).toEqual({ $case: "errorResponse", value: { errorCode, errorMessage } });
     expect(next?.messageResponse?.$case).toBe("listServicesResponse");
+  });
+
+  test("knows services that were added since the last question, even within a stream", async () => {
+    const added: Contract[] = [UserService];
+    const { serverReflectionInfo } = reflectionHandlers(() => added);
+    const asked = { $case: "fileContainingSymbol", value: "shop.orders.v1.OrderService" } as const;
+    const answers = serverReflectionInfo(
+      (async function* () {
+        yield ServerReflectionRequest.fromPartial({ messageRequest: asked });
+        added.push(OrderService);
+        yield ServerReflectionRequest.fromPartial({ messageRequest: asked });
+      })(),
+    );
+    const [before, after] = await Array.fromAsync(answers);
+    expect(before?.messageResponse?.$case).toBe("errorResponse");
+    expect(namesOf(after?.messageResponse)[0]).toBe(ordersFile);
   });
 });
