@@ -1,5 +1,5 @@
 import type { ClientMiddleware, CallOptions as NiceCallOptions } from "nice-grpc-common";
-import type { Contract } from "../contract/contract.ts";
+import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { systemClock } from "../core/clock.ts";
@@ -24,6 +24,7 @@ export function clientMiddleware(
   contract: Contract,
   options: PipelineOptions = {},
 ): ClientMiddleware<MiddlewareCallOptions> {
+  requireContract(contract, "clientMiddleware");
   const problems = checkPipelineOptions(options);
   if (problems.length > 0) throw new TypeError(`clientMiddleware(${contract.name}): ${problems.join("; ")}`);
   const unary = new Map<string, UnaryMethod>();

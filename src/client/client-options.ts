@@ -1,4 +1,14 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import {
+  areFunctions,
+  checkOptions,
+  isBoolean,
+  isFunction,
+  isObject,
+  isPem,
+  isPositive,
+  type OptionCheck,
+} from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
 import { type ClientTls, type ConnectionOptions, isLoopback } from "../transport/index.ts";
 
@@ -27,43 +37,58 @@ export interface ClientOptions extends PipelineOptions, ConnectionOptions {
   readonly use?: readonly ClientMiddleware[];
 }
 
+const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = { timeoutMs: isPositive, observer: isFunction };
+
+const TLS: Readonly<Record<keyof ClientTls, OptionCheck>> = {
+  ca: isPem,
+  cert: isPem,
+  key: isPem,
+  serverName: (value) => (typeof value === "string" && value !== "" ? undefined : "must be a name"),
+};
+
+const CLIENT: Readonly<Record<keyof ClientOptions, OptionCheck>> = {
+  ...PIPELINE,
+  tls: (value) =>
+    typeof value === "boolean" || !isObject(value) ? undefined : "must be true, or { ca, cert, key, serverName }",
+  insecure: isBoolean,
+  use: areFunctions,
+  keepaliveTimeMs: isPositive,
+  keepaliveTimeoutMs: isPositive,
+  connectTimeoutMs: isPositive,
+  initialReconnectBackoffMs: isPositive,
+  maxReconnectBackoffMs: isPositive,
+  maxReceiveMessageBytes: isPositive,
+  channelOptions: isObject,
+};
+
 /**
  * Checks what a client is made with.
  *
  * @throws TypeError that lists every problem.
  */
 export function checkClientOptions(target: string, options: ClientOptions): void {
-  const problems = [...checkTarget(target, options), ...checkPipelineOptions(options), ...checkConnection(options)];
+  const tls = typeof options.tls === "object" && options.tls !== null ? options.tls : {};
+  const problems = [
+    ...checkTarget(target, options),
+    ...checkOptions(options, CLIENT),
+    ...checkOptions(tls, TLS, "tls."),
+    ...((tls.cert === undefined) === (tls.key === undefined) ? [] : ["tls.cert and tls.key go together"]),
+  ];
   if (problems.length > 0) throw new TypeError(`createClient(${JSON.stringify(target)}): ${problems.join("; ")}`);
 }
 
 /** All that is wrong with what holds for a pipeline's calls. */
 export function checkPipelineOptions(options: PipelineOptions): string[] {
-  return positive("timeoutMs", options.timeoutMs);
+  return checkOptions(options, PIPELINE);
 }
 
 function checkTarget(target: string, options: ClientOptions): string[] {
   if (typeof target !== "string" || target === "") return ['the target must be a name such as "dns:///orders:50051"'];
   if (/^https?:/.test(target))
     return ["the target is no URL: leave http:// or https:// out, and set tls: true for TLS"];
+  if (!/^(unix|unix-abstract|xds):/.test(target) && !/[^:/]:\d{1,5}$/.test(target))
+    return ["the target must end in a port, such as orders:50051"];
   if (options.tls && options.insecure) return ["tls and insecure exclude each other"];
   if (options.tls || options.insecure || isLoopback(target)) return [];
   return ["plaintext would leave this machine: set tls: true, or insecure: true if the network is to be trusted"];
-}
-
-function checkConnection(options: ClientOptions): string[] {
-  const tls = typeof options.tls === "object" ? options.tls : {};
-  return [
-    ...positive("keepaliveTimeMs", options.keepaliveTimeMs),
-    ...positive("keepaliveTimeoutMs", options.keepaliveTimeoutMs),
-    ...positive("connectTimeoutMs", options.connectTimeoutMs),
-    ...positive("initialReconnectBackoffMs", options.initialReconnectBackoffMs),
-    ...positive("maxReconnectBackoffMs", options.maxReconnectBackoffMs),
-    ...positive("maxReceiveMessageBytes", options.maxReceiveMessageBytes),
-    ...((tls.cert === undefined) === (tls.key === undefined) ? [] : ["tls.cert and tls.key go together"]),
-  ];
-}
-
-function positive(name: string, value: number | undefined): string[] {
-  return value === undefined || value > 0 ? [] : [`${name} must be greater than zero; it is ${value}`];
 }

@@ -1,4 +1,4 @@
-import type { Contract } from "../contract/contract.ts";
+import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
@@ -22,6 +22,7 @@ export function createClient<Client extends object>(
   target: string,
   options: ClientOptions = {},
 ): Client & Disposable {
+  requireContract(contract, "createClient");
   checkClientOptions(target, options);
   const channel = createChannel(target, tlsOf(options), options);
   const attempt = channelAttempt(channel, systemClock);

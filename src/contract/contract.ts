@@ -59,6 +59,18 @@ function bare<T>(record: Readonly<Record<string, T>>): Readonly<Record<string, T
   return Object.assign(Object.create(null), record);
 }
 
+/**
+ * Makes sure that what was passed is a contract, and not the definition beside it.
+ *
+ * @param caller who asks, for the message.
+ * @throws TypeError for anything else.
+ */
+export function requireContract(value: unknown, caller: string): void {
+  const candidate = value as Partial<Contract> | null | undefined;
+  if (typeof candidate === "object" && candidate?.definition?.methods && candidate.methods) return;
+  throw new TypeError(`${caller}: the first argument is no contract; pass the service's value out of its .contract.ts`);
+}
+
 function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
   const known = init.definition.methods;
   const problems = checkServicePolicy(init.service).map((problem) => within(["service"], problem));

@@ -1,7 +1,7 @@
 import type { Metadata } from "nice-grpc-common";
 import { forbiddenKey } from "./metadata-keys.ts";
 import { type Reason, reasons } from "./reasons.ts";
-import { Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
+import { parseStatusName, Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
 
 /** What an `RpcError` is made from. Only `path`, `reason` and `details` must be given. */
 export interface RpcErrorInit {
@@ -118,10 +118,12 @@ export interface FailOptions {
  * Refuses the call being served: its client gets this code and this message, word for word.
  *
  * @param code a status's name, or its number as nice-grpc's `Status` has it; not OK.
- * @throws RpcError always; TypeError for OK, and for a trailer that cannot be sent.
+ * @throws RpcError always; TypeError for OK, for what is no status, and for a trailer that cannot be sent.
  */
 export function fail(code: Exclude<StatusName, "OK"> | number, message: string, options: FailOptions = {}): never {
-  const number = typeof code === "number" ? toStatusCode(code) : Status[code];
+  const name = parseStatusName(code);
+  if (name === undefined) throw new TypeError(`fail: gRPC has no status ${code}`);
+  const number = Status[name];
   if (number === Status.OK) throw new TypeError("fail: OK is no failure; return the answer instead");
   const { pushbackMs, trailer, cause } = options;
   for (const [key, value] of Object.entries(trailer ?? {})) checkTrailer(key, value);

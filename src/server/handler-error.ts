@@ -12,7 +12,8 @@ export function toAnswer(error: unknown, path: string): RpcError {
   // A drain of our own, not that of a server which the handler called.
   if (known.reason === "REFUSED" || (known.reason === "DRAINING" && known.origin === "local")) return known;
   if (known.code === Status.DEADLINE_EXCEEDED || known.code === Status.CANCELLED) {
-    const details = "a call made while serving this one was cancelled, or its deadline passed";
+    const what = known.code === Status.CANCELLED ? "was cancelled" : "ran into its deadline";
+    const details = `a call made while serving this one ${what}`;
     return new RpcError({ path, reason: "UNEXPECTED", code: known.code, details, cause: error });
   }
   const sendTrailer = known.reason === "UNEXPECTED" ? undefined : { [PUSHBACK]: "-1" };

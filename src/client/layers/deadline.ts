@@ -44,6 +44,9 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
 
 function deadlineOf(call: Call, timeouts: Timeouts, parent: CallContext | undefined, clock: Clock): number {
   const { timeoutMs, deadline } = call.options;
+  if (deadline !== undefined && !(deadline instanceof Date)) {
+    throw new TypeError("deadline takes a Date; timeoutMs takes milliseconds");
+  }
   const now = clock.now();
   const silent = timeouts.said === undefined && timeoutMs === undefined && deadline === undefined;
   return Math.min(

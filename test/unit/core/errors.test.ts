@@ -180,7 +180,6 @@ describe("fail", () => {
     ["NOT_FOUND", Status.NOT_FOUND],
     [5, Status.NOT_FOUND],
     [NiceStatus.ABORTED, Status.ABORTED],
-    [99, Status.UNKNOWN],
   ] as const)("refuses with %s", (code, expected) => {
     expect(thrownBy(() => fail(code, "no such order"))).toMatchObject({
       code: expected,
@@ -189,6 +188,10 @@ describe("fail", () => {
       details: "no such order",
       sendTrailer: undefined,
     });
+  });
+
+  test.each([99, -1, 1.5, Number.NaN])("does not take %d for a status", (code) => {
+    expect(() => fail(code, "no")).toThrow(new TypeError(`fail: gRPC has no status ${code}`));
   });
 
   test.each([["OK"], [0]])("does not take %s", (code) => {

@@ -1,0 +1,49 @@
+/** Says what is wrong with an option's value, after its name: "must be …"; undefined if nothing is. */
+export type OptionCheck = (value: unknown) => string | undefined;
+
+/**
+ * All that is wrong with options: values that do not fit, and names that no option has, which would be silently
+ * ignored where a configuration is no literal in TypeScript. An option that is undefined is left out.
+ *
+ * @param within where the options are, such as `tls.`; put before each name.
+ */
+export function checkOptions(options: unknown, checks: Readonly<Record<string, OptionCheck>>, within = ""): string[] {
+  if (typeof options !== "object" || options === null) return [`the options must be an object; they are ${options}`];
+  return Object.entries(options).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    if (!Object.hasOwn(checks, name)) {
+      return [`there is no option ${within}${name}; there are ${Object.keys(checks).join(", ")}`];
+    }
+    const problem = checks[name]?.(value);
+    return problem ? [`${within}${name} ${problem}`] : [];
+  });
+}
+
+export const isPositive: OptionCheck = (value) => {
+  if (typeof value !== "number") return `must be a number; it is ${show(value)}`;
+  return value > 0 ? undefined : `must be greater than zero; it is ${value}`;
+};
+
+export const isBoolean: OptionCheck = (value) =>
+  typeof value === "boolean" ? undefined : `must be true or false; it is ${show(value)}`;
+
+export const isFunction: OptionCheck = (value) =>
+  typeof value === "function" ? undefined : `must be a function; it is ${show(value)}`;
+
+export const isObject: OptionCheck = (value) =>
+  typeof value === "object" && value !== null ? undefined : `must be an object; it is ${show(value)}`;
+
+export const areFunctions: OptionCheck = (value) =>
+  Array.isArray(value) && value.every((entry) => typeof entry === "function")
+    ? undefined
+    : `must be an array of functions; it is ${show(value)}`;
+
+/** A certificate or key: its text, not the name of its file. */
+export const isPem: OptionCheck = (value) => {
+  const text = typeof value === "string" ? value : value instanceof Uint8Array ? new TextDecoder().decode(value) : "";
+  return text.includes("-----BEGIN ") ? undefined : "must be the text of a PEM file, not its name";
+};
+
+function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
