@@ -26,11 +26,14 @@ export interface RpcErrorInit {
 /** Trailers as a handler writes them; binary values under keys that end in `-bin`. */
 export type TrailerInit = Readonly<Record<string, string | Uint8Array>>;
 
+const BRAND = "@@bowline:RpcError";
+
 /**
  * The one error class: what a call ends with unless it succeeds or its caller cancels it (then it rejects with the
  * signal's reason, as the platform does).
  *
- * It is an `instanceof` nice-grpc's `ClientError`, so code written for that keeps working.
+ * It is an `instanceof` nice-grpc's `ClientError`, so code written for that keeps working; and of the `RpcError` of any
+ * other copy of this package, as dependencies bring along.
  */
 export class RpcError extends Error {
   /** gRPC's status code. */
@@ -57,7 +60,7 @@ export class RpcError extends Error {
     const where = init.path ? `${init.path} ` : "";
     // Half a surrogate pair, as a cut text may end with, cannot be sent: encodeURI throws.
     const details = init.details.toWellFormed();
-    super(`${where}${statusName(code)}: ${details}`, { cause: init.cause });
+    super(`${where}${statusName(code)}: ${details}`, init.cause === undefined ? {} : { cause: init.cause });
     this.code = code;
     this.reason = init.reason;
     this.origin = init.origin ?? reasons[init.reason].origin;
@@ -67,6 +70,19 @@ export class RpcError extends Error {
     this.headersReceived = init.headersReceived ?? false;
     this.trailer = init.trailer;
     this.sendTrailer = init.sendTrailer;
+    // Out of the way of logs, which would print the metadata's functions.
+    Object.defineProperty(this, "trailer", { enumerable: false });
+    Object.defineProperty(this, "sendTrailer", { enumerable: false });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && Reflect.get(value, BRAND) === true;
+  }
+
+  /** What structured logs print. */
+  toJSON(): object {
+    const { name, message, code, reason, origin, path, details, attempts, stack } = this;
+    return { name, message, status: statusName(code), code, reason, origin, path, details, attempts, stack };
   }
 
   /**
@@ -94,6 +110,7 @@ export class RpcError extends Error {
 }
 
 Object.defineProperty(RpcError.prototype, "name", { value: "RpcError", configurable: true, writable: true });
+Object.defineProperty(RpcError.prototype, BRAND, { value: true });
 // What nice-grpc's ClientError asks an instance for.
 Object.defineProperty(RpcError.prototype, "@@nice-grpc:ClientError", { value: true });
 

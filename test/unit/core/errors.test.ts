@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { ClientError, Metadata, Status as NiceStatus, ServerError } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
 import { DRAIN_TRAILER, fail, PUSHBACK, RpcError } from "../../../src/core/errors.ts";
@@ -73,7 +74,7 @@ describe("RpcError", () => {
     } as const;
     const cause = new Error("c");
     const full = new RpcError({ ...said, cause });
-    expect({ ...full }).toEqual(said);
+    expect({ ...full, trailer: full.trailer, sendTrailer: full.sendTrailer }).toEqual(said);
     expect(full.cause).toBe(cause);
   });
 
@@ -245,4 +246,35 @@ describe("fail", () => {
 
 test("the names of trailers are those on the wire", () => {
   expect([PUSHBACK, DRAIN_TRAILER]).toEqual(["grpc-retry-pushback-ms", "bowline-drain"]);
+});
+
+describe("an RpcError in a log", () => {
+  const trailer = new Metadata({ "x-why": "because" });
+  const error = new RpcError({ path: "/p", reason: "STATUS", code: Status.NOT_FOUND, details: "no order", trailer });
+
+  test("is printed without the functions of its metadata", () => {
+    expect(inspect(error)).toContain("/p NOT_FOUND: no order");
+    expect(inspect(error)).not.toMatch(/\[Function|\[cause\]/);
+    expect(error.trailer?.get("x-why")).toBe("because");
+  });
+
+  test("is JSON that says what it is", () => {
+    expect(JSON.parse(JSON.stringify(error))).toMatchObject({
+      name: "RpcError",
+      message: "/p NOT_FOUND: no order",
+      status: "NOT_FOUND",
+      reason: "STATUS",
+      path: "/p",
+      stack: expect.stringContaining("errors.test.ts"),
+    });
+  });
+});
+
+test("an RpcError of another copy of the package is one", () => {
+  const other = Object.assign(new Error("/p NOT_FOUND: no order"), { "@@bowline:RpcError": true });
+  expect(other).toBeInstanceOf(RpcError);
+  expect(RpcError.from(other)).toBe(other);
+  expect(new Error("none")).not.toBeInstanceOf(RpcError);
+  expect(Object.create(null)).not.toBeInstanceOf(RpcError);
+  expect(RpcError[Symbol.hasInstance](null)).toBe(false);
 });
