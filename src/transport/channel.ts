@@ -1,6 +1,6 @@
 import { Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
 // Gives grpc-js's attempts to connect a time limit, which they lack.
-import "nice-grpc";
+import { Channel as NiceChannel } from "nice-grpc";
 import { isLoopback } from "./target.ts";
 
 export type { Channel } from "@grpc/grpc-js";
@@ -55,14 +55,18 @@ export function createChannel(target: string, tls: ClientTls | undefined, option
   return new Channel(target, clientCredentials(tls), channelOptions(target, tls, options));
 }
 
-function channelOptions(target: string, tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {
+/** Node turns longer delays into 1 ms: instead of never, a connection would be given up at once. */
+const LONGEST_DELAY_MS = 2_147_483_647;
+
+/** The arguments that grpc-js's channel takes. */
+export function channelOptions(target: string, tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {
   const name = tls?.serverName;
   return {
-    "grpc.keepalive_time_ms": options.keepaliveTimeMs ?? 60_000,
-    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs ?? 20_000,
-    "grpc.min_reconnect_backoff_ms": options.connectTimeoutMs ?? 5_000,
-    "grpc.initial_reconnect_backoff_ms": options.initialReconnectBackoffMs ?? 100,
-    "grpc.max_reconnect_backoff_ms": options.maxReconnectBackoffMs ?? 2_000,
+    "grpc.keepalive_time_ms": delayMs(options.keepaliveTimeMs ?? 60_000),
+    "grpc.keepalive_timeout_ms": delayMs(options.keepaliveTimeoutMs ?? 20_000),
+    "grpc.min_reconnect_backoff_ms": delayMs(options.connectTimeoutMs ?? 5_000),
+    "grpc.initial_reconnect_backoff_ms": delayMs(options.initialReconnectBackoffMs ?? 100),
+    "grpc.max_reconnect_backoff_ms": delayMs(options.maxReconnectBackoffMs ?? 2_000),
     "grpc.max_receive_message_length": options.maxReceiveMessageBytes ?? 4 * 1024 * 1024,
     // Policies come from the contract; a retry policy out of DNS would multiply them. Without one, grpc-js makes
     // transparent retries alone (rule R6); its option that turns retries off would turn these off too.
@@ -75,6 +79,27 @@ function channelOptions(target: string, tls: ClientTls | undefined, options: Con
     ...options.channelOptions,
   };
 }
+
+function delayMs(given: number): number {
+  return Math.min(given, LONGEST_DELAY_MS);
+}
+
+/**
+ * Warns where nice-grpc, and with it the time limit of attempts to connect, has another copy of grpc-js than this
+ * module: the limit would silently be none.
+ *
+ * @param theirs the `Channel` of nice-grpc's copy.
+ */
+export function warnOfTwoCopies(theirs: unknown): void {
+  if (theirs === Channel) return;
+  process.emitWarning(
+    "bowline: nice-grpc has a copy of @grpc/grpc-js of its own, so connectTimeoutMs has no effect: a server that " +
+      "accepts and says nothing is waited for without end. Have one copy: npm dedupe, or an override of " +
+      "@grpc/grpc-js in package.json; npm ls @grpc/grpc-js shows who asks for which",
+  );
+}
+
+warnOfTwoCopies(NiceChannel);
 
 function pem(text: string | Uint8Array | undefined): Buffer | null {
   return text === undefined ? null : Buffer.from(text);
