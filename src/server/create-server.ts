@@ -60,7 +60,10 @@ export class Server {
     this.#options = options;
     const onError = options.onError ?? writeError;
     this.#transport = new ServerTransport(
-      { maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? 4 * 1024 * 1024 },
+      {
+        maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? 4 * 1024 * 1024,
+        maxStreamResetsPerSecond: options.maxStreamResetsPerSecond ?? 1_000,
+      },
       options.channelOptions,
       (error, method, call) =>
         tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),

@@ -1,5 +1,14 @@
 import type { ServerMiddleware } from "nice-grpc-common";
 import type { CallContext } from "../core/call-context.ts";
+import {
+  areFunctions,
+  checkOptions,
+  isBoolean,
+  isFunction,
+  isObject,
+  isPositive,
+  type OptionCheck,
+} from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
 
 /** What holds for a server made by `createServer`. */
@@ -24,12 +33,31 @@ export interface ServerOptions {
   readonly reflection?: boolean;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
   readonly maxReceiveMessageBytes?: number;
-  /** Further grpc-js server arguments. Default: none. */
+  /**
+   * How many calls per second a client may cancel over one connection, for long; ten times as many at once. Default:
+   * 1,000. Above it the connection is taken for an attack (CVE-2023-44487) and closed, for every call on it: Node's own
+   * 33 do that to an honest client whose calls run into their deadlines where the server is slow.
+   */
+  readonly maxStreamResetsPerSecond?: number;
+  /** Further grpc-js server arguments; `interceptors` run besides the server's own. Default: none. */
   readonly channelOptions?: Readonly<Record<string, unknown>>;
 }
 
 /** The longest that a drain takes unless said otherwise, in milliseconds. */
 export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
+
+const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
+  use: areFunctions,
+  observer: isFunction,
+  onError: isFunction,
+  drainOn: (value) =>
+    Array.isArray(value) ? undefined : `must be an array of signals; it is ${JSON.stringify(value) ?? value}`,
+  drainTimeoutMs: isPositive,
+  reflection: isBoolean,
+  maxReceiveMessageBytes: isPositive,
+  maxStreamResetsPerSecond: isPositive,
+  channelOptions: isObject,
+};
 
 /**
  * Checks what a server is made with.
@@ -37,10 +65,7 @@ export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
  * @throws TypeError that lists every problem.
  */
 export function checkServerOptions(options: ServerOptions): void {
-  const problems = (["drainTimeoutMs", "maxReceiveMessageBytes"] as const).flatMap((name) => {
-    const value = options[name];
-    return value === undefined || value > 0 ? [] : [`${name} must be greater than zero; it is ${value}`];
-  });
+  const problems = checkOptions(options, SERVER);
   if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
 }
 

@@ -2,6 +2,7 @@ import {
   Server as GrpcServer,
   ServerCredentials,
   type ServerDuplexStream,
+  type ServerOptions,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -57,14 +58,12 @@ export interface ServerTls {
 /** Limits of a server's connections. */
 export interface ServerLimits {
   readonly maxReceiveMessageBytes: number;
+  /** How many calls a client may cancel per second, for long; ten times as many at once. */
+  readonly maxStreamResetsPerSecond: number;
 }
 
-/**
- * How many calls a client may cancel at once, and per second, before its connection is taken for an attack and closed
- * (CVE-2023-44487). Node's own 1,000 and 33 close it, for every call on it, where a server that is slow lets a busy
- * client's calls run into their deadlines.
- */
-const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
+/** Node keeps these limits in 32 bits. */
+const MOST_STREAM_RESETS = 4_294_967_295;
 
 /** Node turns longer delays into 1 ms: grpc-js would break off every call at once. */
 const LONGEST_GRACE_MS = 2_147_483_647;
@@ -81,15 +80,20 @@ export class ServerTransport {
     unsendable: Unsendable,
   ) {
     this.#unsendable = unsendable;
+    const { interceptors = [], ...further } = (channelOptions ?? {}) as ServerOptions;
     this.#server = new GrpcServer({
       "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
       "grpc.enable_channelz": 0,
-      interceptors: [acknowledgeEarly],
-      ...channelOptions,
+      ...further,
+      interceptors: [acknowledgeEarly, ...interceptors],
     });
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.
     const { commonServerOptions } = this.#server as unknown as { commonServerOptions: object };
-    Object.assign(commonServerOptions, STREAM_RESETS);
+    const rate = limits.maxStreamResetsPerSecond;
+    Object.assign(commonServerOptions, {
+      streamResetRate: Math.min(Math.ceil(rate), MOST_STREAM_RESETS),
+      streamResetBurst: Math.min(Math.ceil(10 * rate), MOST_STREAM_RESETS),
+    });
   }
 
   addUnary(method: Method, serve: UnaryServer): void {

@@ -4,7 +4,7 @@ import { type AddressInfo, connect as connectTcp, createServer as createTcpServe
 import { Status } from "bowline";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { clients } from "../support/attempts.ts";
-import { gate, rejection, serveOrders } from "../support/orders.ts";
+import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
 
 describe.each(Object.entries(clients))("over %s, a broken connection is no status of the server", (_name, connect) => {
   test("when it breaks in the middle of a stream", async () => {
@@ -65,6 +65,31 @@ test("a client that gives up on 3,000 calls keeps its connection", async () => {
   await Promise.all(Array.from({ length: 10 }, leave));
   await ended.promise;
   expect(await orders.getOrder({}, { timeoutMs: 5_000 })).toMatchObject({ orderId: "o-1" });
+});
+
+test("a client that gives up on more calls than a server takes loses its connection", async () => {
+  const { port } = await serveOrders(
+    {
+      async *watchOrders(_request, context) {
+        yield { revision: 1n };
+        await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+      },
+      async *listOrders() {
+        for (;;) yield {};
+      },
+    },
+    { maxStreamResetsPerSecond: 1 },
+  );
+  const orders = connectOrders(port);
+  const open = orders.watchOrders({}, { timeoutMs: 10_000 });
+  await open.next();
+  const broken = rejection(open.next());
+  const leave = async () => {
+    for await (const _ of orders.listOrders({})) break;
+  };
+  // The calls that go down with the connection fail too.
+  for (let call = 0; call < 100; call += 1) await leave().catch(() => {});
+  expect(await broken).toMatchObject({ code: Status.UNAVAILABLE, reason: "TRANSPORT" });
 });
 
 /** A TCP proxy that can cut every connection through it. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
 import { closeClient, createClient, type RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
 import { createChannel, createClient as createNiceClient, type ServerMiddleware } from "nice-grpc";
@@ -69,6 +70,26 @@ test("runs nice-grpc's middlewares outermost, the first the outermost of them", 
   );
   expect(await connectOrders(port).getOrder({})).toMatchObject({ orderId: "second" });
   expect(steps).toEqual(["first in", "second in", "handler", "second out", "first out"]);
+});
+
+test("runs grpc-js's interceptors besides its own", async () => {
+  const acknowledged: boolean[] = [];
+  const watch: ServerInterceptor = (_method, call) => {
+    const sendMessage = call.sendMessage;
+    call.sendMessage = (message, written) => {
+      let early = false;
+      sendMessage.call(call, message, () => {
+        early = true;
+        written();
+      });
+      acknowledged.push(early);
+    };
+    return call as ServerInterceptingCall;
+  };
+  const getOrder = async () => ({ orderId: "o-1" });
+  const { port } = await serveOrders({ getOrder }, { channelOptions: { interceptors: [watch] } });
+  expect(await connectOrders(port).getOrder({})).toMatchObject({ orderId: "o-1" });
+  expect(acknowledged).toEqual([true]);
 });
 
 test("suspends a handler whose client has stopped reading", async () => {

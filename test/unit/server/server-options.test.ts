@@ -11,9 +11,17 @@ test.each<[ServerOptions, string]>([
   [{ drainTimeoutMs: 0 }, "drainTimeoutMs must be greater than zero; it is 0"],
   [{ drainTimeoutMs: Number.NaN }, "drainTimeoutMs must be greater than zero; it is NaN"],
   [{ maxReceiveMessageBytes: -1 }, "maxReceiveMessageBytes must be greater than zero; it is -1"],
+  [{ maxStreamResetsPerSecond: 0 }, "maxStreamResetsPerSecond must be greater than zero; it is 0"],
+  [{ onError: "log" as never }, 'onError must be a function; it is "log"'],
+  [{ drainOn: "SIGTERM" as never }, 'drainOn must be an array of signals; it is "SIGTERM"'],
+  [
+    { drainTimeout: 5 } as ServerOptions,
+    "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, reflection, " +
+      "maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+  ],
   [
     { maxReceiveMessageBytes: 0, drainTimeoutMs: -1 },
-    "drainTimeoutMs must be greater than zero; it is -1; maxReceiveMessageBytes must be greater than zero; it is 0",
+    "maxReceiveMessageBytes must be greater than zero; it is 0; drainTimeoutMs must be greater than zero; it is -1",
   ],
 ])("createServer refuses %j, all at once", (options, problems) => {
   expect(() => checkServerOptions(options)).toThrow(new TypeError(`createServer: ${problems}`));
