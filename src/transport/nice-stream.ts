@@ -46,8 +46,8 @@ export class NiceStream implements MessageStream {
   return(): Promise<Next> {
     this.#failure = undefined;
     if (!this.#ended) {
-      this.#end();
       this.#wire.cancel();
+      this.#end();
       this.#letGo();
       this.#watchers.end({ outcome: "cancelled" });
     }
@@ -55,8 +55,9 @@ export class NiceStream implements MessageStream {
   }
 
   #succeed(): Next {
+    const { trailer } = this.#wire;
     this.#end();
-    this.#watchers.end({ outcome: "ok", trailer: this.#wire.trailer });
+    this.#watchers.end({ outcome: "ok", trailer });
     return DONE;
   }
 

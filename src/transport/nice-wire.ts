@@ -8,6 +8,7 @@ import type { Call, Reply } from "../core/call.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
+import type { Method } from "../core/method.ts";
 import { statusError } from "../core/status-error.ts";
 import { localCause } from "./local-status.ts";
 
@@ -19,18 +20,24 @@ export interface NiceCarrier {
 
 type Messages = AsyncGenerator<unknown, unknown, undefined>;
 
-/** One attempt over nice-grpc's `call.next`: what goes in, and what is learned of it on the way. */
+/**
+ * One attempt over nice-grpc's `call.next`: what goes in, and what is learned of it on the way. nice-grpc, grpc-js and
+ * node:http2 hold on to its callbacks until the next full garbage collection, so at its end it lets go of all it has.
+ */
 export class NiceWire {
-  readonly #call: Call;
+  readonly #method: Method;
   readonly #clock: Clock;
-  readonly #controller = new AbortController();
+  #call: Call | undefined;
+  #controller: AbortController | undefined;
   #timer: Timer | undefined;
   #expired = false;
   #header: Metadata | undefined;
   #trailer: Metadata | undefined;
+  #onHeader: ((header: Metadata) => void) | undefined;
   #onGivenUp: (() => void) | undefined;
 
   constructor(call: Call, clock: Clock) {
+    this.#method = call.method;
     this.#call = call;
     this.#clock = clock;
   }
@@ -41,35 +48,47 @@ export class NiceWire {
    * @param onGivenUp is called when the caller leaves or its deadline passes before `end()`.
    */
   begin(onHeader?: (header: Metadata) => void, onGivenUp?: () => void): Messages {
-    const { signal, deadline, request, carrier } = this.#call;
+    const call = this.#call;
+    if (!call) throw new TypeError(`${this.#method.path}: this attempt is over`);
+    const { signal, deadline, request, carrier } = call;
     if (signal?.aborted) throw signal.reason;
+    this.#onHeader = onHeader;
     this.#onGivenUp = onGivenUp;
+    this.#controller = new AbortController();
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (deadline !== NO_DEADLINE) this.#timer = this.#clock.setTimer(deadline - this.#clock.now(), this.#onDeadline);
     const { next, options } = carrier as NiceCarrier;
     return next(request, {
       ...options,
-      metadata: this.#metadata(),
+      metadata: this.#sentMetadata(call),
       signal: this.#controller.signal,
       onHeader: (header) => {
+        if (!this.#call) return;
         this.#header = header;
-        onHeader?.(header);
+        this.#onHeader?.(header);
       },
       onTrailer: (trailer) => {
-        this.#trailer = trailer;
+        if (this.#call) this.#trailer = trailer;
       },
     });
   }
 
-  /** Cancels the attempt on the wire. */
+  /** Cancels the attempt on the wire; before `end()`. */
   cancel(): void {
-    this.#controller.abort();
+    this.#controller?.abort();
   }
 
-  /** Leaves no timer and no listener behind. */
+  /** Leaves no timer and no listener behind. Everything that is to be learned must have been asked for. */
   end(): void {
     this.#timer?.cancel();
-    this.#call.signal?.removeEventListener("abort", this.#onAbort);
+    this.#call?.signal?.removeEventListener("abort", this.#onAbort);
+    this.#call = undefined;
+    this.#controller = undefined;
+    this.#timer = undefined;
+    this.#header = undefined;
+    this.#trailer = undefined;
+    this.#onHeader = undefined;
+    this.#onGivenUp = undefined;
   }
 
   get trailer(): Metadata {
@@ -82,37 +101,37 @@ export class NiceWire {
 
   /** What the attempt ended with: the caller's reason if the caller left, otherwise an `RpcError`. */
   toError(error: unknown): unknown {
-    const { signal, method, deadline } = this.#call;
-    if (signal?.aborted) return signal.reason;
-    const { path } = method;
+    const call = this.#call;
+    if (!call) return error;
+    if (call.signal?.aborted) return call.signal.reason;
+    const { path } = this.#method;
     const headersReceived = this.#header !== undefined;
     if (this.#expired)
       return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: "deadline exceeded", headersReceived });
     if (!(error instanceof ClientError) || error instanceof RpcError) return error;
     const { code, details } = error;
-    const expired = this.#clock.now() >= deadline;
+    const expired = this.#clock.now() >= call.deadline;
     const cause = localCause(details);
     return statusError({ path, code, details, headersReceived, trailer: this.trailer, cause, expired });
   }
 
-  #metadata(): Metadata {
-    const metadata = new Metadata(this.#call.metadata);
-    const { headers } = this.#call;
-    if (headers) for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+  #sentMetadata({ metadata, headers, deadline }: Call): Metadata {
+    const sent = new Metadata(metadata);
+    if (headers) for (const [key, value] of Object.entries(headers)) sent.set(key, value);
     // Read when the attempt begins: what is left then is what the server may take.
-    const timeout = toGrpcTimeout(this.#call.deadline - this.#clock.now());
-    if (timeout !== undefined) metadata.set("grpc-timeout", timeout);
-    return metadata;
+    const timeout = toGrpcTimeout(deadline - this.#clock.now());
+    if (timeout !== undefined) sent.set("grpc-timeout", timeout);
+    return sent;
   }
 
   readonly #onAbort = () => {
-    this.#controller.abort(this.#call.signal?.reason);
+    this.#controller?.abort(this.#call?.signal?.reason);
     this.#onGivenUp?.();
   };
 
   readonly #onDeadline = () => {
     this.#expired = true;
-    this.#controller.abort();
+    this.#controller?.abort();
     this.#onGivenUp?.();
   };
 }
