@@ -89,7 +89,7 @@ test("a client that gives up on more calls than a server takes loses its connect
   };
   // The calls that go down with the connection fail too.
   for (let call = 0; call < 100; call += 1) await leave().catch(() => {});
-  expect(await broken).toMatchObject({ code: Status.UNAVAILABLE, reason: "TRANSPORT" });
+  expect(await broken).toMatchObject({ reason: "TRANSPORT", origin: "local" });
 });
 
 /** A TCP proxy that can cut every connection through it. */
