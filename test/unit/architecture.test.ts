@@ -32,6 +32,9 @@ const REAL_TIME = ["src/core/clock.ts", "src/core/random.ts"];
 const TIME_OR_CHANCE =
   /\b(Date\.now|new Date\(\)|performance\.now|setTimeout|setInterval|AbortSignal\.timeout|Math\.random|randomUUID|randomBytes|getRandomValues)\b/;
 
+/** What waits for a turn of the event loop, which a fake clock does not own. */
+const A_TURN = /\b(setImmediate|queueMicrotask|nextTick)\b/;
+
 const sources = readSources("src");
 const files = [...sources.values()];
 
@@ -155,6 +158,27 @@ describe("what runs at run time", () => {
   test("real time and chance come from the core's clock and random alone", () => {
     const found = files.filter(({ code }) => TIME_OR_CHANCE.test(code)).map(({ path }) => path);
     expect(found).toEqual(REAL_TIME);
+  });
+
+  /** Whether a file waits for a turn and has no comment about that turn. */
+  function waitsUnexplained({ code, text }: SourceFile): boolean {
+    return A_TURN.test(code) && !/^\s*(?:\/\/|\/?\*).*\bturn\b/m.test(text);
+  }
+
+  test("turns of the event loop are waited for by the transport alone, which says why, and by the fake clock", () => {
+    const own = ["src/testing/fake-clock.ts"];
+    const waiting = files.filter(({ path, code }) => !own.includes(path) && A_TURN.test(code));
+    expect(waiting.filter(({ path }) => !path.startsWith("src/transport/"))).toEqual([]);
+    expect(waiting.filter(waitsUnexplained).map(({ path }) => path)).toEqual([]);
+  });
+
+  test.each<[string, boolean]>([
+    ["await new Promise((resolve) => setImmediate(resolve));", true],
+    ["// It ends.\nqueueMicrotask(end);", true],
+    ["// grpc-js ends it in the next turn.\nsetImmediate(end);", false],
+    ["// Not with queueMicrotask.", false],
+  ])("%j waits for a turn and does not say why: %s", (text, unexplained) => {
+    expect(waitsUnexplained(parseSource("src/transport/a.ts", text))).toBe(unexplained);
   });
 });
 
