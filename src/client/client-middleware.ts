@@ -64,10 +64,10 @@ const NO_OPTIONS: NiceCallOptions = Object.freeze({});
 /** The options of other middlewares, for whoever comes next; ours stay here. */
 function foreignOptions(options: object): NiceCallOptions {
   let foreign: Record<string, unknown> | undefined;
-  for (const [key, value] of Object.entries(options)) {
-    if (key in OWN_OPTIONS) continue;
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(OWN_OPTIONS, key)) continue;
     foreign ??= {};
-    foreign[key] = value;
+    foreign[key] = Reflect.get(options, key);
   }
   return foreign ?? NO_OPTIONS;
 }

@@ -28,15 +28,18 @@ export function niceContext(
   context.metadata.delete(DEADLINE_KEY);
   const deadlineAt = wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + wallDeadline - clock.wallTime();
   let identity: Identity | undefined;
-  const ends = new EndListeners();
+  let ends: EndListeners | undefined;
   return {
     ...context,
     method,
     next,
     deadlineAt,
     deadline: wallDeadline === NO_DEADLINE ? undefined : new Date(wallDeadline),
-    onEnd: (listener) => ends.add(listener),
-    finish: (end) => ends.tell(context.signal.aborted ? endOfCancelled(context.signal.reason) : end),
+    onEnd(listener) {
+      ends ??= new EndListeners();
+      ends.add(listener);
+    },
+    finish: (end) => ends?.tell(context.signal.aborted ? endOfCancelled(context.signal.reason) : end),
     remainingMs: () => Math.max(0, deadlineAt - clock.now()),
     get identity() {
       identity ??= peerIdentity(context.peer);

@@ -330,3 +330,31 @@ describe("a stream's attempt", () => {
     expect(await stream.next()).toEqual(done);
   });
 });
+
+describe("the stack of an error that is made while a call is sent", () => {
+  const failing = (name: string) =>
+    ({
+      [name]: () =>
+        ({
+          next: async () => {
+            throw new TypeError("made while sending");
+          },
+        }) as never,
+    })[name] as NiceCarrier["next"];
+  const stackOf = async (name: string) => {
+    const call = aCall({ carrier: { next: failing(name), options: {} } });
+    const error = await niceAttempt(fakeClock())
+      .unary(call)
+      .catch((thrown: unknown) => thrown);
+    return (error as Error).stack ?? "";
+  };
+
+  test("is there where another's middleware runs", async () => {
+    expect(await stackOf("middleware")).toContain("nice-attempt.test.ts");
+  });
+
+  test("is spared where only nice-grpc does, and for that moment alone", async () => {
+    expect(await stackOf("unaryMethod")).not.toContain("nice-attempt.test.ts");
+    expect(new Error("after").stack).toContain("nice-attempt.test.ts");
+  });
+});
