@@ -1,0 +1,184 @@
+import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
+import { closeClient, fail, RpcError, reasons, Status } from "bowline";
+import { expect, onTestFinished, test } from "vitest";
+import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { freePort } from "../support/free-port.ts";
+import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
+import { rawServer } from "../support/raw-http2.ts";
+
+interface Row {
+  /** Default: what the table of reasons gives. */
+  readonly code?: number;
+  /** Brings the reason about over a real socket, and gives the error that has it. */
+  readonly drive: () => Promise<unknown>;
+}
+
+const forever = () => new Promise<never>(() => {});
+
+/** A client of a server with these handlers. */
+async function served(handlers: Partial<OrderServiceHandlers>) {
+  const { server, port } = await serveOrders(handlers);
+  return { server, port, orders: connectOrders(port) };
+}
+
+const rows: Record<string, Row> = {
+  STATUS: {
+    code: Status.NOT_FOUND,
+    async drive() {
+      const { orders } = await served({ getOrder: async () => fail("NOT_FOUND", "no such order") });
+      return rejection(orders.getOrder({}));
+    },
+  },
+  DRAINING: {
+    async drive() {
+      const { server, orders } = await served({
+        async *watchOrders(_request, { signal }) {
+          yield {};
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        },
+      });
+      const stream = orders.watchOrders({});
+      await stream.next();
+      const ended = rejection(stream.next());
+      await server.drain();
+      return ended;
+    },
+  },
+  TRANSPORT: {
+    drive: async () => rejection(connectOrders(await freePort()).getOrder({})),
+  },
+  DEADLINE_EXCEEDED: {
+    async drive() {
+      const { orders } = await served({ getOrder: forever });
+      return rejection(orders.getOrder({}, { timeoutMs: 50 }));
+    },
+  },
+  DEADLINE_BEFORE_SEND: {
+    async drive() {
+      const { orders } = await served({});
+      return rejection(orders.getOrder({}, { deadline: new Date(0) }));
+    },
+  },
+  CANCELLED: {
+    async drive() {
+      const server = await rawServer();
+      const call = rejection(connectOrders(server.port).getOrder({}));
+      (await server.next()).reset();
+      return call;
+    },
+  },
+  CLIENT_CLOSED: {
+    async drive() {
+      const began = gate();
+      const { orders } = await served({
+        getOrder() {
+          began.resolve();
+          return forever();
+        },
+      });
+      const call = rejection(orders.getOrder({}));
+      await began.promise;
+      closeClient(orders);
+      return call;
+    },
+  },
+  REQUEST_NOT_ENCODABLE: {
+    async drive() {
+      const { orders } = await served({});
+      return rejection(orders.createOrder({ items: [{ quantity: "many" as never }] }));
+    },
+  },
+  MESSAGE_TOO_LARGE: {
+    async drive() {
+      const { port } = await served({ getOrder: async () => ({ orderId: "x".repeat(1_000) }) });
+      return rejection(connectOrders(port, { maxReceiveMessageBytes: 100 }).getOrder({}));
+    },
+  },
+  RESPONSE_NOT_DECODABLE: {
+    async drive() {
+      const server = await rawServer();
+      const call = rejection(connectOrders(server.port).getOrder({}));
+      (await server.next()).answer(new Uint8Array([0x0a, 0x7f]));
+      return call;
+    },
+  },
+  RESPONSE_COUNT: {
+    drive: async () => rejection(connectOrders(await silentlyOk()).getOrder({})),
+  },
+  REFUSED: {
+    code: Status.ABORTED,
+    drive: () => seenByMiddleware(async () => fail("ABORTED", "not now")),
+  },
+  UNEXPECTED: {
+    async drive() {
+      const { orders } = await served({
+        async importOrders(requests) {
+          for await (const _ of requests);
+          return {};
+        },
+      });
+      // biome-ignore lint/correctness/useYield: it fails before its first message
+      const requests = async function* () {
+        throw new Error("the disk is full");
+      };
+      // The call rejects with the application's own error, whose reason is what the normaliser makes of it.
+      return RpcError.from(await rejection(orders.importOrders(requests())));
+    },
+  },
+};
+
+/** What a handler refuses with, as nice-grpc's middlewares see it on the server. */
+async function seenByMiddleware(getOrder: OrderServiceHandlers["getOrder"]): Promise<unknown> {
+  const seen = gate<unknown>();
+  const { port } = await serveOrders(
+    { getOrder },
+    {
+      use: [
+        async function* (call, context) {
+          try {
+            return yield* call.next(call.request, context);
+          } catch (error) {
+            seen.resolve(error);
+            throw error;
+          }
+        },
+      ],
+    },
+  );
+  await rejection(connectOrders(port).getOrder({}));
+  return seen.promise;
+}
+
+/** A server to which the method is a stream, and which ends it well without a message. */
+async function silentlyOk(): Promise<number> {
+  const server = new GrpcServer();
+  const bytes = (message: Buffer) => message;
+  const codecs = {
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes,
+  };
+  const method = { path: `/${OrderService.name}/GetOrder`, requestStream: false, responseStream: true, ...codecs };
+  server.addService({ getOrder: method }, { getOrder: (call: ServerWritableStream<Buffer, Buffer>) => call.end() });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  onTestFinished(() => server.forceShutdown());
+  return port;
+}
+
+const settled = Object.entries(reasons).filter(([, row]) => !("reserved" in row));
+
+test("every reason that something has is driven here", () => {
+  expect(Object.keys(rows).toSorted()).toEqual(settled.map(([reason]) => reason).toSorted());
+});
+
+test.each(settled)("%s", async (reason, { code, origin }) => {
+  const row = rows[reason];
+  const error = await row?.drive();
+  expect(error).toBeInstanceOf(RpcError);
+  expect(error).toMatchObject({ reason, origin, code: row?.code ?? code });
+});
