@@ -1,6 +1,8 @@
-/** What HTTP/2 forbids among the headers of a call (RFC 9113, 8.2.2), or keeps for itself. */
+/** What HTTP/2 forbids among the headers of a call (RFC 9113, 8.2.2), and what it and gRPC set themselves. */
 const HTTP2 = new Set([
   "connection",
+  "content-length",
+  "content-type",
   "host",
   "http2-settings",
   "keep-alive",
@@ -18,7 +20,7 @@ const HTTP2 = new Set([
  */
 export function forbiddenKey(key: string): string | undefined {
   const name = key.toLowerCase();
-  if (HTTP2.has(name) || name.startsWith(":")) return `HTTP/2 does not allow ${JSON.stringify(name)} in a call`;
+  if (HTTP2.has(name) || name.startsWith(":")) return `HTTP/2 does not leave ${JSON.stringify(name)} to a call`;
   const free = name.endsWith("-bin") || name === "grpc-retry-pushback-ms";
   if (name.startsWith("grpc-") && !free) return `${JSON.stringify(name)} is gRPC's own`;
   return undefined;

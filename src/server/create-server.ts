@@ -95,7 +95,7 @@ export class Server {
    */
   add<Handlers extends object>(
     contract: Contract<Contract["definition"], unknown, Handlers>,
-    handlers: Handlers,
+    handlers: NoInfer<Handlers>,
   ): this {
     this.#add(contract, handlers, this.#options.use ?? []);
     this.health.set(contract.name, "SERVING");

@@ -4,6 +4,7 @@ import { toMethod } from "../contract/definition.ts";
 import { type CallContext, runInCall } from "../core/call-context.ts";
 import { systemClock } from "../core/clock.ts";
 import type { RpcError } from "../core/errors.ts";
+import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
@@ -49,7 +50,11 @@ export function serverMiddleware(
     const request = call.requestStream ? requestStream(call.request, context) : call.request;
     let end: ServedEnd = { outcome: "ok" };
     try {
-      if (!call.responseStream) return (await runInCall(context, () => known.unary(request, context))) as never;
+      if (!call.responseStream) {
+        const response = await runInCall(context, () => known.unary(request, context));
+        checkMetadata(context);
+        return response as never;
+      }
       yield* eachInCall(context, known.stream(request, context)) as AsyncIterable<never>;
     } catch (cause) {
       const error = toAnswer(cause, known.method.path);
@@ -73,20 +78,32 @@ function iterateNext(request: unknown, context: CallContext): AsyncIterable<unkn
 /** Each step of the stream as a part of its call: a generator runs in the context of whoever resumes it. */
 async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown>): AsyncGenerator<unknown> {
   const iterator = messages[Symbol.asyncIterator]();
-  let over = false;
+  let over = true;
   try {
     for (;;) {
+      over = true;
       const result = await runInCall(context, () => iterator.next());
       over = result.done === true;
+      checkMetadata(context);
       if (result.done) return;
       yield result.value;
     }
-  } catch (error) {
-    over = true;
-    throw error;
   } finally {
+    // Left at a message: by nice-grpc, which has nobody to send it to, or by what the handler wrote beside it.
     if (!over) await runInCall(context, async () => iterator.return?.());
   }
+}
+
+/** Takes out what node:http2 would refuse to send, and end the process over, when it is too late to tell anybody. */
+function checkMetadata({ header, trailer }: CallContext): void {
+  const problems = [header, trailer].flatMap((metadata) =>
+    [...metadata].flatMap(([key]) => {
+      const problem = forbiddenKey(key);
+      if (problem) metadata.delete(key);
+      return problem ?? [];
+    }),
+  );
+  if (problems.length > 0) throw new TypeError(`metadata that cannot be sent: ${problems.join("; ")}`);
 }
 
 /** The error as nice-grpc's server sends it. */
@@ -100,6 +117,7 @@ function toServerError(
   if (isUnexpected(answer)) tell("onError threw", () => onError(cause, context));
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
   for (const [key] of [...context.header]) context.header.delete(key);
+  for (const [key] of [...context.trailer]) if (forbiddenKey(key)) context.trailer.delete(key);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);
   return new ServerError(answer.code, answer.details);
 }

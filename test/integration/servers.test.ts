@@ -252,6 +252,36 @@ describe.each(Object.entries(servers))("a handler under %s", (_name, serve) => {
     expect(await rejection(Array.fromAsync(orders.listOrders({})))).toMatchObject({ headersReceived: false });
   });
 
+  test.each(["connection", "grpc-status", "content-type"])(
+    "cannot take the server down with metadata %s",
+    async (key) => {
+      const logged: unknown[] = [];
+      const { port } = await serve(
+        {
+          async getOrder(_request, context) {
+            context.trailer.set(key, "1");
+            return {};
+          },
+          async *listOrders(_request, context) {
+            context.header.set(key, "1");
+            yield {};
+          },
+          async createOrder(_request, context) {
+            context.trailer.set(key, "1");
+            return fail("ABORTED", "no");
+          },
+        },
+        { onError: (error) => logged.push(error) },
+      );
+      const orders = connectOrders(port);
+      expect(await rejection(orders.getOrder({}))).toMatchObject({ code: Status.INTERNAL, reason: "STATUS" });
+      expect(await rejection(Array.fromAsync(orders.listOrders({})))).toMatchObject({ code: Status.INTERNAL });
+      expect(((await rejection(orders.createOrder({}))) as RpcError).code).not.toBe(Status.OK);
+      expect(logged[0]).toMatchObject({ message: expect.stringContaining(key) });
+      expect(logged[1]).toMatchObject({ message: expect.stringContaining(key) });
+    },
+  );
+
   test("tells the observer what it served", async () => {
     const events: ObserverEvent[] = [];
     const { port } = await serve(
