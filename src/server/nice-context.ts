@@ -4,46 +4,53 @@ import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
-import { DEADLINE_KEY } from "../transport/index.ts";
-
-/** The context of a call that arrived over nice-grpc's server. */
-export interface NiceContext extends ServedContext {
-  /** The rest of nice-grpc's middleware chain, down to the handler. */
-  readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
-  /** The handler has ended. */
-  finish(end: ServedEnd): void;
-}
+import { DEADLINE_KEY, type Metadata } from "../transport/index.ts";
 
 /**
- * nice-grpc's own context and what it leaves out. A plain object, because nice-grpc's middlewares spread contexts
- * into their own.
+ * The context of a call that arrived over nice-grpc's server: nice-grpc's own, and what it leaves out. All that
+ * handlers look at are properties of its own, because nice-grpc's middlewares spread contexts into theirs.
  */
-export function niceContext(
-  method: Method,
-  next: NiceContext["next"],
-  context: NiceCallContext,
-  clock: Clock,
-): NiceContext {
-  const wallDeadline = Number(context.metadata.get(DEADLINE_KEY) ?? NO_DEADLINE);
-  context.metadata.delete(DEADLINE_KEY);
-  const deadlineAt = wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + wallDeadline - clock.wallTime();
-  let identity: Identity | undefined;
-  let ends: EndListeners | undefined;
-  return {
-    ...context,
-    method,
-    next,
-    deadlineAt,
-    deadline: wallDeadline === NO_DEADLINE ? undefined : new Date(wallDeadline),
-    onEnd(listener) {
-      ends ??= new EndListeners();
-      ends.add(listener);
-    },
-    finish: (end) => ends?.tell(context.signal.aborted ? endOfCancelled(context.signal.reason) : end),
-    remainingMs: () => Math.max(0, deadlineAt - clock.now()),
-    get identity() {
-      identity ??= peerIdentity(context.peer);
-      return identity;
-    },
-  };
+export class NiceContext implements ServedContext {
+  readonly metadata: Metadata;
+  readonly peer: string;
+  readonly header: Metadata;
+  readonly sendHeader: () => void;
+  readonly trailer: Metadata;
+  readonly signal: AbortSignal;
+  readonly method: Method;
+  readonly deadline: Date | undefined;
+  readonly deadlineAt: number;
+  readonly remainingMs: () => number;
+  readonly identity: Identity;
+  /** The rest of nice-grpc's middleware chain, down to the handler. */
+  readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
+  #ends: EndListeners | undefined;
+
+  constructor(method: Method, next: NiceContext["next"], context: NiceCallContext, clock: Clock) {
+    const wallDeadline = Number(context.metadata.get(DEADLINE_KEY) ?? NO_DEADLINE);
+    context.metadata.delete(DEADLINE_KEY);
+    const deadlineAt = wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + wallDeadline - clock.wallTime();
+    this.metadata = context.metadata;
+    this.peer = context.peer;
+    this.header = context.header;
+    this.sendHeader = context.sendHeader;
+    this.trailer = context.trailer;
+    this.signal = context.signal;
+    this.method = method;
+    this.deadline = wallDeadline === NO_DEADLINE ? undefined : new Date(wallDeadline);
+    this.deadlineAt = deadlineAt;
+    this.remainingMs = () => Math.max(0, deadlineAt - clock.now());
+    this.identity = peerIdentity(context.peer);
+    this.next = next;
+  }
+
+  onEnd(listener: (end: ServedEnd) => void): void {
+    this.#ends ??= new EndListeners();
+    this.#ends.add(listener);
+  }
+
+  /** The handler has ended. */
+  finish(end: ServedEnd): void {
+    this.#ends?.tell(this.signal.aborted ? endOfCancelled(this.signal.reason) : end);
+  }
 }

@@ -9,10 +9,10 @@ import type { Method } from "../core/method.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
-import { ServerError } from "../transport/index.ts";
+import { type Metadata, ServerError } from "../transport/index.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
-import { type NiceContext, niceContext } from "./nice-context.ts";
+import { NiceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
@@ -46,7 +46,7 @@ export function serverMiddleware(
   return async function* bowline(call, received) {
     const known = methods.get(call.method.path);
     if (!known) return yield* call.next(call.request, received as never) as AsyncGenerator<never, never, undefined>;
-    const context = niceContext(known.method, call.next as NiceContext["next"], received, systemClock);
+    const context = new NiceContext(known.method, call.next as NiceContext["next"], received, systemClock);
     const request = call.requestStream ? requestStream(call.request, context) : call.request;
     let end: ServedEnd = { outcome: "ok" };
     try {
@@ -96,14 +96,19 @@ async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown
 
 /** Takes out what node:http2 would refuse to send, and end the process over, when it is too late to tell anybody. */
 function checkMetadata({ header, trailer }: CallContext): void {
-  const problems = [header, trailer].flatMap((metadata) =>
-    [...metadata].flatMap(([key]) => {
-      const problem = forbiddenKey(key);
-      if (problem) metadata.delete(key);
-      return problem ?? [];
-    }),
-  );
-  if (problems.length > 0) throw new TypeError(`metadata that cannot be sent: ${problems.join("; ")}`);
+  const problem = takeForbidden(header) ?? takeForbidden(trailer);
+  if (problem) throw new TypeError(`metadata that cannot be sent: ${problem}`);
+}
+
+/** Why the metadata cannot be sent, if it cannot; what cannot is taken out. */
+function takeForbidden(metadata: Metadata): string | undefined {
+  let problem: string | undefined;
+  for (const [key] of metadata) {
+    const found = forbiddenKey(key);
+    if (found) metadata.delete(key);
+    problem ??= found;
+  }
+  return problem;
 }
 
 /** The error as nice-grpc's server sends it. */
@@ -117,7 +122,7 @@ function toServerError(
   if (isUnexpected(answer)) tell("onError threw", () => onError(cause, context));
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
   for (const [key] of [...context.header]) context.header.delete(key);
-  for (const [key] of [...context.trailer]) if (forbiddenKey(key)) context.trailer.delete(key);
+  takeForbidden(context.trailer);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);
   return new ServerError(answer.code, answer.details);
 }

@@ -35,6 +35,7 @@ export class NiceWire {
   #trailer: Metadata | undefined;
   #onHeader: ((header: Metadata) => void) | undefined;
   #onGivenUp: (() => void) | undefined;
+  #onAbort: (() => void) | undefined;
 
   constructor(call: Call, clock: Clock) {
     this.#method = call.method;
@@ -55,8 +56,10 @@ export class NiceWire {
     this.#onHeader = onHeader;
     this.#onGivenUp = onGivenUp;
     this.#controller = new AbortController();
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
-    if (deadline !== NO_DEADLINE) this.#timer = this.#clock.setTimer(deadline - this.#clock.now(), this.#onDeadline);
+    if (signal) this.#follow(signal);
+    if (deadline !== NO_DEADLINE) {
+      this.#timer = this.#clock.setTimer(deadline - this.#clock.now(), () => this.#expire());
+    }
     const { next, options } = carrier as NiceCarrier;
     return next(request, {
       ...options,
@@ -81,7 +84,7 @@ export class NiceWire {
   /** Leaves no timer and no listener behind. Everything that is to be learned must have been asked for. */
   end(): void {
     this.#timer?.cancel();
-    this.#call?.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#onAbort) this.#call?.signal?.removeEventListener("abort", this.#onAbort);
     this.#call = undefined;
     this.#controller = undefined;
     this.#timer = undefined;
@@ -124,14 +127,17 @@ export class NiceWire {
     return sent;
   }
 
-  readonly #onAbort = () => {
-    this.#controller?.abort(this.#call?.signal?.reason);
-    this.#onGivenUp?.();
-  };
+  #follow(signal: AbortSignal): void {
+    this.#onAbort = () => {
+      this.#controller?.abort(signal.reason);
+      this.#onGivenUp?.();
+    };
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
 
-  readonly #onDeadline = () => {
+  #expire(): void {
     this.#expired = true;
     this.#controller?.abort();
     this.#onGivenUp?.();
-  };
+  }
 }

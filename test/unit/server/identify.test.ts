@@ -2,7 +2,7 @@ import { Metadata } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
 import { type CallContext, currentCall, identify, runInCall } from "../../../src/core/call-context.ts";
 import type { Identity } from "../../../src/core/identity.ts";
-import { niceContext } from "../../../src/server/nice-context.ts";
+import { NiceContext } from "../../../src/server/nice-context.ts";
 import { ServerContext } from "../../../src/server/server-context.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import { ScriptedArrival } from "../../support/incoming.ts";
@@ -18,7 +18,7 @@ const nice = () => ({
 });
 const contexts: [string, () => CallContext][] = [
   ["createServer", () => new ServerContext(aMethod(), new ScriptedArrival().call, fakeClock())],
-  ["serverMiddleware", () => niceContext(aMethod(), undefined as never, nice(), fakeClock())],
+  ["serverMiddleware", () => new NiceContext(aMethod(), undefined as never, nice(), fakeClock())],
 ];
 
 describe.each(contexts)("under %s", (_, make) => {
