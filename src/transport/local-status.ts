@@ -7,6 +7,11 @@ import type { LocalCause } from "../core/status-error.ts";
 const TEXTS: readonly [RegExp, LocalCause][] = [
   [/^Deadline exceeded after /, "deadline"],
   [/^Received message (larger than max|that decompresses to a size larger)/, "too-large"],
+  [/^No connection established/, "broken"],
+  [/^Name resolution failed/, "broken"],
+  [/^Failed to parse .* address/, "broken"],
+  [/^Channel closed before call started$/, "broken"],
+  [/^Write (error|failed)/, "broken"],
   [/^Connection dropped$/, "broken"],
   [/^Received RST_STREAM with code \d+/, "broken"],
   [/^Call cancelled$/, "broken"],

@@ -14,7 +14,7 @@ export function niceAttempt(clock: Clock): Attempt {
 async function unary(call: Call, clock: Clock) {
   const wire = new NiceWire(call, clock);
   try {
-    const messages = wire.begin();
+    const messages = wire.begin(call.options.onHeader && ignore);
     const result = await (isInnermost(call) ? withoutStack(() => messages.next()) : messages.next());
     return wire.reply(result.value);
   } catch (error) {
@@ -23,6 +23,9 @@ async function unary(call: Call, clock: Clock) {
     wire.end();
   }
 }
+
+/** The reply has the headers; here is only said that they are wanted. */
+function ignore(): void {}
 
 /** Whether nothing is left between this attempt and grpc-js: nice-grpc's own function, and no middleware of others. */
 function isInnermost({ carrier }: Call): boolean {

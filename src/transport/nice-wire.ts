@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
-import { statusError } from "../core/status-error.ts";
+import { type LocalCause, statusError } from "../core/status-error.ts";
 import { localCause } from "./local-status.ts";
 
 /** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
@@ -46,6 +46,8 @@ export class NiceWire {
   /**
    * Hands the call on; nothing is sent before the generator's first `next()`.
    *
+   * @param onHeader is told of response headers. Left out, nice-grpc does not convert them; whether they came is then
+   *   told from what the call ended with.
    * @param onGivenUp is called when the caller leaves or its deadline passes before `end()`.
    */
   begin(onHeader?: (header: Metadata) => void, onGivenUp?: () => void): Messages {
@@ -65,11 +67,7 @@ export class NiceWire {
       ...options,
       metadata: this.#sentMetadata(call),
       signal: this.#controller.signal,
-      onHeader: (header) => {
-        if (!this.#call) return;
-        this.#header = header;
-        this.#onHeader?.(header);
-      },
+      ...(onHeader && { onHeader: (header: Metadata) => this.#headers(header) }),
       onTrailer: (trailer) => {
         if (this.#call) this.#trailer = trailer;
       },
@@ -108,14 +106,27 @@ export class NiceWire {
     if (!call) return error;
     if (call.signal?.aborted) return call.signal.reason;
     const { path } = this.#method;
-    const headersReceived = this.#header !== undefined;
-    if (this.#expired)
+    if (this.#expired) {
+      const headersReceived = this.#header !== undefined;
       return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: "deadline exceeded", headersReceived });
+    }
     if (!(error instanceof ClientError) || error instanceof RpcError) return error;
     const { code, details } = error;
     const expired = this.#clock.now() >= call.deadline;
     const cause = localCause(details);
+    const headersReceived = this.#onHeader ? this.#header !== undefined : this.#headersMustHaveCome(cause);
     return statusError({ path, code, details, headersReceived, trailer: this.trailer, cause, expired });
+  }
+
+  #headers(header: Metadata): void {
+    if (!this.#call) return;
+    this.#header = header;
+    this.#onHeader?.(header);
+  }
+
+  /** A status without headers before it has the content type among its trailers; one after headers has not. */
+  #headersMustHaveCome(cause: LocalCause | undefined): boolean {
+    return cause === undefined && this.#trailer?.has("content-type") !== true;
   }
 
   #sentMetadata({ metadata, headers, deadline }: Call): Metadata {

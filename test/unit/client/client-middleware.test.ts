@@ -34,13 +34,7 @@ describe("clientMiddleware", () => {
     const { passed, call } = aNiceCall(getOrder, false, async () => "order");
     const options = { timeoutMs: 100, inherit: false, retry: true, metadata: { a: "b" } as never };
     expect(await returned(clientMiddleware(OrderService)(call, options as never))).toBe("order");
-    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual([
-      "metadata",
-      "onHeader",
-      "onTrailer",
-      "retry",
-      "signal",
-    ]);
+    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual(["metadata", "onTrailer", "retry", "signal"]);
     expect(passed[0]?.options.retry).toBe(true);
   });
 

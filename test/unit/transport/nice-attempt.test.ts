@@ -96,7 +96,7 @@ describe("what is sent", () => {
 describe("a unary attempt", () => {
   test("gives header and trailer with its message", async () => {
     const rest = chain();
-    const reply = niceAttempt(fakeClock()).unary(aCall({ carrier: rest.unary() }));
+    const reply = niceAttempt(fakeClock()).unary(aCall({ carrier: rest.unary(), options: { onHeader: () => {} } }));
     rest.options().onHeader?.(new Metadata({ h: "1" }));
     rest.options().onTrailer?.(new Metadata({ t: "2" }));
     rest.reply("ok");
@@ -112,20 +112,52 @@ describe("a unary attempt", () => {
     expect([[...header], [...trailer]]).toEqual([[], []]);
   });
 
+  test("does not have headers converted that nobody wants", () => {
+    const rest = chain();
+    void niceAttempt(fakeClock()).unary(aCall({ carrier: rest.unary() }));
+    expect(rest.options().onHeader).toBeUndefined();
+  });
+
+  const trailersOnly = new Metadata({ "content-type": "application/grpc" });
   test.each([
     ["neither header nor trailer", false, undefined, "local", "TRANSPORT"],
     ["a header", true, undefined, "wire", "STATUS"],
-    ["a trailer", false, new Metadata({ t: "2" }), "wire", "STATUS"],
-  ] as const)("fails as a ClientError says: %s", async (_, header, trailer, origin, reason) => {
+    ["trailers alone", false, trailersOnly, "wire", "STATUS"],
+  ] as const)(
+    "fails as a ClientError says where headers are watched: %s",
+    async (_, header, trailer, origin, reason) => {
+      const rest = chain();
+      const reply = niceAttempt(fakeClock()).unary(aCall({ carrier: rest.unary(), options: { onHeader: () => {} } }));
+      const told = [...(header ? [() => rest.options().onHeader?.(new Metadata())] : [])];
+      for (const tell of told) tell();
+      rest.options().onTrailer?.(trailer ?? new Metadata());
+      rest.fail(new ClientError("/test.Service/unary", Status.UNAVAILABLE, "down"));
+      const error = await reply.catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(RpcError);
+      expect(error).toMatchObject({ origin, reason, details: "down", headersReceived: header });
+    },
+  );
+
+  test.each([
+    [
+      "no connection could be made",
+      "No connection established. Last error: none",
+      undefined,
+      "local",
+      "TRANSPORT",
+      false,
+    ],
+    ["it broke", "Connection dropped", undefined, "local", "TRANSPORT", false],
+    ["the server sent trailers alone", "down", trailersOnly, "wire", "STATUS", false],
+    ["the server sent trailers after headers", "down", new Metadata({ t: "2" }), "wire", "STATUS", true],
+    ["the server sent a bare status after headers", "down", undefined, "wire", "STATUS", true],
+  ] as const)("tells from its end whether headers came where they are not watched: %s", async (...row) => {
+    const [, details, trailer, origin, reason, headersReceived] = row;
     const rest = chain();
     const reply = niceAttempt(fakeClock()).unary(aCall({ carrier: rest.unary() }));
-    const told = [...(header ? [() => rest.options().onHeader?.(new Metadata())] : [])];
-    for (const tell of told) tell();
     rest.options().onTrailer?.(trailer ?? new Metadata());
-    rest.fail(new ClientError("/test.Service/unary", Status.UNAVAILABLE, "down"));
-    const error = await reply.catch((thrown) => thrown);
-    expect(error).toBeInstanceOf(RpcError);
-    expect(error).toMatchObject({ origin, reason, details: "down", headersReceived: header });
+    rest.fail(new ClientError("/test.Service/unary", Status.UNAVAILABLE, details));
+    expect(await reply.catch((thrown) => thrown)).toMatchObject({ origin, reason, details, headersReceived });
   });
 
   test("what is no ClientError comes through as it is", async () => {
