@@ -9,10 +9,8 @@ const released = Promise.withResolvers<void>();
 const server = createServer({ drainOn: [] }).add(OrderService, {
   createOrder: async () => fail("ALREADY_EXISTS", "no such luck"),
   async getOrder({ orderId }) {
-    if (orderId === "slow") {
-      began.resolve();
-      await released.promise;
-    }
+    if (orderId === "slow") began.resolve();
+    if (orderId !== "o-1") await released.promise;
     return { orderId };
   },
   async *listOrders() {
@@ -48,7 +46,7 @@ const listed = await Array.fromAsync(orders.listOrders({}), ({ orderId }) => ord
 const { imported } = await orders.importOrders(two());
 const quoted = await Array.fromAsync(orders.quoteBaskets(two()));
 const refused = await orders.createOrder({}).catch(reasonOf);
-const late = await orders.getOrder({ orderId: "slow" }, { timeoutMs: 20 }).catch(reasonOf);
+const late = await orders.getOrder({ orderId: "late" }, { timeoutMs: 20 }).catch(reasonOf);
 
 const watched = orders.watchOrders({});
 await watched.next();
