@@ -18,7 +18,7 @@ import { composeServeStream, composeServeUnary } from "../../src/server/pipeline
 import { type Serving, streamServer, unaryServer } from "../../src/server/service.ts";
 import { fakeClock } from "../../src/testing/index.ts";
 import { channelAttempt, createChannel, niceAttempt } from "../../src/transport/index.ts";
-import { clients } from "../support/attempts.ts";
+import { contractClients as clients } from "../support/attempts.ts";
 import { parseGrpcTimeout } from "../support/grpc-timeout.ts";
 import { ScriptedArrival } from "../support/incoming.ts";
 import { serveOrders, serveOrdersOnNice } from "../support/orders.ts";

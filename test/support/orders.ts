@@ -8,6 +8,7 @@ import {
   type OrderServiceHandlers,
 } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { ordersHandlers } from "./handlers.ts";
+import { PatientOrders } from "./patient-orders.ts";
 
 export { ordersHandlers };
 
@@ -35,8 +36,12 @@ export async function serveOrdersOnNice(
 }
 
 /** Calls the orders service on loopback until the test is over. */
-export function connectOrders(port: number, options: ClientOptions = {}): OrderServiceClient & Disposable {
-  const client = createClient(OrderService, `127.0.0.1:${port}`, options);
+export function connectOrders(
+  port: number,
+  options: ClientOptions = {},
+  contract = PatientOrders,
+): OrderServiceClient & Disposable {
+  const client = createClient(contract, `127.0.0.1:${port}`, options);
   onTestFinished(() => closeClient(client));
   return client;
 }
