@@ -1,6 +1,3 @@
-/** A position in a stream. Whole numbers are whatever ts-proto's `forceLong` makes of 64 bits. */
-export type CursorValue = bigint | number | string | Uint8Array;
-
 /** The protobuf type of a cursor. Numbers have an order; strings and bytes are only ever compared for equality. */
 export type CursorType = "int64" | "uint64" | "string" | "bytes";
 

@@ -6,7 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
-import { type ServerTls, ServerTransport } from "../transport/index.ts";
+import { ServerTransport } from "../transport/index.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
@@ -15,7 +15,14 @@ import { serverLayers } from "./layers/index.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
 import { ServerContext } from "./server-context.ts";
-import { checkServerOptions, DEFAULT_DRAIN_TIMEOUT_MS, type ServerOptions, writeError } from "./server-options.ts";
+import {
+  checkListenOptions,
+  checkServerOptions,
+  DEFAULT_DRAIN_TIMEOUT_MS,
+  type ListenOptions,
+  type ServerOptions,
+  writeError,
+} from "./server-options.ts";
 import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
 
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
@@ -25,12 +32,6 @@ const LAST_ANSWERS_MS = 100;
 export interface DrainResult {
   /** How many handlers had not finished when the time was up; their clients were answered UNAVAILABLE. */
   readonly abandoned: number;
-}
-
-/** How an address is served. */
-export interface ListenOptions {
-  /** Default: plaintext. */
-  readonly tls?: ServerTls;
 }
 
 /**
@@ -107,9 +108,11 @@ export class Server {
    *
    * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
    * @returns the port.
-   * @throws Error if the address cannot be bound.
+   * @throws Error if the address cannot be bound; TypeError that lists everything that is wrong with it and the
+   * options.
    */
   async listen(address: string, options: ListenOptions = {}): Promise<number> {
+    checkListenOptions(address, options);
     const port = await this.#transport.listen(address, options.tls);
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());
     return port;

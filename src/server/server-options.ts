@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { ServerMiddleware } from "nice-grpc-common";
 import type { CallContext } from "../core/call-context.ts";
 import {
@@ -6,10 +7,12 @@ import {
   isBoolean,
   isFunction,
   isObject,
+  isPem,
   isPositive,
   type OptionCheck,
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
+import type { ServerTls } from "../transport/index.ts";
 
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions {
@@ -43,6 +46,12 @@ export interface ServerOptions {
   readonly channelOptions?: Readonly<Record<string, unknown>>;
 }
 
+/** How an address is served. */
+export interface ListenOptions {
+  /** Default: plaintext. */
+  readonly tls?: ServerTls;
+}
+
 /** The longest that a drain takes unless said otherwise, in milliseconds. */
 export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 
@@ -51,7 +60,9 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
   observer: isFunction,
   onError: isFunction,
   drainOn: (value) =>
-    Array.isArray(value) ? undefined : `must be an array of signals; it is ${JSON.stringify(value) ?? value}`,
+    Array.isArray(value) && value.every(isSignal)
+      ? undefined
+      : `must be an array of signals that can be caught; it is ${JSON.stringify(value) ?? value}`,
   drainTimeoutMs: isPositive,
   reflection: isBoolean,
   maxReceiveMessageBytes: isPositive,
@@ -67,6 +78,36 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
 export function checkServerOptions(options: ServerOptions): void {
   const problems = checkOptions(options, SERVER);
   if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
+}
+
+const LISTEN: Readonly<Record<keyof ListenOptions, OptionCheck>> = {
+  tls: (value) => (isObject(value) ? "must be { cert, key, ca }" : undefined),
+};
+
+const TLS: Readonly<Record<keyof ServerTls, OptionCheck>> = { cert: isPem, key: isPem, ca: isPem };
+
+/**
+ * Checks how an address is to be served: a name that no option has would otherwise serve plaintext, and an address
+ * without a port would bind 443.
+ *
+ * @throws TypeError that lists every problem.
+ */
+export function checkListenOptions(address: string, options: ListenOptions): void {
+  const { tls } = options;
+  const missing = tls && (tls.cert === undefined || tls.key === undefined) ? ["tls takes cert and key"] : [];
+  const problems = [
+    ...(/^unix:.|[^:]:\d{1,5}$/.test(address)
+      ? []
+      : ["the address must be host:port, such as 0.0.0.0:50051, or unix:/path"]),
+    ...checkOptions(options, LISTEN),
+    ...(typeof tls === "object" ? checkOptions(tls, TLS, "tls.") : []),
+    ...missing,
+  ];
+  if (problems.length > 0) throw new TypeError(`listen(${JSON.stringify(address)}): ${problems.join("; ")}`);
+}
+
+function isSignal(name: unknown): boolean {
+  return typeof name === "string" && name in constants.signals && name !== "SIGKILL" && name !== "SIGSTOP";
 }
 
 /** Where errors go unless `onError` is given. */

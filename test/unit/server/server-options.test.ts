@@ -1,9 +1,14 @@
 import { createServer } from "bowline/server";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import type { currentCall } from "../../../src/core/call-context.ts";
 import { drainOnSignal } from "../../../src/server/drain-on-signal.ts";
-import { checkServerOptions, type ServerOptions, writeError } from "../../../src/server/server-options.ts";
+import {
+  checkServerOptions,
+  type ListenOptions,
+  type ServerOptions,
+  writeError,
+} from "../../../src/server/server-options.ts";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -13,7 +18,9 @@ test.each<[ServerOptions, string]>([
   [{ maxReceiveMessageBytes: -1 }, "maxReceiveMessageBytes must be greater than zero; it is -1"],
   [{ maxStreamResetsPerSecond: 0 }, "maxStreamResetsPerSecond must be greater than zero; it is 0"],
   [{ onError: "log" as never }, 'onError must be a function; it is "log"'],
-  [{ drainOn: "SIGTERM" as never }, 'drainOn must be an array of signals; it is "SIGTERM"'],
+  [{ drainOn: "SIGTERM" as never }, 'drainOn must be an array of signals that can be caught; it is "SIGTERM"'],
+  [{ drainOn: ["SIGFOO"] as never }, 'drainOn must be an array of signals that can be caught; it is ["SIGFOO"]'],
+  [{ drainOn: ["SIGKILL"] }, 'drainOn must be an array of signals that can be caught; it is ["SIGKILL"]'],
   [
     { drainTimeout: 5 } as ServerOptions,
     "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, reflection, " +
@@ -115,4 +122,27 @@ test("a server that was drained by hand listens to no signal any more", () => {
   expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(1);
   stopOther();
   expect(process.listenerCount("SIGUSR2") + process.listenerCount("SIGWINCH")).toBe(0);
+});
+
+describe("listen refuses, before it binds anything", () => {
+  const pem = "-----BEGIN CERTIFICATE-----";
+  const noPort = "the address must be host:port, such as 0.0.0.0:50051, or unix:/path";
+  test.each<[string, ListenOptions, string]>([
+    ["127.0.0.1", {}, noPort],
+    [":0", {}, noPort],
+    ["", {}, noPort],
+    ["unix:", {}, noPort],
+    ["127.0.0.1:0", { TLS: {} } as never, "there is no option TLS; there are tls"],
+    ["127.0.0.1:0", { tls: true as never }, "tls must be { cert, key, ca }; tls takes cert and key"],
+    ["127.0.0.1:0", { tls: {} as never }, "tls takes cert and key"],
+    ["127.0.0.1:0", { tls: { cert: pem, key: "server.key" } }, "tls.key must be the text of a PEM file, not its name"],
+    [
+      "127.0.0.1:0",
+      { tls: { cert: pem, key: pem, CA: pem } as never },
+      "there is no option tls.CA; there are cert, key, ca",
+    ],
+  ])("%j with %j", async (address, options, problem) => {
+    const listening = createServer({ drainOn: [] }).listen(address, options);
+    await expect(listening).rejects.toThrow(new TypeError(`listen(${JSON.stringify(address)}): ${problem}`));
+  });
 });
