@@ -1,10 +1,17 @@
 export {
+  breakersOf,
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
   type ClientOptions,
+  circuitBreaker,
   clientMiddleware,
   closeClient,
   createClient,
   type MiddlewareCallOptions,
   type PipelineOptions,
+  type RetryCallOptions,
+  type RetryMiddlewareOptions,
+  retry,
 } from "./client/index.ts";
 export type { ClientOf, Contract, HandlersOf } from "./contract/contract.ts";
 export type {
@@ -13,9 +20,12 @@ export type {
   IdempotencyKeyPolicy,
   MethodPolicy,
   ResumePolicy,
+  RetryBudgetPolicy,
   RetryPolicy,
+  RetryThrottlingPolicy,
   ServicePolicy,
 } from "./contract/policy.ts";
+export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";
 export type { CallOptions } from "./core/call-options.ts";
 export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, RpcError } from "./core/errors.ts";
@@ -25,3 +35,5 @@ export type { Observer, ObserverEvent } from "./core/observer.ts";
 export { type Reason, type ReasonRow, reasons } from "./core/reasons.ts";
 export type { ResponseStream } from "./core/response-stream.ts";
 export { Status, type StatusCode, type StatusName } from "./core/status.ts";
+export type { BreakerSnapshot, BreakerState } from "./policy/breaker.ts";
+export type { Breakers } from "./policy/breaker-set.ts";

@@ -3,18 +3,33 @@ import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { systemClock } from "../core/clock.ts";
-import { type NiceCarrier, niceAttempt } from "../transport/index.ts";
+import { systemRandom } from "../core/random.ts";
+import { keepBreakers } from "./breakers-of.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./client-options.ts";
-import { type StreamMethod, streamMethod, type UnaryMethod, unaryMethod } from "./invoke.ts";
+import { ClientState } from "./client-state.ts";
 import { methodLayers } from "./method-layers.ts";
-import { composeStream, composeUnary } from "./pipeline.ts";
+import { aroundNice, type NiceMethod, niceMiddleware } from "./nice-pipeline.ts";
 
 /** What the middleware adds to nice-grpc's call options. */
 export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "waitForReady">;
 
+const OWN_OPTIONS = {
+  timeoutMs: true,
+  deadline: true,
+  signal: true,
+  inherit: true,
+  waitForReady: true,
+  retry: true,
+  maxAttempts: true,
+  metadata: true,
+  onHeader: true,
+  onTrailer: true,
+} satisfies Record<keyof CallOptions, true>;
+
 /**
  * The contract's pipeline as one nice-grpc client middleware: `createClientFactory().use(clientMiddleware(Orders))`.
- * Calls of other services pass through untouched. It cannot see the target: make one per channel.
+ * Calls of other services pass through untouched. It cannot see the target: make one per channel, since its breakers,
+ * retry throttle and retry budget are its own.
  *
  * What it cannot do, because nice-grpc gives it no way: wait for a connection, and send messages encoded beforehand.
  *
@@ -27,47 +42,14 @@ export function clientMiddleware(
   requireContract(contract, "clientMiddleware");
   const problems = checkPipelineOptions(options);
   if (problems.length > 0) throw new TypeError(`clientMiddleware(${contract.name}): ${problems.join("; ")}`);
-  const unary = new Map<string, UnaryMethod>();
-  const stream = new Map<string, StreamMethod>();
-  const attempt = niceAttempt(systemClock);
+  const { retryThrottling, retryBudget } = contract.service;
+  const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target: undefined };
+  const state = new ClientState(surroundings, retryThrottling, retryBudget);
+  const methods = new Map<string, NiceMethod>();
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
-    const layers = methodLayers(contract, key, method, options, systemClock);
-    if (method.responseStream) stream.set(method.path, streamMethod(method, composeStream(layers, attempt, method)));
-    else unary.set(method.path, unaryMethod(method, composeUnary(layers, attempt, method)));
+    methods.set(method.path, aroundNice(method, methodLayers(contract, key, method, options, state), systemClock));
   }
-  return async function* bowline(call, callOptions) {
-    const carrier: NiceCarrier = { next: call.next as NiceCarrier["next"], options: foreignOptions(callOptions) };
-    if (call.responseStream) {
-      const method = stream.get(call.method.path);
-      if (method) return yield* method(call.request, callOptions as CallOptions, carrier) as AsyncIterable<never>;
-    } else {
-      const method = unary.get(call.method.path);
-      if (method) return (await method(call.request, callOptions as CallOptions, carrier)) as never;
-    }
-    return yield* call.next(call.request, callOptions) as AsyncGenerator<never, never, undefined>;
-  };
-}
-
-const OWN_OPTIONS = {
-  timeoutMs: true,
-  deadline: true,
-  signal: true,
-  inherit: true,
-  waitForReady: true,
-  metadata: true,
-  onHeader: true,
-  onTrailer: true,
-} satisfies Record<keyof CallOptions, true>;
-const NO_OPTIONS: NiceCallOptions = Object.freeze({});
-
-/** The options of other middlewares, for whoever comes next; ours stay here. */
-function foreignOptions(options: object): NiceCallOptions {
-  let foreign: Record<string, unknown> | undefined;
-  for (const key of Object.keys(options)) {
-    if (Object.hasOwn(OWN_OPTIONS, key)) continue;
-    foreign ??= {};
-    foreign[key] = Reflect.get(options, key);
-  }
-  return foreign ?? NO_OPTIONS;
+  const middleware = niceMiddleware<MiddlewareCallOptions>(({ path }) => methods.get(path), OWN_OPTIONS);
+  return keepBreakers(middleware, state.breakers);
 }

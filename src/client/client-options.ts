@@ -3,6 +3,7 @@ import {
   areFunctions,
   checkOptions,
   isBoolean,
+  isCount,
   isFunction,
   isObject,
   isPem,
@@ -20,6 +21,11 @@ export interface PipelineOptions {
    * nobody says anything.
    */
   readonly timeoutMs?: number;
+  /**
+   * Above how many attempts a contract's `max_attempts` is taken as this many; a whole number of at least 1.
+   * Default: 5 (gRFC A6).
+   */
+  readonly maxAttemptsLimit?: number;
   /** Is told what calls and policies do. Default: nobody is, and it costs nothing. */
   readonly observer?: Observer;
 }
@@ -37,7 +43,11 @@ export interface ClientOptions extends PipelineOptions, ConnectionOptions {
   readonly use?: readonly ClientMiddleware[];
 }
 
-const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = { timeoutMs: isPositive, observer: isFunction };
+const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = {
+  timeoutMs: isPositive,
+  maxAttemptsLimit: isCount,
+  observer: isFunction,
+};
 
 const TLS: Readonly<Record<keyof ClientTls, OptionCheck>> = {
   ca: isPem,

@@ -3,8 +3,11 @@ import { toMethod } from "../contract/definition.ts";
 import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
+import { systemRandom } from "../core/random.ts";
 import { type ChannelAttempt, type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
+import { keepBreakers } from "./breakers-of.ts";
 import { type ClientOptions, checkClientOptions } from "./client-options.ts";
+import { ClientState } from "./client-state.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
 import { streamMethod, unaryMethod } from "./invoke.ts";
 import { methodLayers } from "./method-layers.ts";
@@ -26,18 +29,21 @@ export function createClient<Client extends object>(
   checkClientOptions(target, options);
   const channel = createChannel(target, tlsOf(options), options);
   const attempt = channelAttempt(channel, systemClock);
+  const { retryThrottling, retryBudget } = contract.service;
+  const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target };
+  const state = new ClientState(surroundings, retryThrottling, retryBudget);
   const foreign = composeForeign(options.use ?? []);
   const client: Record<string | symbol, unknown> = {};
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
-    const layers = methodLayers(contract, key, method, options, systemClock, target);
+    const layers = methodLayers(contract, key, method, options, state);
     client[key] = method.responseStream
       ? makeStream(method, layers, attempt, foreign)
       : makeUnary(method, layers, attempt, foreign);
   }
   attempts.set(client, attempt);
   client[Symbol.dispose] = () => attempt.close();
-  return client as Client & Disposable;
+  return keepBreakers(client, state.breakers) as Client & Disposable;
 }
 
 const attempts = new WeakMap<object, ChannelAttempt>();

@@ -1,3 +1,6 @@
+export { breakersOf } from "./breakers-of.ts";
+export { type CircuitBreaker, type CircuitBreakerOptions, circuitBreaker } from "./circuit-breaker.ts";
 export { clientMiddleware, type MiddlewareCallOptions } from "./client-middleware.ts";
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
+export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";

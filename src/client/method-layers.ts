@@ -1,37 +1,80 @@
 import type { Contract } from "../contract/contract.ts";
-import { DEFAULT_TIMEOUT_MS, mergePolicy } from "../contract/policy.ts";
-import type { Clock } from "../core/clock.ts";
+import { type BreakerPolicy, DEFAULT_TIMEOUT_MS, type MethodPolicy, mergePolicy } from "../contract/policy.ts";
+import { failureCodes, resolveRetry } from "../contract/resolve.ts";
+import type { Layer } from "../core/call.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import type { Method } from "../core/method.ts";
 import type { PipelineOptions } from "./client-options.ts";
-import { deadlineLayer } from "./layers/deadline.ts";
+import type { ClientState } from "./client-state.ts";
+import { attemptDeadlineLayer } from "./layers/attempt-deadline.ts";
+import { breakerLayer } from "./layers/breaker.ts";
+import { deadlineLayer, type Timeouts } from "./layers/deadline.ts";
+import { retryLayer } from "./layers/retry.ts";
 import { telemetryLayer } from "./layers/telemetry.ts";
 import type { Layers } from "./pipeline.ts";
+import { reportTo } from "./report.ts";
 
-/**
- * The layers that a method's policy asks for.
- *
- * @param target what the client dials, if that is known.
- */
+/** The layers that a method's policy asks for. */
 export function methodLayers(
   contract: Contract,
   key: string,
   method: Method,
   options: PipelineOptions,
-  clock: Clock,
-  target?: string,
+  state: ClientState,
 ): Layers {
-  const policy = mergePolicy(contract.service, contract.methods[key] ?? {}, method.responseStream);
+  const own = contract.methods[key] ?? {};
+  const policy = mergePolicy(contract.service, own, method.responseStream);
+  const { clock, observer, target } = state.surroundings;
+  const timeouts = timeoutsOf(policy, options, method);
+  return {
+    deadline: deadlineLayer(timeouts, clock),
+    ...retryLayers(policy, state, options.maxAttemptsLimit),
+    ...breakerLayers(policy.breaker, breakerName(contract, own, method), timeouts, state),
+    ...(observer && {
+      telemetry: telemetryLayer("call", observer, clock, target),
+      attemptTelemetry: telemetryLayer("attempt", observer, clock, target),
+    }),
+  };
+}
+
+function timeoutsOf(policy: MethodPolicy, options: PipelineOptions, method: Method): Timeouts {
   const said = [policy.timeoutMs, options.timeoutMs].filter((timeoutMs) => timeoutMs !== undefined);
-  const timeouts = {
+  return {
     said: said.length > 0 ? Math.min(...said) : undefined,
     otherwise: method.responseStream ? NO_DEADLINE : DEFAULT_TIMEOUT_MS,
   };
+}
+
+/** The layers of a retry policy, if there is one. */
+export function retryLayers({ retry }: MethodPolicy, state: ClientState, mostAttempts?: number): Layers {
+  if (!retry) return {};
+  const { clock, random, observer, target } = state.surroundings;
+  const report = reportTo(observer, "retry", target);
+  const options = resolveRetry(retry, mostAttempts);
+  const { attemptTimeoutMs } = options;
   return {
-    deadline: deadlineLayer(timeouts, clock),
-    ...(options.observer && {
-      telemetry: telemetryLayer("call", options.observer, clock, target),
-      attemptTelemetry: telemetryLayer("attempt", options.observer, clock, target),
-    }),
+    retryOrHedge: retryLayer({ options, share: state.retryShare, clock, random, report }),
+    ...(attemptTimeoutMs !== undefined && { attemptDeadline: attemptDeadlineLayer(attemptTimeoutMs, clock) }),
   };
+}
+
+/** The layer of a breaker policy, unless it says that there is none. */
+function breakerLayers(
+  policy: BreakerPolicy | undefined,
+  name: string,
+  timeouts: Timeouts,
+  state: ClientState,
+): Layers {
+  if (policy?.disabled) return {};
+  const { observer, target } = state.surroundings;
+  const slowMs = policy?.slowMs ?? (timeouts.said ?? timeouts.otherwise) / 2;
+  const report = reportTo(observer, "breaker", target);
+  const breaker = state.breaker(name, policy ?? {});
+  const layer: Layer = breakerLayer({ breaker, codes: failureCodes(policy), slowMs, report });
+  return { breaker: layer };
+}
+
+/** Where methods share the service's breaker, one that says something of its own still has its own. */
+function breakerName({ name, service }: Contract, own: MethodPolicy, method: Method): string {
+  return service.breaker?.scope === "service" && !own.breaker ? name : method.path;
 }

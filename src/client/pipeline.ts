@@ -31,6 +31,7 @@ export const STREAM_ORDER = [
   "retryOrHedge",
   "breaker",
   "bulkhead",
+  "attemptDeadline",
   "credentials",
   "attemptTelemetry",
 ] as const;

@@ -1,4 +1,5 @@
 import type { StatusName } from "../core/status.ts";
+import type { Jitter } from "../policy/backoff.ts";
 
 /**
  * The records that `bowline.v1` options decode to. They say what the contract says: what is left out takes the
@@ -16,10 +17,10 @@ export interface RetryPolicy {
   /** What the bound grows by from one retry to the next. Default: 2. */
   readonly multiplier?: number;
   /** How the wait is drawn from its bound. Default: `full` (fewest calls under contention). */
-  readonly jitter?: "full" | "equal" | "decorrelated" | "a6";
+  readonly jitter?: Jitter;
   /** Statuses that are tried again. Default: `UNAVAILABLE` (AIP-194). */
   readonly codes?: readonly StatusName[];
-  /** How long one attempt may take. Default: what is left of the call. */
+  /** How long one attempt may take; on a server-stream, until its first headers. Default: what is left of the call. */
   readonly attemptTimeoutMs?: number;
 }
 
@@ -33,24 +34,58 @@ export interface HedgePolicy {
   readonly nonFatalCodes?: readonly StatusName[];
 }
 
+/** When failures stop a target's retries (gRFC A6). */
+export interface RetryThrottlingPolicy {
+  /** Tokens at the start, and the most there are; above 0, at most 1,000. Default: 10. */
+  readonly maxTokens?: number;
+  /** Tokens that a success gives back; the third decimal is the last that counts. Default: 0.1. */
+  readonly tokenRatio?: number;
+}
+
+/** How many extra attempts, retries and hedges together, the calls to a target may cause. */
+export interface RetryBudgetPolicy {
+  /** Extra attempts as a share of the calls in the window. Default: 0.1 (SRE book, "Handling Overload"). */
+  readonly ratio?: number;
+  /** How far back calls and extra attempts count. Default: 10,000. */
+  readonly windowMs?: number;
+  /** Extra attempts under way that are allowed whatever the share. Default: 3. */
+  readonly minInFlight?: number;
+}
+
 /** Circuit breaker, in resilience4j's terms. */
 export interface BreakerPolicy {
-  /** Share of failed calls at which it opens, above 0, at most 1. Default: 0.5. */
+  /** Share of failed attempts at which it opens, above 0, at most 1. Default: 0.5. */
   readonly failureRatio?: number;
-  /** Share of slow calls at which it opens, above 0, at most 1. Default: 0.8. */
+  /** Share of slow attempts at which it opens, above 0, at most 1. Default: 0.8. */
   readonly slowRatio?: number;
-  /** Above which a call is slow. Default: half of the method's timeout. */
+  /**
+   * Longer than which an attempt is slow; on a stream, until its first message. Default: half of the method's timeout;
+   * never for methods without one.
+   */
   readonly slowMs?: number;
-  /** How far back calls count. Default: 10,000. */
+  /** How far back attempts count. Default: 10,000; with `windowCalls`, 600,000. */
   readonly windowMs?: number;
-  /** Below how many calls in the window it stays closed. Default: 20. */
+  /** If given, no more than so many of the last attempts count. Default: all in the window. */
+  readonly windowCalls?: number;
+  /** With fewer attempts in the window it stays closed. Default: 20, or `windowCalls` if that is less. */
   readonly minimumCalls?: number;
-  /** How long it stays open the first time. Default: 5,000. */
+  /** How long it stays open the first time; doubled each time its trials fail, ±20 %. Default: 5,000. */
   readonly openMs?: number;
-  /** Upper bound of the open time. Default: 60,000. */
+  /** Upper bound of the open time, before the ±20 %. Default: 60,000. */
   readonly maxOpenMs?: number;
-  /** How many trials are let through at a time. Default: 5. */
+  /** How many trials decide, and how many of them are let through at a time. Default: 5. */
   readonly trials?: number;
+  /** After how long a trial that has not ended counts as failed. Default: 5,000. */
+  readonly trialTimeoutMs?: number;
+  /** Whether the methods of a service share a breaker; only for a service. Default: `method`. */
+  readonly scope?: "method" | "service";
+  /**
+   * Statuses that count as failures. Default: `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`,
+   * `UNKNOWN`.
+   */
+  readonly codes?: readonly StatusName[];
+  /** No breaker at all. Default: false. */
+  readonly disabled?: boolean;
 }
 
 /** Resume of a server-stream, in the contract's own field names. */
@@ -70,6 +105,8 @@ export interface ServicePolicy {
   /** For unary and client-stream methods. Default: 10,000. */
   readonly timeoutMs?: number;
   readonly breaker?: BreakerPolicy;
+  readonly retryThrottling?: RetryThrottlingPolicy;
+  readonly retryBudget?: RetryBudgetPolicy;
 }
 
 /** What one method says. */

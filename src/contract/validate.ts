@@ -1,6 +1,14 @@
 import type { IdempotencyLevel, MethodKind } from "../core/method.ts";
 import { parseStatusName } from "../core/status.ts";
-import type { BreakerPolicy, HedgePolicy, MethodPolicy, RetryPolicy, ServicePolicy } from "./policy.ts";
+import type {
+  BreakerPolicy,
+  HedgePolicy,
+  MethodPolicy,
+  RetryBudgetPolicy,
+  RetryPolicy,
+  RetryThrottlingPolicy,
+  ServicePolicy,
+} from "./policy.ts";
 
 /** One thing that is wrong with a policy. */
 export interface Problem {
@@ -18,7 +26,12 @@ export interface MethodFacts {
 
 /** All that is wrong with a service's policy; empty if nothing is. */
 export function checkServicePolicy(policy: ServicePolicy): Problem[] {
-  return [...checkTimeout(policy.timeoutMs), ...checkBreaker(policy.breaker)];
+  return [
+    ...checkTimeout(policy.timeoutMs),
+    ...checkBreaker(policy.breaker),
+    ...checkThrottling(policy.retryThrottling),
+    ...checkBudget(policy.retryBudget),
+  ];
 }
 
 /** All that is wrong with a method's policy; empty if nothing is. */
@@ -28,6 +41,7 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts): Pr
     ...checkRetry(policy.retry),
     ...checkHedge(policy.hedge),
     ...checkBreaker(policy.breaker),
+    ...checkScope(policy.breaker),
     ...positive(["idempotencyKey", "ttlMs"], policy.idempotencyKey?.ttlMs),
     ...checkRepetition(policy, method),
     ...checkResume(policy, method),
@@ -38,7 +52,8 @@ function checkTimeout(timeoutMs: number | undefined): Problem[] {
   return positive(["timeoutMs"], timeoutMs);
 }
 
-function checkRetry(retry: RetryPolicy | undefined): Problem[] {
+/** All that is wrong with a retry policy by itself. */
+export function checkRetry(retry: RetryPolicy | undefined): Problem[] {
   if (!retry) return [];
   return [
     ...checkAttempts(["retry", "maxAttempts"], retry.maxAttempts),
@@ -59,17 +74,58 @@ function checkHedge(hedge: HedgePolicy | undefined): Problem[] {
   ];
 }
 
-function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
+/** All that is wrong with a retry throttle. */
+export function checkThrottling(throttling: RetryThrottlingPolicy | undefined): Problem[] {
+  if (!throttling) return [];
+  const { maxTokens, tokenRatio } = throttling;
+  const path = ["retryThrottling", "maxTokens"];
+  const problems = [...positive(path, maxTokens), ...positive(["retryThrottling", "tokenRatio"], tokenRatio)];
+  if (maxTokens !== undefined && maxTokens > 1_000) {
+    problems.push({ path, message: `must be at most 1000 (gRFC A6); it is ${maxTokens}` });
+  }
+  return problems;
+}
+
+/** All that is wrong with a retry budget. */
+export function checkBudget(budget: RetryBudgetPolicy | undefined): Problem[] {
+  if (!budget) return [];
+  return [
+    ...ratio(["retryBudget", "ratio"], budget.ratio),
+    ...positive(["retryBudget", "windowMs"], budget.windowMs),
+    ...count(["retryBudget", "minInFlight"], budget.minInFlight),
+  ];
+}
+
+/** All that is wrong with a circuit breaker. */
+export function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
   if (!breaker) return [];
   return [
     ...ratio(["breaker", "failureRatio"], breaker.failureRatio),
     ...ratio(["breaker", "slowRatio"], breaker.slowRatio),
     ...positive(["breaker", "slowMs"], breaker.slowMs),
     ...positive(["breaker", "windowMs"], breaker.windowMs),
-    ...positive(["breaker", "minimumCalls"], breaker.minimumCalls),
+    ...count(["breaker", "windowCalls"], breaker.windowCalls),
+    ...count(["breaker", "minimumCalls"], breaker.minimumCalls),
+    ...checkMinimum(breaker),
     ...positive(["breaker", "openMs"], breaker.openMs),
     ...positive(["breaker", "maxOpenMs"], breaker.maxOpenMs),
-    ...positive(["breaker", "trials"], breaker.trials),
+    ...count(["breaker", "trials"], breaker.trials),
+    ...positive(["breaker", "trialTimeoutMs"], breaker.trialTimeoutMs),
+    ...checkCodes(["breaker", "codes"], breaker.codes),
+  ];
+}
+
+/** A breaker whose window never holds enough calls would never open. */
+function checkMinimum({ windowCalls, minimumCalls }: BreakerPolicy): Problem[] {
+  if (windowCalls === undefined || minimumCalls === undefined || windowCalls >= minimumCalls) return [];
+  const message = `must not be greater than windowCalls, ${windowCalls}: it would never open; it is ${minimumCalls}`;
+  return [{ path: ["breaker", "minimumCalls"], message }];
+}
+
+function checkScope(breaker: BreakerPolicy | undefined): Problem[] {
+  if (breaker?.scope === undefined) return [];
+  return [
+    { path: ["breaker", "scope"], message: "is for the service to say: a method shares a breaker, or has its own" },
   ];
 }
 
@@ -117,6 +173,11 @@ function checkCodes(path: readonly string[], codes: readonly string[] | undefine
 function positive(path: readonly string[], value: number | undefined): Problem[] {
   if (value === undefined || value > 0) return [];
   return [{ path, message: `must be greater than zero; it is ${withUnit(path, value)}` }];
+}
+
+function count(path: readonly string[], value: number | undefined): Problem[] {
+  if (value === undefined || (Number.isInteger(value) && value >= 1)) return [];
+  return [{ path, message: `must be a whole number of at least 1; it is ${value}` }];
 }
 
 function notNegative(path: readonly string[], value: number | undefined): Problem[] {

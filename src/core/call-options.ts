@@ -23,6 +23,10 @@ export interface CallOptions {
    * `clientMiddleware` cannot do it. Default: false.
    */
   readonly waitForReady?: boolean;
+  /** `false`: one attempt, whatever the contract says. Default: true. */
+  readonly retry?: boolean;
+  /** Upper bound of the attempts of this call, the first included; at least 1. Default: the contract's. */
+  readonly maxAttempts?: number;
   /** Called once with the response headers: as soon as they come on a stream, else when the call has succeeded. */
   onHeader?(header: Metadata): void;
   /** Called once with the trailers, before the call settles. */

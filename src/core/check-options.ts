@@ -24,6 +24,11 @@ export const isPositive: OptionCheck = (value) => {
   return value > 0 ? undefined : `must be greater than zero; it is ${value}`;
 };
 
+export const isCount: OptionCheck = (value) =>
+  Number.isInteger(value) && (value as number) >= 1
+    ? undefined
+    : `must be a whole number of at least 1; it is ${show(value)}`;
+
 export const isBoolean: OptionCheck = (value) =>
   typeof value === "boolean" ? undefined : `must be true or false; it is ${show(value)}`;
 

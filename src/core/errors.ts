@@ -1,4 +1,5 @@
 import type { Metadata } from "nice-grpc-common";
+import type { AttemptFailure, RetryStop } from "./attempts.ts";
 import { forbiddenKey } from "./metadata-keys.ts";
 import { type Reason, reasons } from "./reasons.ts";
 import { parseStatusName, Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
@@ -20,6 +21,9 @@ export interface RpcErrorInit {
   readonly trailer?: Metadata | undefined;
   /** Trailers that a server sends along. */
   readonly sendTrailer?: TrailerInit | undefined;
+  readonly failures?: readonly AttemptFailure[];
+  readonly retryStop?: RetryStop | undefined;
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -48,6 +52,12 @@ export class RpcError extends Error {
   readonly details: string;
   /** How many attempts went out, the first included; 0 if none did. */
   readonly attempts: number;
+  /** What each attempt ended with, oldest first, where the method may be retried; else empty. */
+  declare readonly failures: readonly AttemptFailure[];
+  /** Why there was no further attempt, where the method may be retried. */
+  declare readonly retryStop: RetryStop | undefined;
+  /** With reason `BREAKER_OPEN`: in how many milliseconds the next trial is due; undefined if nobody knows. */
+  declare readonly retryAfterMs: number | undefined;
   /** Whether response headers had come: then gRFC A6 forbids another attempt. */
   readonly headersReceived: boolean;
   /** The trailers that came with the status, if one came. */
@@ -60,7 +70,8 @@ export class RpcError extends Error {
     const where = init.path ? `${init.path} ` : "";
     // Half a surrogate pair, as a cut text may end with, cannot be sent: encodeURI throws.
     const details = init.details.toWellFormed();
-    super(`${where}${statusName(code)}: ${details}`, init.cause === undefined ? {} : { cause: init.cause });
+    const after = init.attempts !== undefined && init.attempts > 1 ? ` (after ${init.attempts} attempts)` : "";
+    super(`${where}${statusName(code)}: ${details}${after}`, init.cause === undefined ? {} : { cause: init.cause });
     this.code = code;
     this.reason = init.reason;
     this.origin = init.origin ?? reasons[init.reason].origin;
@@ -70,6 +81,10 @@ export class RpcError extends Error {
     this.headersReceived = init.headersReceived ?? false;
     this.trailer = init.trailer;
     this.sendTrailer = init.sendTrailer;
+    // Only what is said, or logs would be full of what is not.
+    if (init.failures) this.failures = init.failures;
+    if (init.retryStop) this.retryStop = init.retryStop;
+    if (init.retryAfterMs !== undefined) this.retryAfterMs = init.retryAfterMs;
     // Out of the way of logs, which would print the metadata's functions.
     Object.defineProperty(this, "trailer", { enumerable: false });
     Object.defineProperty(this, "sendTrailer", { enumerable: false });
@@ -79,10 +94,22 @@ export class RpcError extends Error {
     return typeof value === "object" && value !== null && Reflect.get(value, BRAND) === true;
   }
 
+  /** The same error, with some of it said anew. */
+  with(changes: Partial<RpcErrorInit>): RpcError {
+    const { path, reason, details, code, origin, attempts, headersReceived, trailer, sendTrailer } = this;
+    const { failures, retryStop, retryAfterMs } = this;
+    const init = { path, reason, details, code, origin, attempts, headersReceived, trailer, sendTrailer };
+    return new RpcError({ ...init, failures, retryStop, retryAfterMs, cause: this.cause, ...changes });
+  }
+
   /** What structured logs print. */
   toJSON(): object {
     const { name, message, code, reason, origin, path, details, attempts, stack } = this;
-    return { name, message, status: statusName(code), code, reason, origin, path, details, attempts, stack };
+    const { failures, retryStop, retryAfterMs } = this;
+    const why = { ...(failures.length > 1 && { failures }), ...(retryStop && { retryStop }) };
+    const when = retryAfterMs === undefined ? {} : { retryAfterMs };
+    const said = { name, message, status: statusName(code), code, reason, origin, path, details, attempts };
+    return { ...said, ...why, ...when, stack };
   }
 
   /**
@@ -110,6 +137,7 @@ export class RpcError extends Error {
 }
 
 Object.defineProperty(RpcError.prototype, "name", { value: "RpcError", configurable: true, writable: true });
+Object.defineProperty(RpcError.prototype, "failures", { value: Object.freeze([]), writable: true });
 Object.defineProperty(RpcError.prototype, BRAND, { value: true });
 // What nice-grpc's ClientError asks an instance for.
 Object.defineProperty(RpcError.prototype, "@@nice-grpc:ClientError", { value: true });

@@ -7,6 +7,7 @@ export { type ChannelAttempt, channelAttempt } from "./channel-attempt.ts";
 export { IncomingCall } from "./incoming-call.ts";
 export { niceAttempt } from "./nice-attempt.ts";
 export type { NiceCarrier } from "./nice-wire.ts";
+export { pushbackOf } from "./pushback.ts";
 export { holdBackEnd } from "./request-end.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./server-interceptors.ts";
 export {

@@ -6,15 +6,18 @@ import { type NiceCarrier, NiceWire } from "./nice-wire.ts";
 /**
  * Attempts over the rest of a nice-grpc middleware chain. What `call.next` cannot do: a deadline inside grpc-js (ours
  * is the `grpc-timeout` header and a timer), and waiting for a connection.
+ *
+ * @param watchHeaders whether it must be known for sure that headers came before a unary call failed. Otherwise that is
+ *   told from how it failed, which spares nice-grpc the conversion of headers that nobody reads.
  */
-export function niceAttempt(clock: Clock): Attempt {
-  return { unary: (call) => unary(call, clock), stream: (call) => new NiceStream(call, clock) };
+export function niceAttempt(clock: Clock, watchHeaders = false): Attempt {
+  return { unary: (call) => unary(call, clock, watchHeaders), stream: (call) => new NiceStream(call, clock) };
 }
 
-async function unary(call: Call, clock: Clock) {
+async function unary(call: Call, clock: Clock, watchHeaders: boolean) {
   const wire = new NiceWire(call, clock);
   try {
-    const messages = wire.begin(call.options.onHeader && ignore);
+    const messages = wire.begin(watchHeaders || call.options.onHeader ? ignore : undefined);
     const result = await (isInnermost(call) ? withoutStack(() => messages.next()) : messages.next());
     return wire.reply(result.value);
   } catch (error) {

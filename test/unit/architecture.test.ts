@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   policy: ["core"],
   stream: ["core", "policy"],
   contract: ["core", "policy (types)"],
-  transport: ["core", "nice-grpc", "nice-grpc-common", "@grpc/grpc-js", "node:"],
+  transport: ["core", "nice-grpc", "nice-grpc-common", "@grpc/grpc-js", "@bufbuild/protobuf/wire", "node:"],
   client: ["core", "policy", "contract", "stream", "transport", "nice-grpc-common (types)"],
   server: [
     ...["core", "policy", "contract", "stream", "transport", "nice-grpc-common (types)"],

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bowline/v1/options.proto.
  */
 export const file_bowline_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEiZwoNU2VydmljZVBvbGljeRIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB2JyZWFrZXIYDCABKAsyGS5ib3dsaW5lLnYxLkJyZWFrZXJQb2xpY3kimwIKDE1ldGhvZFBvbGljeRIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBXJldHJ5GAogASgLMhcuYm93bGluZS52MS5SZXRyeVBvbGljeRImCgVoZWRnZRgLIAEoCzIXLmJvd2xpbmUudjEuSGVkZ2VQb2xpY3kSKgoHYnJlYWtlchgMIAEoCzIZLmJvd2xpbmUudjEuQnJlYWtlclBvbGljeRIoCgZyZXN1bWUYFCABKAsyGC5ib3dsaW5lLnYxLlJlc3VtZVBvbGljeRI5Cg9pZGVtcG90ZW5jeV9rZXkYHiABKAsyIC5ib3dsaW5lLnYxLklkZW1wb3RlbmN5S2V5UG9saWN5Ig8KDU1lc3NhZ2VQb2xpY3kiDQoLRmllbGRQb2xpY3kirAIKC1JldHJ5UG9saWN5EhkKDG1heF9hdHRlbXB0cxgBIAEoDUgAiAEBEjIKD2luaXRpYWxfYmFja29mZhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAQgASgBSAGIAQESIgoGaml0dGVyGAUgASgOMhIuYm93bGluZS52MS5KaXR0ZXISDQoFY29kZXMYBiADKAkSMgoPYXR0ZW1wdF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg8KDV9tYXhfYXR0ZW1wdHNCDQoLX211bHRpcGxpZXIifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMi3QIKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzIjsKDFJlc3VtZVBvbGljeRIVCg1yZXF1ZXN0X2ZpZWxkGAEgASgJEhQKDGN1cnNvcl9maWVsZBgCIAEoCSI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qawoGSml0dGVyEhYKEkpJVFRFUl9VTlNQRUNJRklFRBAAEg8KC0pJVFRFUl9GVUxMEAESEAoMSklUVEVSX0VRVUFMEAISFwoTSklUVEVSX0RFQ09SUkVMQVRFRBADEg0KCUpJVFRFUl9BNhAEOloKB3NlcnZpY2USHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMYp8KkASABKAsyGS5ib3dsaW5lLnYxLlNlcnZpY2VQb2xpY3lSB3NlcnZpY2WIAQE6VgoGbWV0aG9kEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYp8KkASABKAsyGC5ib3dsaW5lLnYxLk1ldGhvZFBvbGljeVIGbWV0aG9kiAEBOloKB21lc3NhZ2USHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYp8KkASABKAsyGS5ib3dsaW5lLnYxLk1lc3NhZ2VQb2xpY3lSB21lc3NhZ2WIAQE6UgoFZmllbGQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGKfCpAEgASgLMhcuYm93bGluZS52MS5GaWVsZFBvbGljeVIFZmllbGSIAQFiBnByb3RvMw", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEizQEKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0IpsCCgxNZXRob2RQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgVyZXRyeRgKIAEoCzIXLmJvd2xpbmUudjEuUmV0cnlQb2xpY3kSJgoFaGVkZ2UYCyABKAsyFy5ib3dsaW5lLnYxLkhlZGdlUG9saWN5EioKB2JyZWFrZXIYDCABKAsyGS5ib3dsaW5lLnYxLkJyZWFrZXJQb2xpY3kSKAoGcmVzdW1lGBQgASgLMhguYm93bGluZS52MS5SZXN1bWVQb2xpY3kSOQoPaWRlbXBvdGVuY3lfa2V5GB4gASgLMiAuYm93bGluZS52MS5JZGVtcG90ZW5jeUtleVBvbGljeSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIjsKDFJlc3VtZVBvbGljeRIVCg1yZXF1ZXN0X2ZpZWxkGAEgASgJEhQKDGN1cnNvcl9maWVsZBgCIAEoCSI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qawoGSml0dGVyEhYKEkpJVFRFUl9VTlNQRUNJRklFRBAAEg8KC0pJVFRFUl9GVUxMEAESEAoMSklUVEVSX0VRVUFMEAISFwoTSklUVEVSX0RFQ09SUkVMQVRFRBADEg0KCUpJVFRFUl9BNhAEKmIKDEJyZWFrZXJTY29wZRIdChlCUkVBS0VSX1NDT1BFX1VOU1BFQ0lGSUVEEAASGAoUQlJFQUtFUl9TQ09QRV9NRVRIT0QQARIZChVCUkVBS0VSX1NDT1BFX1NFUlZJQ0UQAjpaCgdzZXJ2aWNlEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5TZXJ2aWNlUG9saWN5UgdzZXJ2aWNliAEBOlYKBm1ldGhvZBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKfCpAEgASgLMhguYm93bGluZS52MS5NZXRob2RQb2xpY3lSBm1ldGhvZIgBATpaCgdtZXNzYWdlEh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5NZXNzYWdlUG9saWN5UgdtZXNzYWdliAEBOlIKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxinwqQBIAEoCzIXLmJvd2xpbmUudjEuRmllbGRQb2xpY3lSBWZpZWxkiAEBYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * Field numbers mean the same in ServicePolicy and MethodPolicy. The ranges are settled, so that additions never
@@ -42,11 +42,25 @@ export type ServicePolicy = Message<"bowline.v1.ServicePolicy"> & {
   timeout?: Duration | undefined;
 
   /**
-   * Circuit breaker of each method. Default: the defaults in BreakerPolicy.
+   * Circuit breaker of each method, or one for all of them: see scope. Default: the defaults in BreakerPolicy.
    *
    * @generated from field: bowline.v1.BreakerPolicy breaker = 12;
    */
   breaker?: BreakerPolicy | undefined;
+
+  /**
+   * When failures stop the retries of all methods (gRFC A6). Default: the defaults in RetryThrottling.
+   *
+   * @generated from field: bowline.v1.RetryThrottling retry_throttling = 13;
+   */
+  retryThrottling?: RetryThrottling | undefined;
+
+  /**
+   * How many extra attempts all methods together may cause. Default: the defaults in RetryBudget.
+   *
+   * @generated from field: bowline.v1.RetryBudget retry_budget = 14;
+   */
+  retryBudget?: RetryBudget | undefined;
 };
 
 /**
@@ -197,7 +211,8 @@ export type RetryPolicy = Message<"bowline.v1.RetryPolicy"> & {
   codes: string[];
 
   /**
-   * How long one attempt may take. Unit: duration. Default: what is left of the call's timeout.
+   * How long one attempt may take; on a server-stream, until its first headers. An attempt that takes longer is
+   * retried whatever codes says. Unit: duration. Default: what is left of the call's timeout.
    *
    * @generated from field: google.protobuf.Duration attempt_timeout = 7;
    */
@@ -210,6 +225,70 @@ export type RetryPolicy = Message<"bowline.v1.RetryPolicy"> & {
  */
 export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
   messageDesc(file_bowline_v1_options, 4);
+
+/**
+ * When failures stop a target's retries (gRFC A6): a failed attempt takes a token, a success gives a part of one back,
+ * and a retry or hedge needs more than half of them.
+ *
+ * @generated from message bowline.v1.RetryThrottling
+ */
+export type RetryThrottling = Message<"bowline.v1.RetryThrottling"> & {
+  /**
+   * Tokens at the start, and the most there are. Above 0, at most 1000. Default: 10.
+   *
+   * @generated from field: optional double max_tokens = 1;
+   */
+  maxTokens?: number | undefined;
+
+  /**
+   * Tokens that a success gives back. Above 0; the third decimal is the last that counts. Default: 0.1.
+   *
+   * @generated from field: optional double token_ratio = 2;
+   */
+  tokenRatio?: number | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.RetryThrottling.
+ * Use `create(RetryThrottlingSchema)` to create a new message.
+ */
+export const RetryThrottlingSchema: GenMessage<RetryThrottling> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 5);
+
+/**
+ * How many extra attempts, retries and hedges together, the calls to a target may cause.
+ *
+ * @generated from message bowline.v1.RetryBudget
+ */
+export type RetryBudget = Message<"bowline.v1.RetryBudget"> & {
+  /**
+   * Extra attempts as a share of the calls in the window. Unit: ratio, above 0, at most 1. Default: 0.1 (SRE book).
+   *
+   * @generated from field: optional double ratio = 1;
+   */
+  ratio?: number | undefined;
+
+  /**
+   * How far back calls and extra attempts count. Unit: duration. Default: 10 s.
+   *
+   * @generated from field: google.protobuf.Duration window = 2;
+   */
+  window?: Duration | undefined;
+
+  /**
+   * Extra attempts under way that are allowed whatever the share. At least 1. Default: 3.
+   *
+   * @generated from field: optional uint32 min_in_flight = 3;
+   */
+  minInFlight?: number | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.RetryBudget.
+ * Use `create(RetryBudgetSchema)` to create a new message.
+ */
+export const RetryBudgetSchema: GenMessage<RetryBudget> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 6);
 
 /**
  * Hedging by gRFC A6.
@@ -245,69 +324,107 @@ export type HedgePolicy = Message<"bowline.v1.HedgePolicy"> & {
  * Use `create(HedgePolicySchema)` to create a new message.
  */
 export const HedgePolicySchema: GenMessage<HedgePolicy> = /*@__PURE__*/
-  messageDesc(file_bowline_v1_options, 5);
+  messageDesc(file_bowline_v1_options, 7);
 
 /**
- * Circuit breaker: after too many failed or slow calls no attempt is sent until a trial succeeds.
+ * Circuit breaker: after too many failed or slow attempts none is sent until trials show that the target is well.
  *
  * @generated from message bowline.v1.BreakerPolicy
  */
 export type BreakerPolicy = Message<"bowline.v1.BreakerPolicy"> & {
   /**
-   * Share of failed calls in the window at which it opens. Unit: ratio, above 0, at most 1. Default: 0.5.
+   * Share of failed attempts in the window at which it opens. Unit: ratio, above 0, at most 1. Default: 0.5.
    *
    * @generated from field: optional double failure_ratio = 1;
    */
   failureRatio?: number | undefined;
 
   /**
-   * Share of slow calls in the window at which it opens. Unit: ratio, above 0, at most 1. Default: 0.8.
+   * Share of slow attempts in the window at which it opens. Unit: ratio, above 0, at most 1. Default: 0.8.
    *
    * @generated from field: optional double slow_ratio = 2;
    */
   slowRatio?: number | undefined;
 
   /**
-   * Above which a call is slow. Unit: duration. Default: half of the method's timeout.
+   * Longer than which an attempt is slow; on a stream, until its first message. Unit: duration.
+   * Default: half of the method's timeout; never for methods without one.
    *
    * @generated from field: google.protobuf.Duration slow = 3;
    */
   slow?: Duration | undefined;
 
   /**
-   * How far back calls count. Unit: duration. Default: 10 s.
+   * How far back attempts count. Unit: duration. Default: 10 s; with window_calls, 10 min.
    *
    * @generated from field: google.protobuf.Duration window = 4;
    */
   window?: Duration | undefined;
 
   /**
-   * Below how many calls in the window it stays closed. At least 1. Default: 20.
+   * With fewer attempts in the window it stays closed. At least 1. Default: 20, or window_calls if that is less.
    *
    * @generated from field: optional uint32 minimum_calls = 5;
    */
   minimumCalls?: number | undefined;
 
   /**
-   * How long it stays open the first time; doubled each time a trial fails. Unit: duration. Default: 5 s.
+   * How long it stays open the first time; doubled each time its trials fail, and spread by 20 % either way.
+   * Unit: duration. Default: 5 s.
    *
    * @generated from field: google.protobuf.Duration open = 6;
    */
   open?: Duration | undefined;
 
   /**
-   * Upper bound of the open time. Unit: duration. Default: 60 s.
+   * Upper bound of the open time, before it is spread. Unit: duration. Default: 60 s.
    *
    * @generated from field: google.protobuf.Duration max_open = 7;
    */
   maxOpen?: Duration | undefined;
 
   /**
-   * How many trials are let through at a time once the open time is over. At least 1. Default: 5.
+   * How many trials decide once the open time is over, and how many are let through at a time. At least 1. Default: 5.
    *
    * @generated from field: optional uint32 trials = 8;
    */
   trials?: number | undefined;
+
+  /**
+   * If set, no more than so many of the last attempts count. At least 1. Default: all in the window.
+   *
+   * @generated from field: optional uint32 window_calls = 9;
+   */
+  windowCalls?: number | undefined;
+
+  /**
+   * After how long a trial that has not ended counts as failed. Unit: duration. Default: 5 s.
+   *
+   * @generated from field: google.protobuf.Duration trial_timeout = 10;
+   */
+  trialTimeout?: Duration | undefined;
+
+  /**
+   * Whether methods share a breaker; on a service only. Default: BREAKER_SCOPE_METHOD.
+   *
+   * @generated from field: bowline.v1.BreakerScope scope = 11;
+   */
+  scope: BreakerScope;
+
+  /**
+   * Statuses that count as failures: names in any case or numbers.
+   * Default: UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNKNOWN.
+   *
+   * @generated from field: repeated string codes = 12;
+   */
+  codes: string[];
+
+  /**
+   * No breaker at all. Default: false.
+   *
+   * @generated from field: optional bool disabled = 13;
+   */
+  disabled?: boolean | undefined;
 };
 
 /**
@@ -315,7 +432,7 @@ export type BreakerPolicy = Message<"bowline.v1.BreakerPolicy"> & {
  * Use `create(BreakerPolicySchema)` to create a new message.
  */
 export const BreakerPolicySchema: GenMessage<BreakerPolicy> = /*@__PURE__*/
-  messageDesc(file_bowline_v1_options, 6);
+  messageDesc(file_bowline_v1_options, 8);
 
 /**
  * Resume of a server-stream: reopen it after the last message delivered.
@@ -343,7 +460,7 @@ export type ResumePolicy = Message<"bowline.v1.ResumePolicy"> & {
  * Use `create(ResumePolicySchema)` to create a new message.
  */
 export const ResumePolicySchema: GenMessage<ResumePolicy> = /*@__PURE__*/
-  messageDesc(file_bowline_v1_options, 7);
+  messageDesc(file_bowline_v1_options, 9);
 
 /**
  * A key per call, sent as idempotency-key, the same for each attempt.
@@ -364,7 +481,7 @@ export type IdempotencyKeyPolicy = Message<"bowline.v1.IdempotencyKeyPolicy"> & 
  * Use `create(IdempotencyKeyPolicySchema)` to create a new message.
  */
 export const IdempotencyKeyPolicySchema: GenMessage<IdempotencyKeyPolicy> = /*@__PURE__*/
-  messageDesc(file_bowline_v1_options, 8);
+  messageDesc(file_bowline_v1_options, 10);
 
 /**
  * How a wait is drawn from its upper bound b.
@@ -420,6 +537,47 @@ export type Jitter = (typeof Jitter)[keyof typeof Jitter] | UnknownEnum;
  */
 export const JitterSchema: GenEnum<Jitter> = /*@__PURE__*/
   enumDesc(file_bowline_v1_options, 0);
+
+/**
+ * Which methods share a breaker.
+ *
+ * @generated from enum bowline.v1.BreakerScope
+ */
+export const BreakerScope = {
+  /**
+   * The default, BREAKER_SCOPE_METHOD.
+   *
+   * @generated from enum value: BREAKER_SCOPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Each method has its own.
+   *
+   * @generated from enum value: BREAKER_SCOPE_METHOD = 1;
+   */
+  METHOD: 1,
+
+  /**
+   * The methods of a service that say nothing about a breaker of their own share one.
+   *
+   * @generated from enum value: BREAKER_SCOPE_SERVICE = 2;
+   */
+  SERVICE: 2,
+} as const;
+
+/**
+ * Which methods share a breaker.
+ *
+ * @generated from enum bowline.v1.BreakerScope
+ */
+export type BreakerScope = (typeof BreakerScope)[keyof typeof BreakerScope] | UnknownEnum;
+
+/**
+ * Describes the enum bowline.v1.BreakerScope.
+ */
+export const BreakerScopeSchema: GenEnum<BreakerScope> = /*@__PURE__*/
+  enumDesc(file_bowline_v1_options, 1);
 
 /**
  * Defaults for every method of the service.

@@ -5,9 +5,10 @@ import { methodLayers } from "../../../src/client/method-layers.ts";
 import { composeUnary } from "../../../src/client/pipeline.ts";
 import { contract } from "../../../src/contract/contract.ts";
 import { toMethod } from "../../../src/contract/definition.ts";
+import type { MethodPolicy, ServicePolicy } from "../../../src/contract/policy.ts";
 import type { Call } from "../../../src/core/call.ts";
 import { NO_DEADLINE } from "../../../src/core/deadline.ts";
-import { fakeClock } from "../../../src/testing/index.ts";
+import { aClientState } from "../../support/client-state.ts";
 import { aCall, aReply, ScriptedStream } from "../../support/scripted.ts";
 
 type Key = "createOrder" | "getOrder" | "importOrders" | "listOrders" | "watchOrders" | "quoteBaskets";
@@ -23,7 +24,7 @@ const silent = contract({ ...common, service: {}, methods: {} });
 /** The deadline that a call of a method gets, in milliseconds from now. */
 async function timeoutOf(of: typeof says, key: Key, options: PipelineOptions, timeoutMs?: number): Promise<number> {
   const method = toMethod(of.definition, of.definition.methods[key]);
-  const layers = methodLayers(of, key, method, options, fakeClock());
+  const layers = methodLayers(of, key, method, options, aClientState());
   const seen: Call[] = [];
   const unary = async (call: Call) => aReply(seen.push(call));
   // Both forms of the layer reckon alike; the unary one gives all of them a deadline to look at.
@@ -73,9 +74,59 @@ test("takes no policy from what every object has", async () => {
   expect(await timeoutOf(named as never, "constructor" as never, {})).toBe(2_000);
 });
 
-test("without an observer there is no telemetry", () => {
-  const method = toMethod(silent.definition, silent.definition.methods.getOrder);
-  expect(Object.keys(methodLayers(silent, "getOrder", method, {}, fakeClock()))).toEqual(["deadline"]);
-  const watched = methodLayers(silent, "getOrder", method, { observer: () => {} }, fakeClock());
-  expect(Object.keys(watched).sort()).toEqual(["attemptTelemetry", "deadline", "telemetry"]);
+describe("the layers", () => {
+  const layersOf = (of: typeof says, options: PipelineOptions = {}, state = aClientState()) =>
+    Object.keys(methodLayers(of, "getOrder", toMethod(of.definition, of.definition.methods.getOrder), options, state));
+
+  test("are a deadline and a breaker, if nobody says anything", () => {
+    expect(layersOf(silent)).toEqual(["deadline", "breaker"]);
+  });
+
+  test("have telemetry only with an observer", () => {
+    const state = aClientState({ observer: () => {} });
+    expect(layersOf(silent, {}, state).sort()).toEqual(["attemptTelemetry", "breaker", "deadline", "telemetry"]);
+  });
+
+  test.each<[string, MethodPolicy, ServicePolicy, string[]]>([
+    ["retry where the contract has it", { retry: {} }, {}, ["deadline", "retryOrHedge", "breaker"]],
+    [
+      "an attempt's deadline where it has one",
+      { retry: { attemptTimeoutMs: 100 } },
+      {},
+      ["deadline", "retryOrHedge", "attemptDeadline", "breaker"],
+    ],
+    ["no breaker where the method wants none", { breaker: { disabled: true } }, {}, ["deadline"]],
+    ["no breaker where the service wants none", {}, { breaker: { disabled: true } }, ["deadline"]],
+    [
+      "one where the service wants none and the method does",
+      { breaker: { disabled: false } },
+      { breaker: { disabled: true } },
+      ["deadline", "breaker"],
+    ],
+  ])("%s", (_, getOrder, service, expected) => {
+    expect(layersOf(contract({ ...common, service, methods: { getOrder } }))).toEqual(expected);
+  });
+});
+
+describe("breakers", () => {
+  const namesOf = (service: ServicePolicy, methods: Record<string, MethodPolicy>) => {
+    const state = aClientState();
+    const of = contract({ ...common, service, methods });
+    for (const [key, definition] of Object.entries(of.definition.methods)) {
+      methodLayers(of, key, toMethod(of.definition, definition), {}, state);
+    }
+    return Object.keys(state.breakers.snapshot());
+  };
+  const path = (name: string) => `/shop.orders.v1.OrderService/${name}`;
+
+  test("each method has its own", () => {
+    const names = ["CreateOrder", "GetOrder", "ListOrders", "WatchOrders", "ImportOrders", "QuoteBaskets"];
+    expect(namesOf({}, {})).toEqual(names.map(path));
+  });
+
+  test("with the service's scope they share one, but for methods that say something of their own", () => {
+    const methods = { getOrder: { breaker: { minimumCalls: 5 } }, listOrders: { breaker: { disabled: true } } };
+    const names = namesOf({ breaker: { scope: "service" } }, methods);
+    expect(names).toEqual(["shop.orders.v1.OrderService", path("GetOrder")]);
+  });
 });

@@ -1,0 +1,57 @@
+import type { BreakerPolicy, RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
+import { resolveBreaker, resolveBudget, resolveThrottling } from "../contract/resolve.ts";
+import type { Clock } from "../core/clock.ts";
+import { notify, type Observer } from "../core/observer.ts";
+import type { Random } from "../core/random.ts";
+import { Breaker, type BreakerState, type BreakerTransition } from "../policy/breaker.ts";
+import { BreakerSet } from "../policy/breaker-set.ts";
+import type { RetryShare } from "../policy/retry.ts";
+import { RetryBudget } from "../policy/retry-budget.ts";
+import { RetryThrottling } from "../policy/retry-throttling.ts";
+
+/** Where a client's or middleware's policies take time and chance from, and whom they tell. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer | undefined;
+  /** What the client dials; a middleware cannot know. */
+  readonly target: string | undefined;
+}
+
+/** What the calls of one client or middleware share: it has one target, so this is the target's. */
+export class ClientState {
+  readonly surroundings: Surroundings;
+  readonly breakers: BreakerSet = new BreakerSet();
+  readonly retryShare: RetryShare;
+
+  constructor(surroundings: Surroundings, throttling?: RetryThrottlingPolicy, budget?: RetryBudgetPolicy) {
+    this.surroundings = surroundings;
+    this.retryShare = {
+      throttling: new RetryThrottling(resolveThrottling(throttling)),
+      budget: new RetryBudget(resolveBudget(budget), surroundings.clock),
+    };
+  }
+
+  /** The breaker of a name, such as a method's path; made by this policy if there is none yet. */
+  breaker(name: string, policy: BreakerPolicy): Breaker {
+    const { clock, random, observer, target } = this.surroundings;
+    const told = observer && toldOf(observer, name, target);
+    return this.breakers.of(name, () => new Breaker(resolveBreaker(policy), clock, random, told));
+  }
+}
+
+/** What a breaker did when it came to a state. */
+const ACTIONS: Record<BreakerState, string> = {
+  closed: "closed",
+  open: "opened",
+  "half-open": "half-opened",
+  "forced-open": "forced-open",
+  "forced-closed": "forced-closed",
+  disabled: "disabled",
+};
+
+function toldOf(observer: Observer, name: string, target: string | undefined) {
+  const at = { ...(name.startsWith("/") && { method: name }), ...(target !== undefined && { target }) };
+  return ({ to, ...detail }: BreakerTransition) =>
+    notify(observer, { type: "policy", policy: "breaker", action: ACTIONS[to], ...at, detail: { name, ...detail } });
+}

@@ -1,0 +1,148 @@
+import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
+import type { Call } from "../../core/call.ts";
+import type { CallOptions } from "../../core/call-options.ts";
+import { RpcError } from "../../core/errors.ts";
+import type { Reason } from "../../core/reasons.ts";
+import { statusName } from "../../core/status.ts";
+import { Retry } from "../../policy/retry.ts";
+import { pushbackOf } from "../../transport/index.ts";
+import type { RetryContext } from "./retry.ts";
+
+/** gRFC A6: how many attempts there were before this one; absent on the first. */
+const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
+/** What the client itself refuses an attempt with: never retried (rule R10). */
+const REJECTIONS: ReadonlySet<Reason> = new Set([
+  "BREAKER_OPEN",
+  "BULKHEAD_FULL",
+  "RETRY_THROTTLED",
+  "RETRY_BUDGET_EXHAUSTED",
+  "DEADLINE_BEFORE_RETRY",
+  "DEADLINE_BEFORE_SEND",
+  "REQUEST_NOT_ENCODABLE",
+  "CLIENT_CLOSED",
+]);
+
+/** The reason of a failure that our own decision kept from being retried. */
+const REASONS: Partial<Record<RetryStop, Reason>> = {
+  THROTTLED: "RETRY_THROTTLED",
+  BUDGET: "RETRY_BUDGET_EXHAUSTED",
+  DEADLINE: "DEADLINE_BEFORE_RETRY",
+};
+
+/** The attempts of one call: which one is to be made, and what the ones before ended with. */
+export class Attempts {
+  readonly #context: RetryContext;
+  readonly #call: Call;
+  /** Made at the first failure. */
+  #retry: Retry | undefined;
+  #failures: AttemptFailure[] = [];
+  #lastError: RpcError | undefined;
+  /** What is to be handed on now. */
+  current: Call;
+
+  constructor(context: RetryContext, call: Call) {
+    this.#context = context;
+    this.#call = call;
+    this.current = call;
+    checkMaxAttempts(call);
+    context.share.budget.call();
+  }
+
+  get call(): Call {
+    return this.#call;
+  }
+
+  get clock(): RetryContext["clock"] {
+    return this.#context.clock;
+  }
+
+  succeeded(): void {
+    if (this.#retry) this.#retry.succeeded();
+    else this.#context.share.throttling.success();
+  }
+
+  /** Nothing more is tried, and nobody is to be told why. */
+  abandoned(): void {
+    this.#retry?.abandoned();
+  }
+
+  /**
+   * The current attempt failed.
+   *
+   * @returns how long to wait before `begin`, in milliseconds.
+   * @throws what the call ends with, if there is no further attempt.
+   */
+  failed(error: unknown): number {
+    const { signal, method, deadline } = this.#call;
+    if (signal?.aborted) return this.#giveUp(signal.reason);
+    const failure = RpcError.from(error, method.path);
+    // A mistake of the program, not of the target; it is told as it is.
+    if (failure.reason === "UNEXPECTED" && !(error instanceof RpcError)) return this.#giveUp(error);
+    const { code, headersReceived: committed, reason } = failure;
+    const rejected = REJECTIONS.has(reason);
+    const pushbackMs = failure.trailer && pushbackOf(failure.trailer);
+    const { options, share, random, clock } = this.#context;
+    this.#retry ??= new Retry(options, share, random, mostAttempts(this.#call.options));
+    const attempt = this.#retry.attempt;
+    if (failure.attempts > 0) this.#failures.push({ attempt, code, reason, details: failure.details });
+    const timedOut = reason === "ATTEMPT_TIMEOUT";
+    const decision = this.#retry.failed({ code, committed, pushbackMs, timedOut, rejected }, deadline - clock.now());
+    if (!decision.retry) throw this.#end(failure, decision.stop);
+    this.#lastError = failure;
+    const { delayMs, because } = decision;
+    this.#context.report?.(this.#call, "scheduled", {
+      attempt: attempt + 1,
+      delayMs,
+      because,
+      status: statusName(code),
+    });
+    return delayMs;
+  }
+
+  /**
+   * The wait is over: the next attempt is the current one.
+   *
+   * @throws what the call ends with, if its deadline passed meanwhile.
+   */
+  begin(): void {
+    const { deadline, headers } = this.#call;
+    if (this.#lastError && this.#context.clock.now() >= deadline) {
+      this.abandoned();
+      throw this.#end(this.#lastError, "DEADLINE");
+    }
+    const attempt = this.#retry?.attempt ?? 1;
+    this.current = { ...this.#call, attempt, headers: { ...headers, [PREVIOUS_ATTEMPTS]: String(attempt - 1) } };
+  }
+
+  #giveUp(error: unknown): never {
+    this.abandoned();
+    throw error;
+  }
+
+  /** What the call ends with: the last failure that an attempt had, and why there is no further attempt. */
+  #end(failure: RpcError, retryStop: RetryStop): RpcError {
+    const rejectedLater = retryStop === "REJECTED" && this.#lastError !== undefined;
+    const said = rejectedLater ? this.#lastError : failure;
+    const own = rejectedLater ? failure.reason : REASONS[retryStop];
+    const passed = retryStop === "DEADLINE" && said?.reason === "DEADLINE_EXCEEDED";
+    const reason = own === undefined || passed ? {} : { reason: own, origin: "local" as const };
+    const failures = this.#failures;
+    const { retryAfterMs } = failure;
+    if (retryStop !== "NOT_RETRYABLE") {
+      const detail = { because: retryStop, attempts: failures.length, status: statusName(failure.code) };
+      this.#context.report?.(this.#call, "denied", detail);
+    }
+    return (said ?? failure).with({ ...reason, attempts: failures.length, failures, retryStop, retryAfterMs });
+  }
+}
+
+function checkMaxAttempts({ method, options: { maxAttempts } }: Call): void {
+  if (maxAttempts === undefined || (Number.isInteger(maxAttempts) && maxAttempts >= 1)) return;
+  throw new TypeError(`${method.path}: maxAttempts must be a whole number of at least 1; it is ${maxAttempts}`);
+}
+
+/** What a call says about its attempts can only narrow what the contract says. */
+function mostAttempts({ retry, maxAttempts }: CallOptions): number {
+  return retry === false ? 1 : (maxAttempts ?? Number.POSITIVE_INFINITY);
+}

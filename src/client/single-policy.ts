@@ -1,0 +1,37 @@
+import type { ClientMiddlewareCall } from "nice-grpc-common";
+import { type Method, methodKind } from "../core/method.ts";
+
+type MethodDescriptor = ClientMiddlewareCall<unknown, unknown>["method"];
+
+/** nice-grpc has encoded and decoded the messages that a middleware sees. */
+const NO_CODEC = {
+  encode(): never {
+    throw new TypeError("nice-grpc encodes");
+  },
+  decode(): never {
+    throw new TypeError("nice-grpc decodes");
+  },
+};
+
+/** The method that nice-grpc describes to a middleware. */
+export function describedMethod({ path, requestStream, responseStream, options }: MethodDescriptor): Method {
+  const [, service = "", name = ""] = path.split("/");
+  return {
+    ...{ path, service, name, kind: methodKind(requestStream, responseStream), requestStream, responseStream },
+    // Definitions of grpc-js and google-protobuf come without options.
+    idempotency: (options as typeof options | undefined)?.idempotencyLevel ?? "UNKNOWN",
+    ...{ request: NO_CODEC, response: NO_CODEC },
+  };
+}
+
+/** What a method's path leads to, made when its first call comes. */
+export function perMethod<T>(make: (method: Method) => T): (descriptor: MethodDescriptor) => T {
+  const made = new Map<string, { readonly value: T }>();
+  return (descriptor) => {
+    const known = made.get(descriptor.path);
+    if (known) return known.value;
+    const value = make(describedMethod(descriptor));
+    made.set(descriptor.path, { value });
+    return value;
+  };
+}

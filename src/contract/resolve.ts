@@ -1,0 +1,68 @@
+import { parseStatusName, Status, type StatusCode, type StatusName } from "../core/status.ts";
+import type { BreakerOptions } from "../policy/breaker.ts";
+import type { RetryOptions } from "../policy/retry.ts";
+import type { RetryBudgetOptions } from "../policy/retry-budget.ts";
+import type { RetryThrottlingOptions } from "../policy/retry-throttling.ts";
+import type { BreakerPolicy, RetryBudgetPolicy, RetryPolicy, RetryThrottlingPolicy } from "./policy.ts";
+
+/** gRFC A6: more attempts than these are taken as these. */
+const MOST_ATTEMPTS = 5;
+
+/** The statuses that count as failures of the target where the contract names none. */
+const FAILURES: readonly StatusName[] = [
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "RESOURCE_EXHAUSTED",
+  "INTERNAL",
+  "UNKNOWN",
+];
+
+/** A retry policy with its defaults filled in. */
+export function resolveRetry(policy: RetryPolicy, mostAttempts: number = MOST_ATTEMPTS): RetryOptions {
+  return {
+    maxAttempts: Math.min(policy.maxAttempts ?? 3, mostAttempts),
+    initialBackoffMs: policy.initialBackoffMs ?? 50,
+    maxBackoffMs: policy.maxBackoffMs ?? 1_000,
+    multiplier: policy.multiplier ?? 2,
+    jitter: policy.jitter ?? "full",
+    codes: toCodes(policy.codes, ["UNAVAILABLE"]),
+    attemptTimeoutMs: policy.attemptTimeoutMs,
+  };
+}
+
+/** A retry throttle with its defaults filled in. */
+export function resolveThrottling(policy: RetryThrottlingPolicy = {}): RetryThrottlingOptions {
+  return { maxTokens: policy.maxTokens ?? 10, tokenRatio: policy.tokenRatio ?? 0.1 };
+}
+
+/** A retry budget with its defaults filled in. */
+export function resolveBudget(policy: RetryBudgetPolicy = {}): RetryBudgetOptions {
+  return { ratio: policy.ratio ?? 0.1, windowMs: policy.windowMs ?? 10_000, minInFlight: policy.minInFlight ?? 3 };
+}
+
+/** A breaker policy with its defaults filled in. */
+export function resolveBreaker(policy: BreakerPolicy = {}): BreakerOptions {
+  return {
+    failureRatio: policy.failureRatio ?? 0.5,
+    slowRatio: policy.slowRatio ?? 0.8,
+    slowMs: policy.slowMs ?? Number.POSITIVE_INFINITY,
+    windowMs: policy.windowMs ?? (policy.windowCalls === undefined ? 10_000 : 600_000),
+    windowCalls: policy.windowCalls,
+    minimumCalls: policy.minimumCalls ?? Math.min(20, policy.windowCalls ?? 20),
+    openMs: policy.openMs ?? 5_000,
+    maxOpenMs: policy.maxOpenMs ?? 60_000,
+    trials: policy.trials ?? 5,
+    trialTimeoutMs: policy.trialTimeoutMs ?? 5_000,
+  };
+}
+
+/** The statuses that a breaker takes for failures of the target. */
+export function failureCodes(policy: BreakerPolicy = {}): ReadonlySet<StatusCode> {
+  return toCodes(policy.codes, FAILURES);
+}
+
+/** An empty list is what protobuf makes of one that is not set. */
+function toCodes(names: readonly (StatusName | string)[] = [], otherwise: readonly StatusName[]): Set<StatusCode> {
+  const known = (names.length > 0 ? names : otherwise).map((name) => parseStatusName(name));
+  return new Set(known.filter((name) => name !== undefined).map((name) => Status[name]));
+}

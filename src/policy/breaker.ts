@@ -1,0 +1,278 @@
+import type { Clock } from "../core/clock.ts";
+import type { Random } from "../core/random.ts";
+import { CountWindow, type OutcomeWindow, TimeWindow } from "./outcome-window.ts";
+import { type TrialOptions, Trials } from "./trials.ts";
+
+/**
+ * - `closed`: calls pass, and are counted;
+ * - `open`: none passes until the open time is over;
+ * - `half-open`: a few pass as trials, and their outcome decides;
+ * - `forced-open`: none passes until somebody says otherwise;
+ * - `forced-closed`: all pass and are counted, and it never opens;
+ * - `disabled`: all pass, and nothing is counted.
+ */
+export type BreakerState = "closed" | "open" | "half-open" | "forced-open" | "forced-closed" | "disabled";
+
+/** When a breaker opens and closes. */
+export interface BreakerOptions extends TrialOptions {
+  /** Longer than which a call is slow, in milliseconds; Infinity for never. */
+  readonly slowMs: number;
+  /** How far back calls count, in milliseconds. */
+  readonly windowMs: number;
+  /** If given, no more than so many of the last calls count. */
+  readonly windowCalls: number | undefined;
+  /** With fewer calls in the window it stays closed. */
+  readonly minimumCalls: number;
+  /** How long it stays open the first time, in milliseconds; doubled each time its trials fail, ±20 %. */
+  readonly openMs: number;
+  /** Bound of the open time, in milliseconds, before the ±20 %. */
+  readonly maxOpenMs: number;
+}
+
+/** Leave to make one attempt, to be given back once with its outcome; whatever comes after that does nothing. */
+export interface BreakerPermit {
+  readonly granted: true;
+  success(): void;
+  failure(): void;
+  /** It says nothing about the target: it was cancelled, or never sent. */
+  ignore(): void;
+}
+
+/** No leave. */
+export interface BreakerRejection {
+  readonly granted: false;
+  readonly state: BreakerState;
+  /** In how many milliseconds the next trial is due; undefined if nobody knows. */
+  readonly retryAfterMs: number | undefined;
+}
+
+/** What one attempt differs in. */
+export interface BreakerUse {
+  /** Longer than which this one is slow, in milliseconds. Default: the breaker's own. */
+  readonly slowMs?: number;
+  /**
+   * What a trial that is given up counts as: a stream may be silent and well. Default: `failure`.
+   */
+  readonly givenUp?: "failure" | "ignored";
+}
+
+/** What a breaker stands at. */
+export interface BreakerSnapshot {
+  readonly state: BreakerState;
+  /** In the window, or among the trials while half-open. */
+  readonly calls: number;
+  readonly failures: number;
+  readonly slow: number;
+  readonly failureRatio: number;
+  readonly slowRatio: number;
+  /** Trials under way. */
+  readonly trials: number;
+  /** Calls that it has rejected since it last opened. */
+  readonly rejected: number;
+  /** While open: in how many milliseconds the next trial is due. */
+  readonly retryAfterMs: number | undefined;
+}
+
+/** A change of state, with what the breaker stood at when it happened. */
+export interface BreakerTransition {
+  readonly from: BreakerState;
+  readonly to: BreakerState;
+  readonly calls: number;
+  readonly failures: number;
+  readonly slow: number;
+  /** With `open`: for how many milliseconds. */
+  readonly openMs?: number;
+}
+
+type Outcome = "success" | "failure" | "ignored";
+
+const NO_USE: BreakerUse = Object.freeze({});
+
+/** A permit of a disabled breaker. */
+const FREE: BreakerPermit = { granted: true, success() {}, failure() {}, ignore() {} };
+
+let settle: (breaker: Breaker, permit: Permit, outcome: Outcome) => void;
+
+class Permit implements BreakerPermit {
+  readonly granted = true;
+  readonly generation: number;
+  readonly since: number;
+  readonly use: BreakerUse;
+  settled = false;
+  readonly #breaker: Breaker;
+
+  constructor(breaker: Breaker, generation: number, since: number, use: BreakerUse) {
+    this.#breaker = breaker;
+    this.generation = generation;
+    this.since = since;
+    this.use = use;
+  }
+
+  success(): void {
+    settle(this.#breaker, this, "success");
+  }
+
+  failure(): void {
+    settle(this.#breaker, this, "failure");
+  }
+
+  ignore(): void {
+    settle(this.#breaker, this, "ignored");
+  }
+}
+
+/**
+ * A circuit breaker in resilience4j's terms (rules B1 to B6). It holds no timer: what time has brought about shows
+ * when the next call asks.
+ */
+export class Breaker {
+  readonly #options: BreakerOptions;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #random: Random;
+  readonly #onTransition: ((transition: BreakerTransition) => void) | undefined;
+  readonly #window: OutcomeWindow;
+  #state: BreakerState = "closed";
+  /** Grows with each change of state: a result of an earlier one is dropped (rule B6). */
+  #generation = 0;
+  /** How often in a row it has opened. */
+  #openings = 0;
+  #openUntil = 0;
+  #rejected = 0;
+  readonly #trials: Trials<Permit>;
+
+  static {
+    settle = (breaker, permit, outcome) => breaker.#settle(permit, outcome);
+  }
+
+  /** @param onTransition is told after each change of state. */
+  constructor(
+    options: BreakerOptions,
+    clock: Pick<Clock, "now">,
+    random: Random,
+    onTransition?: (transition: BreakerTransition) => void,
+  ) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#random = random;
+    this.#onTransition = onTransition;
+    this.#window = windowOf(options);
+    this.#trials = new Trials(options);
+  }
+
+  /** Leave to make an attempt now, or the reason why not. */
+  tryAcquire(use: BreakerUse = NO_USE): BreakerPermit | BreakerRejection {
+    const now = this.#clock.now();
+    if (this.#state === "closed" || this.#state === "forced-closed") return this.#permit(now, use);
+    if (this.#state === "disabled") return FREE;
+    if (this.#state === "open" && now >= this.#openUntil) this.#move("half-open");
+    if (this.#state === "half-open") {
+      // One that hangs must not wedge the breaker (rule B4); what it counts as may open or close it.
+      for (const trial of this.#trials.hanging(now)) this.#settle(trial, trial.use.givenUp ?? "failure");
+      if (this.#state !== "half-open") return this.tryAcquire(use);
+      if (this.#trials.hasRoom) {
+        const permit = this.#permit(now, use);
+        this.#trials.begin(permit);
+        return permit;
+      }
+    }
+    this.#rejected += 1;
+    return { granted: false, state: this.#state, retryAfterMs: this.#retryAfterMs(now) };
+  }
+
+  /** What it stands at; changes nothing. An open time that is over shows when the next call asks. */
+  snapshot(): BreakerSnapshot {
+    const now = this.#clock.now();
+    const counts = this.#state === "half-open" ? this.#trials.results : this.#window.at(now);
+    const { calls, failures, slow } = counts;
+    return {
+      ...{ state: this.#state, calls, failures, slow },
+      ...{ failureRatio: ratio(failures, calls), slowRatio: ratio(slow, calls) },
+      ...{ trials: this.#trials.underWay, rejected: this.#rejected, retryAfterMs: this.#retryAfterMs(now) },
+    };
+  }
+
+  /** Lets nothing pass until `reset`, or another of these. */
+  forceOpen(): void {
+    this.#move("forced-open");
+  }
+
+  /** Lets everything pass and goes on counting, until `reset`, or another of these. */
+  forceClosed(): void {
+    this.#move("forced-closed");
+  }
+
+  /** Lets everything pass and counts nothing, until `reset`, or another of these. */
+  disable(): void {
+    this.#move("disabled");
+  }
+
+  /** Closes it, and forgets everything. */
+  reset(): void {
+    this.#openings = 0;
+    this.#window.reset();
+    this.#move("closed");
+  }
+
+  #permit(now: number, use: BreakerUse): Permit {
+    return new Permit(this, this.#generation, now, use);
+  }
+
+  #settle(permit: Permit, outcome: Outcome): void {
+    if (permit.settled) return;
+    permit.settled = true;
+    if (permit.generation !== this.#generation) return;
+    this.#trials.remove(permit);
+    if (outcome === "ignored") return;
+    const now = this.#clock.now();
+    const slow = now - permit.since > (permit.use.slowMs ?? this.#options.slowMs);
+    if (this.#state === "half-open") this.#judgeTrials(now, outcome === "failure", slow);
+    else this.#judgeWindow(now, outcome === "failure", slow);
+  }
+
+  #judgeWindow(now: number, failed: boolean, slow: boolean): void {
+    const { minimumCalls, failureRatio, slowRatio } = this.#options;
+    const window = this.#window;
+    window.add(now, failed, slow);
+    if (this.#state !== "closed" || window.calls < minimumCalls) return;
+    if (window.failures >= failureRatio * window.calls || window.slow >= slowRatio * window.calls) this.#open(now);
+  }
+
+  #judgeTrials(now: number, failed: boolean, slow: boolean): void {
+    const decision = this.#trials.add(failed, slow);
+    if (decision === "open") this.#open(now);
+    else if (decision === "close") this.reset();
+  }
+
+  #open(now: number): void {
+    const { openMs, maxOpenMs } = this.#options;
+    const lastsMs = Math.min(openMs * 2 ** this.#openings, maxOpenMs) * (0.8 + 0.4 * this.#random());
+    this.#openings += 1;
+    this.#openUntil = now + lastsMs;
+    this.#rejected = 0;
+    this.#move("open", lastsMs);
+  }
+
+  #move(to: BreakerState, openMs?: number): void {
+    const from = this.#state;
+    const { calls, failures, slow } = from === "half-open" ? this.#trials.results : this.#window;
+    this.#state = to;
+    this.#generation += 1;
+    this.#trials.reset();
+    if (to === "half-open") this.#window.reset();
+    if (from === to) return;
+    this.#onTransition?.({ from, to, calls, failures, slow, ...(openMs === undefined ? {} : { openMs }) });
+  }
+
+  #retryAfterMs(now: number): number | undefined {
+    if (this.#state === "open") return Math.max(0, this.#openUntil - now);
+    return this.#state === "half-open" ? this.#trials.freeAfterMs(now) : undefined;
+  }
+}
+
+function windowOf({ windowMs, windowCalls }: BreakerOptions): OutcomeWindow {
+  return windowCalls === undefined ? new TimeWindow(windowMs) : new CountWindow(windowCalls, windowMs);
+}
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}

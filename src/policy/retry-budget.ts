@@ -1,0 +1,76 @@
+import type { Clock } from "../core/clock.ts";
+import { SlidingCounts } from "./sliding-counts.ts";
+
+/** How many extra attempts a target may cause. */
+export interface RetryBudgetOptions {
+  /** Extra attempts as a share of the calls in the window. */
+  readonly ratio: number;
+  /** How far back calls and extra attempts count, in milliseconds. */
+  readonly windowMs: number;
+  /** Extra attempts under way that are allowed whatever the share, so that rare calls may be retried too. */
+  readonly minInFlight: number;
+}
+
+/** What a budget stands at. */
+export interface RetryBudgetSnapshot {
+  readonly calls: number;
+  readonly extraAttempts: number;
+  readonly inFlight: number;
+}
+
+/** Leave for one extra attempt. */
+export interface BudgetPermit {
+  /** The attempt is over, or will not be made. Once; further calls do nothing. */
+  release(): void;
+}
+
+const CALLS = 0;
+const EXTRA = 1;
+
+/**
+ * The retry budget of a target (rule R11, after Finagle's RetryBudget and failsafe-go's): retries and hedges
+ * together may be a share of its calls, and never make a call wait. The throttle stops retries while a target fails;
+ * this bounds them while it is overloaded and fails now and then.
+ */
+export class RetryBudget {
+  readonly #options: RetryBudgetOptions;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #counts: SlidingCounts;
+  #inFlight = 0;
+
+  constructor(options: RetryBudgetOptions, clock: Pick<Clock, "now">) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#counts = new SlidingCounts(options.windowMs, 2);
+  }
+
+  /** A call began. */
+  call(): void {
+    this.#counts.advance(this.#clock.now());
+    this.#counts.add(CALLS);
+  }
+
+  /** Leave for one extra attempt; undefined if there is none left. */
+  tryAcquire(): BudgetPermit | undefined {
+    const counts = this.#counts;
+    counts.advance(this.#clock.now());
+    const share = this.#options.ratio * counts.total(CALLS);
+    if (this.#inFlight >= this.#options.minInFlight && counts.total(EXTRA) + 1 > share) return undefined;
+    counts.add(EXTRA);
+    this.#inFlight += 1;
+    let held = true;
+    return {
+      release: () => {
+        if (!held) return;
+        held = false;
+        this.#inFlight -= 1;
+      },
+    };
+  }
+
+  snapshot(): RetryBudgetSnapshot {
+    const now = this.#clock.now();
+    const calls = this.#counts.totalAt(CALLS, now);
+    return { calls, extraAttempts: this.#counts.totalAt(EXTRA, now), inFlight: this.#inFlight };
+  }
+}

@@ -1,0 +1,87 @@
+import type { OutcomeCounts } from "./outcome-window.ts";
+
+/** When trials open or close a breaker. */
+export interface TrialOptions {
+  /** How many decide, and how many of them may be under way at a time. */
+  readonly trials: number;
+  /** Share of failed ones at which it opens. */
+  readonly failureRatio: number;
+  /** Share of slow ones at which it opens. */
+  readonly slowRatio: number;
+  /** After how long one is given up, in milliseconds. */
+  readonly trialTimeoutMs: number;
+}
+
+/** One trial under way. */
+interface Trial {
+  /** When it began. */
+  readonly since: number;
+}
+
+/** The trials of a breaker that is half-open (rule B4). */
+export class Trials<T extends Trial> {
+  readonly #options: TrialOptions;
+  readonly #underWay = new Set<T>();
+  #calls = 0;
+  #failures = 0;
+  #slow = 0;
+
+  constructor(options: TrialOptions) {
+    this.#options = options;
+  }
+
+  /** How many are under way. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** What those that have ended came to. */
+  get results(): OutcomeCounts {
+    return { calls: this.#calls, failures: this.#failures, slow: this.#slow };
+  }
+
+  /** Whether there is room for another: no more are let through than can decide. */
+  get hasRoom(): boolean {
+    return this.#underWay.size + this.#calls < this.#options.trials;
+  }
+
+  begin(trial: T): void {
+    this.#underWay.add(trial);
+  }
+
+  /** Frees a trial's place, without a result. */
+  remove(trial: T): void {
+    this.#underWay.delete(trial);
+  }
+
+  /** The trials that hang: they began too long ago. */
+  hanging(now: number): T[] {
+    return [...this.#underWay].filter(({ since }) => now - since >= this.#options.trialTimeoutMs);
+  }
+
+  /** In how many milliseconds the oldest is given up; 0 if none is under way. */
+  freeAfterMs(now: number): number {
+    if (this.#underWay.size === 0) return 0;
+    const oldest = Math.min(...[...this.#underWay].map(({ since }) => since));
+    return Math.max(0, oldest + this.#options.trialTimeoutMs - now);
+  }
+
+  /** Counts a result, and decides as soon as those that are still to come cannot change it. */
+  add(failed: boolean, slow: boolean): "open" | "close" | undefined {
+    const { trials, failureRatio, slowRatio } = this.#options;
+    this.#calls += 1;
+    if (failed) this.#failures += 1;
+    if (slow) this.#slow += 1;
+    const toCome = trials - this.#calls;
+    if (this.#failures >= failureRatio * trials || this.#slow >= slowRatio * trials) return "open";
+    const closes = this.#failures + toCome < failureRatio * trials && this.#slow + toCome < slowRatio * trials;
+    return closes ? "close" : undefined;
+  }
+
+  reset(): void {
+    this.#underWay.clear();
+    this.#calls = 0;
+    this.#failures = 0;
+    this.#slow = 0;
+  }
+}
