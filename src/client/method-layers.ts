@@ -28,7 +28,8 @@ export function methodLayers(
   const timeouts = timeoutsOf(policy, options, method);
   return {
     deadline: deadlineLayer(timeouts, clock),
-    ...retryLayers(policy, state, options.maxAttemptsLimit),
+    // An idempotency key makes a method safe to repeat only once it is sent.
+    ...(method.idempotency === "UNKNOWN" ? {} : retryLayers(policy, state, options.maxAttemptsLimit)),
     ...breakerLayers(policy.breaker, breakerName(contract, own, method), timeouts, state),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),

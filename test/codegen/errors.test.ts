@@ -157,10 +157,10 @@ const rows: Record<string, Row> = {
     "breaker.slow_ratio: must be a ratio above 0 and at most 1; it is 1.5",
     "breaker.slow: must be greater than zero; it is 0 ms",
     "breaker.window: must be greater than zero; it is 0 ms",
-    "breaker.minimum_calls: must be greater than zero; it is 0",
+    "breaker.minimum_calls: must be a whole number of at least 1; it is 0",
     "breaker.open: must be greater than zero; it is 0 ms",
     "breaker.max_open: must be greater than zero; it is 0 ms",
-    "breaker.trials: must be greater than zero; it is 0",
+    "breaker.trials: must be a whole number of at least 1; it is 0",
   ],
   "a ratio that is no number": [
     safe("breaker: { ▸▸failure_ratio: nan }"),

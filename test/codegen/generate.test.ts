@@ -26,7 +26,9 @@ service Everything {
   option (bowline.v1.service) = {
     timeout: { seconds: 2 nanos: 500000 }
     breaker: { failure_ratio: 0.25 slow_ratio: 1 slow { nanos: 1 } window { seconds: 60 } minimum_calls: 10000
-               open { seconds: 1 } max_open { seconds: 3600 } trials: 1 }
+               open { seconds: 1 } max_open { seconds: 3600 } trials: 1 window_calls: 20000 trial_timeout { seconds: 2 }
+               scope: BREAKER_SCOPE_SERVICE codes: ["14", "unknown"] disabled: true }
+    retry_throttling: { max_tokens: 100 token_ratio: 0.5 } retry_budget: { ratio: 0.2 window { seconds: 5 } min_in_flight: 1 }
   };
   // Gets one. It ends with */, as comments do.
   rpc Get(other.Request) returns (other.Response) {
@@ -102,7 +104,14 @@ test("policies arrive as the records of src/contract", async () => {
       openMs: 1_000,
       maxOpenMs: 3_600_000,
       trials: 1,
+      windowCalls: 20_000,
+      trialTimeoutMs: 2_000,
+      scope: "service",
+      codes: ["UNAVAILABLE", "UNKNOWN"],
+      disabled: true,
     },
+    retryThrottling: { maxTokens: 100, tokenRatio: 0.5 },
+    retryBudget: { ratio: 0.2, windowMs: 5_000, minInFlight: 1 },
   };
   expect(Everything.service).toStrictEqual(service);
   const methods: Record<string, MethodPolicy> = {
@@ -160,14 +169,10 @@ test("what is checked and not applied yet is noted, each use", () => {
   const later = (policy: string) =>
     `${policy} is checked and carried in the contract; this version does not apply it yet`;
   const notes = [
-    `${FILE}:17:16: note: ${later("breaker")}`,
-    `${FILE}:26:9: note: ${later("retry")}`,
-    `${FILE}:37:12: note: ${later("hedge")}`,
-    `${FILE}:38:5: note: ${later("idempotency_key")}`,
-    `${FILE}:42:47: note: ${later("breaker")}`,
-    `${FILE}:42:69: note: ${later("resume")}`,
-    `${FILE}:45:12: note: ${later("retry")}`,
-    `${FILE}:45:12: note: ${later("idempotency_key")}`,
+    `${FILE}:39:12: note: ${later("hedge")}`,
+    `${FILE}:40:5: note: ${later("idempotency_key")}`,
+    `${FILE}:44:69: note: ${later("resume")}`,
+    `${FILE}:47:12: note: ${later("idempotency_key")}`,
   ];
   expect(generate(requestFor(set, [FILE])).notes).toEqual(notes);
   expect(generated.stderr).toBe(notes.map((note) => `${note}\n`).join(""));

@@ -108,6 +108,12 @@ describe("the layers", () => {
   });
 });
 
+test("there is no retry where only a key would make it safe, since no key is sent yet", () => {
+  const of = contract({ ...common, service: {}, methods: { createOrder: { retry: {}, idempotencyKey: {} } } });
+  const method = toMethod(of.definition, of.definition.methods.createOrder);
+  expect(Object.keys(methodLayers(of, "createOrder", method, {}, aClientState()))).toEqual(["deadline", "breaker"]);
+});
+
 describe("breakers", () => {
   const namesOf = (service: ServicePolicy, methods: Record<string, MethodPolicy>) => {
     const state = aClientState();

@@ -10,6 +10,7 @@ const listed = (problems: ReturnType<typeof checkMethodPolicy>) =>
   problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
 
 const positive = "must be greater than zero; it is";
+const count = "must be a whole number of at least 1; it is";
 const ratio = "must be a ratio above 0 and at most 1; it is";
 const attempts = "must be a whole number of at least 2, the first attempt included; it is";
 
@@ -34,10 +35,23 @@ describe("each rule has its message", () => {
     [{ breaker: { slowRatio: 0 } }, `breaker.slowRatio: ${ratio} 0`],
     [{ breaker: { slowMs: 0 } }, `breaker.slowMs: ${positive} 0 ms`],
     [{ breaker: { windowMs: 0 } }, `breaker.windowMs: ${positive} 0 ms`],
-    [{ breaker: { minimumCalls: 0 } }, `breaker.minimumCalls: ${positive} 0`],
+    [{ breaker: { minimumCalls: 0 } }, `breaker.minimumCalls: ${count} 0`],
+    [{ breaker: { minimumCalls: 2.5 } }, `breaker.minimumCalls: ${count} 2.5`],
+    [{ breaker: { windowCalls: 0 } }, `breaker.windowCalls: ${count} 0`],
+    [
+      { breaker: { windowCalls: 5, minimumCalls: 6 } },
+      "breaker.minimumCalls: must not be greater than windowCalls, 5: it would never open; it is 6",
+    ],
+    [{ breaker: { trialTimeoutMs: 0 } }, `breaker.trialTimeoutMs: ${positive} 0 ms`],
+    [{ breaker: { codes: ["NONE" as never] } }, 'breaker.codes.0: gRPC has no status "NONE"'],
+    [{ breaker: { codes: ["OK"] } }, "breaker.codes.0: OK is no failure"],
+    [
+      { breaker: { scope: "service" } },
+      "breaker.scope: is for the service to say: a method shares a breaker, or has its own",
+    ],
     [{ breaker: { openMs: 0 } }, `breaker.openMs: ${positive} 0 ms`],
     [{ breaker: { maxOpenMs: 0 } }, `breaker.maxOpenMs: ${positive} 0 ms`],
-    [{ breaker: { trials: 0 } }, `breaker.trials: ${positive} 0`],
+    [{ breaker: { trials: 0 } }, `breaker.trials: ${count} 0`],
     [{ idempotencyKey: { ttlMs: 0 } }, `idempotencyKey.ttlMs: ${positive} 0 ms`],
     [{ retry: {}, hedge: {} }, "hedge: retry and hedge exclude each other (gRFC A6): keep one of them"],
     [
@@ -51,6 +65,15 @@ describe("each rule has its message", () => {
   test.each<[ServicePolicy, string]>([
     [{ timeoutMs: 0 }, `timeoutMs: ${positive} 0 ms`],
     [{ breaker: { failureRatio: 2 } }, `breaker.failureRatio: ${ratio} 2`],
+    [{ retryThrottling: { maxTokens: 0 } }, `retryThrottling.maxTokens: ${positive} 0`],
+    [
+      { retryThrottling: { maxTokens: 1_001 } },
+      "retryThrottling.maxTokens: must be at most 1000 (gRFC A6); it is 1001",
+    ],
+    [{ retryThrottling: { tokenRatio: 0 } }, `retryThrottling.tokenRatio: ${positive} 0`],
+    [{ retryBudget: { ratio: 0 } }, `retryBudget.ratio: ${ratio} 0`],
+    [{ retryBudget: { windowMs: 0 } }, `retryBudget.windowMs: ${positive} 0 ms`],
+    [{ retryBudget: { minInFlight: 0 } }, `retryBudget.minInFlight: ${count} 0`],
   ])("of a service: %j", (policy, problem) => {
     expect(listed(checkServicePolicy(policy))).toEqual([problem]);
   });
@@ -85,7 +108,7 @@ describe("what may be said", () => {
     [{ timeoutMs: Number.POSITIVE_INFINITY }, unary],
     [{ retry: { maxAttempts: 2, codes: ["unavailable" as never, "14" as never] } }, unary],
     [{ hedge: { delayMs: 0, maxAttempts: 9 } }, unary],
-    [{ breaker: { failureRatio: 1, slowRatio: 0.001, trials: 1 } }, unary],
+    [{ breaker: { failureRatio: 1, slowRatio: 0.001, trials: 1, windowCalls: 1 } }, unary],
     [{ resume: { requestField: "after", cursorField: "revision" } }, serverStream],
   ])("%j", (policy, facts) => {
     expect(checkMethodPolicy(policy, facts)).toEqual([]);
