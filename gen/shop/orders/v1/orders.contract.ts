@@ -22,10 +22,10 @@ export const OrderService: Contract<
   OrderServiceHandlers
 > = contract({
   definition: OrderServiceDefinition,
-  service: { timeoutMs: 2_000 },
+  service: { timeoutMs: 2_000, breaker: { openMs: 3_000 } },
   methods: {
-    getOrder: { timeoutMs: 300 },
-    listOrders: { timeoutMs: 30_000 },
+    getOrder: { timeoutMs: 300, retry: { maxAttempts: 3 }, breaker: { slowMs: 75 } },
+    listOrders: { timeoutMs: 30_000, retry: { maxAttempts: 3 } },
     importOrders: { timeoutMs: 60_000 },
   },
   cursors: {},
@@ -79,7 +79,7 @@ export interface OrderServiceHandlers {
 /** The contract's files, for reflection. */
 function descriptors(): string {
   return [
-    "Cp8PChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aH2dvb2dsZS9w",
+    "CrYPChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aH2dvb2dsZS9w",
     "cm90b2J1Zi90aW1lc3RhbXAucHJvdG8iYwoJT3JkZXJJdGVtEhAKA3NrdRgBIAEoCVIDc2t1EhoKCHF1YW50aXR5GAIgASgNUghxdWFudGl0eRIo",
     "ChB1bml0X3ByaWNlX2NlbnRzGAMgASgDUg51bml0UHJpY2VDZW50cyKHAgoFT3JkZXISGQoIb3JkZXJfaWQYASABKAlSB29yZGVySWQSHwoLY3Vz",
     "dG9tZXJfaWQYAiABKAlSCmN1c3RvbWVySWQSMwoGc3RhdHVzGAMgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNSBnN0YXR1cxIvCgVp",
@@ -95,13 +95,13 @@ function descriptors(): string {
     "ASgDUgp0b3RhbENlbnRzIkYKE1F1b3RlQmFza2V0c1JlcXVlc3QSLwoFaXRlbXMYASADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckl0ZW1SBWl0",
     "ZW1zIjcKFFF1b3RlQmFza2V0c1Jlc3BvbnNlEh8KC3RvdGFsX2NlbnRzGAEgASgDUgp0b3RhbENlbnRzKpIBCgtPcmRlclN0YXR1cxIcChhPUkRF",
     "Ul9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRPUkRFUl9TVEFUVVNfUEVORElORxABEhUKEU9SREVSX1NUQVRVU19QQUlEEAISGAoUT1JERVJfU1RB",
-    "VFVTX1NISVBQRUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQyrgQKDE9yZGVyU2VydmljZRJICgtDcmVhdGVPcmRlchIiLnNob3Aub3Jk",
-    "ZXJzLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyElQKCEdldE9yZGVyEh8uc2hvcC5vcmRlcnMudjEuR2V0T3Jk",
-    "ZXJSZXF1ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiEJACAbqSpAoICgYQgMaGjwESVgoKTGlzdE9yZGVycxIhLnNob3Aub3JkZXJzLnYxLkxp",
-    "c3RPcmRlcnNSZXF1ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiDJACAbqSpAoECgIIHjABElQKC1dhdGNoT3JkZXJzEiIuc2hvcC5vcmRlcnMu",
-    "djEuV2F0Y2hPcmRlcnNSZXF1ZXN0Ghouc2hvcC5vcmRlcnMudjEuT3JkZXJFdmVudCIDkAIBMAESZgoMSW1wb3J0T3JkZXJzEiMuc2hvcC5vcmRl",
-    "cnMudjEuSW1wb3J0T3JkZXJzUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLkltcG9ydE9yZGVyc1Jlc3BvbnNlIgm6kqQKBAoCCDwoARJdCgxRdW90",
-    "ZUJhc2tldHMSIy5zaG9wLm9yZGVycy52MS5RdW90ZUJhc2tldHNSZXF1ZXN0GiQuc2hvcC5vcmRlcnMudjEuUXVvdGVCYXNrZXRzUmVzcG9uc2Uo",
-    "ATABGgm6kqQKBAoCCAJiBnByb3RvMw==",
+    "VFVTX1NISVBQRUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQyxQQKDE9yZGVyU2VydmljZRJICgtDcmVhdGVPcmRlchIiLnNob3Aub3Jk",
+    "ZXJzLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyEmEKCEdldE9yZGVyEh8uc2hvcC5vcmRlcnMudjEuR2V0T3Jk",
+    "ZXJSZXF1ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiHZACAbqSpAoVCgYQgMaGjwFSAggDYgcaBRDA0eEjEloKCkxpc3RPcmRlcnMSIS5zaG9w",
+    "Lm9yZGVycy52MS5MaXN0T3JkZXJzUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyIhCQAgG6kqQKCAoCCB5SAggDMAESVAoLV2F0Y2hPcmRl",
+    "cnMSIi5zaG9wLm9yZGVycy52MS5XYXRjaE9yZGVyc1JlcXVlc3QaGi5zaG9wLm9yZGVycy52MS5PcmRlckV2ZW50IgOQAgEwARJmCgxJbXBvcnRP",
+    "cmRlcnMSIy5zaG9wLm9yZGVycy52MS5JbXBvcnRPcmRlcnNSZXF1ZXN0GiQuc2hvcC5vcmRlcnMudjEuSW1wb3J0T3JkZXJzUmVzcG9uc2UiCbqS",
+    "pAoECgIIPCgBEl0KDFF1b3RlQmFza2V0cxIjLnNob3Aub3JkZXJzLnYxLlF1b3RlQmFza2V0c1JlcXVlc3QaJC5zaG9wLm9yZGVycy52MS5RdW90",
+    "ZUJhc2tldHNSZXNwb25zZSgBMAEaD7qSpAoKCgIIAmIEMgIIA2IGcHJvdG8z",
   ].join("");
 }
