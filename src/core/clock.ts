@@ -1,3 +1,6 @@
+import { AsyncResource } from "node:async_hooks";
+import { TimerWheel } from "./timer-wheel.ts";
+
 /** A timer that can be taken back. */
 export interface Timer {
   /** Takes the timer back; without effect once it fired. */
@@ -13,38 +16,91 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970, UTC. It may jump; only for what leaves the process. */
   wallTime(): number;
-  /** Calls `fire` once, `delayMs` from now. Infinity never fires. */
+  /**
+   * Calls `fire` once, when `delayMs` have passed. Infinity never fires.
+   *
+   * `fire` runs outside of any call: `currentCall()` is undefined there, and so is every other async context of the
+   * caller's. What goes on with a call after a wait waits for a promise, such as `sleep`'s, which brings its context
+   * along.
+   */
   setTimer(delayMs: number, fire: () => void): Timer;
 }
 
-/** Node turns longer delays into 1 ms, so longer ones are waited for in steps. */
-const LONGEST_DELAY_MS = 2_147_483_647;
+/** What waits shorter than this, in milliseconds, has a timer of Node's own, so that hedges and backoffs keep their time. */
+export const SHORT_DELAY_MS = 100;
 
-class SystemTimer implements Timer {
-  #handle: ReturnType<typeof setTimeout> | undefined;
+const NEVER: Timer = { cancel() {} };
+
+/** The async context in which this module was loaded: that of no call. */
+const outside = new AsyncResource("bowline.clock");
+
+/** Node's timer, which calls back outside of any call. */
+function startTimer(fire: () => void, delayMs: number): ReturnType<typeof setTimeout> {
+  return outside.runInAsyncScope(setTimeout, undefined, fire, Math.max(0, Math.ceil(delayMs)));
+}
+
+/** Node's timers may fire up to a millisecond early by the monotonic clock; this one looks, and waits for the rest. */
+class ShortTimer implements Timer {
+  readonly #dueAt: number;
+  #fire: (() => void) | undefined;
+  #handle: ReturnType<typeof setTimeout>;
 
   constructor(delayMs: number, fire: () => void) {
-    if (delayMs !== Number.POSITIVE_INFINITY) this.#wait(delayMs, fire);
-  }
-
-  #wait(delayMs: number, fire: () => void): void {
-    this.#handle =
-      delayMs > LONGEST_DELAY_MS
-        ? setTimeout(() => this.#wait(delayMs - LONGEST_DELAY_MS, fire), LONGEST_DELAY_MS)
-        : setTimeout(fire, Math.max(0, Math.ceil(delayMs)));
+    this.#dueAt = performance.now() + delayMs;
+    this.#fire = fire;
+    this.#handle = startTimer(() => this.#wake(), delayMs);
   }
 
   cancel(): void {
     clearTimeout(this.#handle);
-    this.#handle = undefined;
+    this.#fire = undefined;
+  }
+
+  #wake(): void {
+    const missingMs = this.#dueAt - performance.now();
+    if (missingMs > 0) {
+      this.#handle = startTimer(() => this.#wake(), missingMs);
+      return;
+    }
+    const fire = this.#fire;
+    this.#fire = undefined;
+    fire?.();
   }
 }
 
-/** The machine's own clock. */
+let alarm: ReturnType<typeof setTimeout> | undefined;
+/** What the alarm was set with: tests put another in its place, and their timers go with it. */
+let startedBy: typeof setTimeout | undefined;
+
+/** Deadlines: nearly all of them are taken back, for which Node's own timers cost about as much as a small call. */
+const wheel: TimerWheel = new TimerWheel({
+  set: (delayMs) => {
+    if (startedBy === setTimeout) clearTimeout(alarm);
+    startedBy = setTimeout;
+    alarm = startTimer(advance, delayMs);
+  },
+  release: () => void alarm?.unref(),
+  hold: () => {
+    if (startedBy !== setTimeout) return false;
+    alarm?.ref();
+    return true;
+  },
+});
+
+function advance(): void {
+  wheel.advance(performance.now());
+}
+
+function setTimer(delayMs: number, fire: () => void): Timer {
+  if (delayMs === Number.POSITIVE_INFINITY) return NEVER;
+  return delayMs >= SHORT_DELAY_MS ? wheel.set(performance.now(), delayMs, fire) : new ShortTimer(delayMs, fire);
+}
+
+/** The machine's own clock. Its timers never fire early; those of 100 ms and more up to 10 ms late. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
-  setTimer: (delayMs, fire) => new SystemTimer(delayMs, fire),
+  setTimer,
 };
 
 /**

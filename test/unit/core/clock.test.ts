@@ -1,8 +1,11 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { sleep, systemClock } from "../../../src/core/clock.ts";
+import { type CallContext, currentCall, runInCall } from "../../../src/core/call-context.ts";
+import { SHORT_DELAY_MS, sleep, systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
+import { mustRun, ROOT } from "../../support/run.ts";
 
 describe("sleep", () => {
   test("does not end 1 ms early, and ends at its time", async () => {
@@ -57,10 +60,11 @@ describe("the system's clock", () => {
   });
 
   test.each([
-    ["an instant", 10, 10],
+    ["a short delay", 10, 10],
     ["a fraction, rounded up", 9.2, 10],
-    ["the longest delay that Node takes", 2_147_483_647, 2_147_483_647],
-    ["more than Node takes", 60 * day, 60 * day],
+    ["the longest delay that is kept to the millisecond", 99, 99],
+    ["a delay, to the end of a tick", 291, 300],
+    ["a long delay", 60_001, 60_010],
   ])("waits for %s", (_, delayMs, waitedMs) => {
     const fire = vi.fn();
     systemClock.setTimer(delayMs, fire);
@@ -69,6 +73,18 @@ describe("the system's clock", () => {
     vi.advanceTimersByTime(1);
     expect(fire).toHaveBeenCalledOnce();
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("does not fire before its time where Node does", () => {
+    const now = vi.spyOn(performance, "now").mockReturnValue(1_000.9);
+    const fire = vi.fn();
+    systemClock.setTimer(10, fire);
+    now.mockReturnValue(1_010.2);
+    vi.advanceTimersByTime(10);
+    expect(fire).not.toHaveBeenCalled();
+    now.mockReturnValue(1_011.2);
+    vi.advanceTimersByTime(1);
+    expect(fire).toHaveBeenCalledOnce();
   });
 
   test.each([0, -5])("fires at once for %d ms, yet not before it returned", (delayMs) => {
@@ -85,16 +101,83 @@ describe("the system's clock", () => {
   });
 
   test.each([
-    ["before", 10, 0],
-    ["in a later step of a long one", 60 * day, 40 * day],
-  ])("takes a timer back %s", (_, delayMs, afterMs) => {
+    ["a short one", 10, 5],
+    ["a long one", 300, 200],
+    ["one that is longer than Node's timers wait", 60 * day, day / 100],
+  ])("takes a timer back: %s", (_, delayMs, afterMs) => {
     const timer = systemClock.setTimer(delayMs, () => expect.unreachable());
     vi.advanceTimersByTime(afterMs);
     timer.cancel();
     timer.cancel();
+    vi.advanceTimersByTime(60_000);
     expect(vi.getTimerCount()).toBe(0);
-    vi.advanceTimersByTime(60 * day);
   });
+
+  test("survives that somebody else's time goes away", () => {
+    systemClock.setTimer(3_000, () => expect.unreachable()).cancel();
+    vi.useRealTimers();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const fire = vi.fn();
+    systemClock.setTimer(4_000, fire);
+    vi.advanceTimersByTime(4_010);
+    expect(fire).toHaveBeenCalledOnce();
+  });
+
+  test.each([10, 300])("a callback that throws after %d ms stops no other", (delayMs) => {
+    const fire = vi.fn();
+    systemClock.setTimer(delayMs, () => {
+      throw new Error("a timer's own");
+    });
+    systemClock.setTimer(delayMs, fire);
+    expect(() => vi.advanceTimersByTime(delayMs + 10)).toThrow("a timer's own");
+    vi.advanceTimersByTime(10);
+    expect(fire).toHaveBeenCalledOnce();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("the async context", () => {
+  const call = {} as CallContext;
+  const own = new AsyncLocalStorage<string>();
+
+  test.each([0, SHORT_DELAY_MS])("of a timer of %d ms is that of no call", async (delayMs) => {
+    const seen = await new Promise((resolve) => {
+      runInCall(call, () =>
+        own.run("a user's", () => systemClock.setTimer(delayMs, () => resolve([currentCall(), own.getStore()]))),
+      );
+    });
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  test.each([0, SHORT_DELAY_MS])("is the caller's again after a sleep of %d ms", async (delayMs) => {
+    const seen = runInCall(call, async () => {
+      await sleep(systemClock, delayMs);
+      return currentCall();
+    });
+    expect(await seen).toBe(call);
+  });
+});
+
+test("a timer holds the process until it fires or is taken back, and its error is the process's", () => {
+  const program = `
+    import { systemClock } from "./src/core/clock.ts";
+    const holding = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const seen = [holding()];
+    process.on("uncaughtException", ({ message }) => seen.push(message));
+    process.on("exit", () => console.log(JSON.stringify(seen)));
+    for (const delayMs of [50, 5_000]) {
+      const timers = [1, 2].map(() => systemClock.setTimer(delayMs, () => seen.push("fired in error")));
+      seen.push(holding() > 0);
+      for (const timer of timers) timer.cancel();
+      seen.push(holding());
+    }
+    systemClock.setTimer(5_000, () => {}).cancel();
+    systemClock.setTimer(150, () => { throw new Error("first"); });
+    systemClock.setTimer(150, () => seen.push("second"));
+  `;
+  const { stdout, stderr } = mustRun("node", ["--input-type=module-typescript", "--eval", program], { cwd: ROOT });
+  expect(JSON.parse(stdout)).toEqual([0, true, 0, true, 0, "first", "second"]);
+  expect(stderr).toBe("");
 });
 
 test("the system's chance stays from 0 up to, not including, 1", () => {

@@ -1,0 +1,185 @@
+import type { Timer } from "./clock.ts";
+
+/**
+ * How late a wheel's timer may be, in milliseconds: it waits for the end of the tick that its instant falls into, and
+ * never fires before that instant.
+ */
+export const TICK_MS = 10;
+
+/** How many ticks a wheel looks ahead: 10.24 s. What is due later is put off until then, as often as it takes. */
+const SLOTS = 1_024;
+
+/** The one timer below a wheel. */
+export interface Alarm {
+  /** Wakes the wheel in `delayMs`, instead of at any time set before, and holds the process until then. */
+  set(delayMs: number): void;
+  /** Nothing waits: the alarm may still go off, yet no longer holds the process. */
+  release(): void;
+  /**
+   * Something waits again.
+   *
+   * @returns false if the alarm that was set cannot be relied on.
+   */
+  hold(): boolean;
+}
+
+/** A member of a ring; alone, it is a ring of its own. */
+class Link {
+  next: Link = this;
+  previous: Link = this;
+
+  /** Joins the ring that `head` heads, as its last member. */
+  join(head: Link): void {
+    const last = head.previous;
+    this.previous = last;
+    this.next = head;
+    last.next = this;
+    head.previous = this;
+  }
+
+  leave(): void {
+    this.previous.next = this.next;
+    this.next.previous = this.previous;
+    this.next = this;
+    this.previous = this;
+  }
+}
+
+class WheelTimer extends Link implements Timer {
+  /** The tick at whose beginning the timer is due. */
+  readonly tick: number;
+  readonly #wheel: TimerWheel;
+  #fire: (() => void) | undefined;
+
+  constructor(wheel: TimerWheel, tick: number, fire: () => void) {
+    super();
+    this.#wheel = wheel;
+    this.tick = tick;
+    this.#fire = fire;
+  }
+
+  /** Lets go of all it has at once: whoever keeps the timer does not keep what it was to do. */
+  cancel(): void {
+    if (!this.#fire) return;
+    this.#fire = undefined;
+    this.leave();
+    this.#wheel.left();
+  }
+
+  run(): void {
+    const fire = this.#fire;
+    this.cancel();
+    fire?.();
+  }
+}
+
+/**
+ * Keeps timers of which nearly all are taken back, as deadlines are: making one and taking it back costs a few
+ * pointers, since timers that are due in one tick share a ring (a timing wheel; Varghese and Lauck, SOSP 1987,
+ * scheme 4). One alarm wakes it at the first tick that has a timer.
+ *
+ * Without time of its own: whoever owns the alarm says what time it is, in milliseconds that never go back while
+ * something waits.
+ */
+export class TimerWheel {
+  readonly #alarm: Alarm;
+  readonly #slots = Array.from({ length: SLOTS }, () => new Link());
+  /** Timers that are due and have not fired yet. */
+  readonly #due = new Link();
+  #waiting = 0;
+  /** The last tick whose timers are due. */
+  #tick = 0;
+  /** When the alarm goes off; Infinity if it does not. */
+  #alarmTick = Number.POSITIVE_INFINITY;
+  #advancing = false;
+
+  constructor(alarm: Alarm) {
+    this.#alarm = alarm;
+  }
+
+  /** How many timers wait. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /**
+   * Calls `fire` once, when `delayMs` have passed and at most a tick more.
+   *
+   * @param delayMs any finite number of milliseconds.
+   */
+  set(now: number, delayMs: number, fire: () => void): Timer {
+    if (this.#waiting === 0 && !this.#advancing) this.#resume(now);
+    const tick = Math.max(Math.ceil((now + delayMs) / TICK_MS), this.#tick + 1);
+    const timer = new WheelTimer(this, tick, fire);
+    this.#insert(timer);
+    this.#waiting += 1;
+    if (tick < this.#alarmTick && !this.#advancing) this.#setAlarm(now, tick);
+    return timer;
+  }
+
+  /**
+   * Fires everything that is due. What a timer throws is thrown on; those left fire as soon as the alarm, which is set
+   * again in any case, goes off.
+   */
+  advance(now: number): void {
+    this.#advancing = true;
+    try {
+      if (this.#waiting > 0) this.#collect(Math.floor(now / TICK_MS));
+      for (let timer = this.#due.next; timer !== this.#due; timer = this.#due.next) (timer as WheelTimer).run();
+    } finally {
+      this.#advancing = false;
+      this.#alarmTick = Number.POSITIVE_INFINITY;
+      if (this.#waiting > 0) this.#setAlarm(now, this.#firstTick());
+    }
+  }
+
+  /** @internal A timer left its ring: it fired, or was cancelled. */
+  left(): void {
+    this.#waiting -= 1;
+    if (this.#waiting === 0 && !this.#advancing) this.#alarm.release();
+  }
+
+  /** Time went on unwatched while nothing waited. */
+  #resume(now: number): void {
+    this.#tick = Math.floor(now / TICK_MS);
+    if (this.#alarmTick !== Number.POSITIVE_INFINITY && !this.#alarm.hold()) {
+      this.#alarmTick = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  #insert(timer: WheelTimer): void {
+    timer.join(this.#slot(Math.min(timer.tick, this.#tick + SLOTS - 1)));
+  }
+
+  #slot(tick: number): Link {
+    // The index is within bounds, whatever the tick.
+    return this.#slots[tick % SLOTS] as Link;
+  }
+
+  /** Moves on to a tick, and what has become due on the way to those that are due. */
+  #collect(until: number): void {
+    while (this.#tick < until) {
+      this.#tick += 1;
+      const slot = this.#slot(this.#tick);
+      for (let link = slot.next; link !== slot; link = slot.next) {
+        const timer = link as WheelTimer;
+        timer.leave();
+        if (timer.tick <= this.#tick) timer.join(this.#due);
+        else this.#insert(timer);
+      }
+    }
+  }
+
+  /** The first tick with a timer, or one that is to be put off. */
+  #firstTick(): number {
+    if (this.#due.next !== this.#due) return this.#tick;
+    let tick = this.#tick + 1;
+    for (let slot = this.#slot(tick); slot.next === slot; slot = this.#slot(tick)) tick += 1;
+    return tick;
+  }
+
+  #setAlarm(now: number, tick: number): void {
+    this.#alarmTick = Math.min(tick, this.#tick + SLOTS - 1);
+    this.#alarm.set(Math.max(0, this.#alarmTick * TICK_MS - now));
+  }
+}

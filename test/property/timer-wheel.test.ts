@@ -1,0 +1,114 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Timer } from "../../src/core/clock.ts";
+import { TICK_MS } from "../../src/core/timer-wheel.ts";
+import { SteppedWheel } from "../support/stepped-wheel.ts";
+
+interface Entry {
+  readonly dueAt: number;
+  state: "waits" | "fired" | "cancelled";
+}
+
+type Step =
+  | { readonly do: "set"; readonly delayMs: number; readonly reaction: Callback }
+  | { readonly do: "cancel"; readonly which: number }
+  | { readonly do: "advance"; readonly ms: number; readonly lateMs: number };
+
+/** What a timer does when it fires, besides being counted. */
+type Callback =
+  | { readonly do: "nothing" | "throw" }
+  | { readonly do: "set"; readonly delayMs: number }
+  | { readonly do: "cancel"; readonly which: number };
+
+const delayMs = fc.oneof(
+  fc.double({ min: 0, max: 400, noNaN: true }),
+  fc.integer({ min: 10_000, max: 10_500 }),
+  fc.integer({ min: 0, max: 40_000 }),
+);
+const which = fc.nat({ max: 40 });
+const callback: fc.Arbitrary<Callback> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant({ do: "nothing" as const }) },
+  fc.constant({ do: "throw" as const }),
+  fc.record({ do: fc.constant("set" as const), delayMs }),
+  fc.record({ do: fc.constant("cancel" as const), which }),
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constant("set" as const), delayMs, reaction: callback }),
+  fc.record({ do: fc.constant("cancel" as const), which }),
+  fc.record({
+    do: fc.constant("advance" as const),
+    ms: fc.oneof(fc.double({ min: 0, max: 100, noNaN: true }), fc.integer({ min: 0, max: 15_000 })),
+    lateMs: fc.constantFrom(0, 0, 3.5, 200, 12_000),
+  }),
+);
+
+/** A wheel beside what it should do, as a list that is searched from end to end. */
+class Compared {
+  readonly time: SteppedWheel;
+  readonly #timers: { readonly entry: Entry; readonly timer: Timer }[] = [];
+  #throws = 0;
+  #lateMs = 0;
+
+  constructor(now: number) {
+    this.time = new SteppedWheel(now);
+  }
+
+  set(delayMs: number, reaction: Callback): void {
+    const entry: Entry = { dueAt: this.time.now + delayMs, state: "waits" };
+    const fire = () => {
+      expect(entry.state).toBe("waits");
+      expect(this.time.now).toBeGreaterThanOrEqual(entry.dueAt);
+      entry.state = "fired";
+      this.#react(reaction);
+    };
+    this.#timers.push({ entry, timer: this.time.setTimer(delayMs, fire) });
+  }
+
+  cancel(which: number): void {
+    const made = this.#timers[which];
+    if (!made) return;
+    made.timer.cancel();
+    if (made.entry.state === "waits") made.entry.state = "cancelled";
+  }
+
+  advance(ms: number, lateMs: number): void {
+    this.#lateMs = lateMs;
+    this.time.advance(ms, lateMs);
+  }
+
+  #react(reaction: Callback): void {
+    if (reaction.do === "set") this.set(reaction.delayMs, { do: "nothing" });
+    if (reaction.do === "cancel") this.cancel(reaction.which);
+    if (reaction.do !== "throw") return;
+    this.#throws += 1;
+    throw new Error("a timer's");
+  }
+
+  check(): void {
+    const waiting = this.#timers.filter(({ entry }) => entry.state === "waits");
+    expect(this.time.wheel.waiting).toBe(waiting.length);
+    expect(this.time.held).toBe(waiting.length > 0);
+    expect(this.time.thrown.length).toBe(this.#throws);
+    // An alarm that is late makes all that follow late: the next one is set from then on.
+    const longestMs = TICK_MS + 2 * this.#lateMs;
+    for (const { entry } of waiting) expect(this.time.now - entry.dueAt).toBeLessThan(longestMs + 0.001);
+  }
+}
+
+test("a timer wheel fires what a list would, never early and at most a tick late, whatever callbacks do", () => {
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), fc.array(step, { maxLength: 40 }), (now, steps) => {
+      const compared = new Compared(now);
+      for (const step of steps) {
+        if (step.do === "set") compared.set(step.delayMs, step.reaction);
+        if (step.do === "cancel") compared.cancel(step.which);
+        if (step.do === "advance") compared.advance(step.ms, step.lateMs);
+        compared.check();
+      }
+      compared.advance(200_000, 0);
+      compared.check();
+      expect(compared.time.wheel.waiting).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
