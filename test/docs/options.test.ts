@@ -6,7 +6,9 @@ import {
   IdempotencyKeyPolicySchema,
   MethodPolicySchema,
   ResumePolicySchema,
+  RetryBudgetSchema,
   RetryPolicySchema,
+  RetryThrottlingSchema,
   ServicePolicySchema,
 } from "../../gen/bowline/v1/options_pb.ts";
 
@@ -19,6 +21,8 @@ const nested = {
   breaker: BreakerPolicySchema,
   resume: ResumePolicySchema,
   idempotency_key: IdempotencyKeyPolicySchema,
+  retry_throttling: RetryThrottlingSchema,
+  retry_budget: RetryBudgetSchema,
 };
 
 /** The options that a section's tables have a row for: all that is in code in a row's first cell. */

@@ -7,8 +7,16 @@ const statusNames = Object.keys(Status);
 /** Rows whose code is whatever the server said. */
 const SAID_BY_SERVER = ["STATUS", "REFUSED"];
 
+/** Rows whose code is that of the failure that was not retried. */
+const KEPT = ["RETRY_THROTTLED", "RETRY_BUDGET_EXHAUSTED", "DEADLINE_BEFORE_RETRY"];
+
+function codeOf(reason: string, { code }: ReasonRow): string | undefined {
+  if (SAID_BY_SERVER.includes(reason)) return "the server's";
+  return KEPT.includes(reason) ? "the failure's" : statusNames[code];
+}
+
 function tableRow([reason, row]: [string, ReasonRow]): string {
-  const code = SAID_BY_SERVER.includes(reason) ? "the server's" : statusNames[row.code];
+  const code = codeOf(reason, row);
   return `| \`${reason}\` | ${code} | ${row.origin} | ${row.meaning} | ${row.remedy} |`;
 }
 
