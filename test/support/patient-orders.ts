@@ -6,11 +6,11 @@ import {
 import { contract } from "../../src/contract/contract.ts";
 
 /**
- * The orders contract with time enough for a machine that is busy with other tests: its own gives GetOrder 300 ms. For
- * all tests that are not about that.
+ * The orders contract with time enough for a machine that is busy with other tests, where its own gives GetOrder 300 ms,
+ * and without breakers, which calls that are meant to fail would open. For all tests that are not about either.
  */
 export const PatientOrders = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
   ...OrderService,
-  service: {},
+  service: { breaker: { disabled: true } },
   methods: { ...OrderService.methods, getOrder: { timeoutMs: 10_000 } },
 });
