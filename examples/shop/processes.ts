@@ -72,6 +72,12 @@ export class ServiceProcess {
     return exit;
   }
 
+  /** Ends it as a crash would, with SIGKILL, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.exited;
+  }
+
   async #end(): Promise<Exit> {
     // Its last message may come after its exit, but not after the channel is closed.
     const [[code, signal]] = await Promise.all([once(this.#child, "exit"), once(this.#child, "disconnect")]);

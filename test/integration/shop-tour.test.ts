@@ -154,6 +154,7 @@ describe("the tour", () => {
   const shop = {} as Shop;
   const good: Result = {
     calls: 1,
+    attempts: 2,
     outcome: "1 OK",
     durationsMs: [2, 1],
     policy: "nothing",
@@ -174,7 +175,7 @@ describe("the tour", () => {
   test("passes when every row does", async () => {
     const { ok, printed } = await tour([async () => good], [async () => good]);
     expect(ok).toBe(true);
-    expect(printed).toMatch(/row 0 .* 1 {2}1 OK .* 1\.0 .* 2\.0 {2}nothing .* ok\n/);
+    expect(printed).toMatch(/row 0 .* 1 +2 {2}1 OK .* 1\.0 .* 2\.0 {2}nothing .* ok\n/);
     expect(printed).toMatch(/All 2 rows came out as they must\.$/);
   });
 

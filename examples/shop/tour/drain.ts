@@ -107,6 +107,7 @@ export const drain: Row = {
     await second.stop();
     return {
       calls: seen.calls,
+      attempts: tally.attempts,
       outcome: `${tally}; ${seen.drained} streams UNAVAILABLE (DRAINING)`,
       durationsMs: pace.durationsMs,
       policy: policyOf(seen),

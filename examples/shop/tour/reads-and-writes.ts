@@ -69,7 +69,7 @@ export const readsAndWrites: Row = {
       quoted: quotes.filter((quote, n) => quote.totalCents === priceOf(n)).length,
     };
     const policy = `${attempts} attempts for ${calls} calls; ${ORDERS} orders asked the users service on their way`;
-    return { calls, outcome: String(tally), durationsMs, policy, late: 0, checks: judge(seen) };
+    return { calls, attempts, outcome: String(tally), durationsMs, policy, late: 0, checks: judge(seen) };
   },
 };
 

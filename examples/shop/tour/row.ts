@@ -12,6 +12,8 @@ export interface Check {
 export interface Result {
   /** How many calls it made. */
   readonly calls: number;
+  /** How many tries on the wire these took. */
+  readonly attempts: number;
   /** How they ended, in words. */
   readonly outcome: string;
   /** How long each took, in milliseconds. For showing: no check rests on it. */

@@ -65,6 +65,7 @@ export const slowReplica: Row = {
     await slowUsers.stop();
     return {
       calls: seen.calls,
+      attempts: seen.attempts,
       outcome: `${direct}; two hops: ${hop}`,
       durationsMs: [...direct.durationsMs, ...hop.durationsMs],
       policy: policyOf(seen),

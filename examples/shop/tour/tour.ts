@@ -15,6 +15,7 @@ const MOST_RUNS = 3;
 const COLUMNS: readonly Column[] = [
   { title: "row", maxWidth: 18 },
   { title: "calls", align: "right" },
+  { title: "attempts", align: "right" },
   { title: "outcome", maxWidth: 28 },
   { title: "p50 ms", align: "right" },
   { title: "p99 ms", align: "right" },
@@ -67,14 +68,15 @@ function broken(error: unknown): Result {
   const came = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const check = { what: "the row", expected: "to run to its end", came, holds: false };
   const late = error instanceof RpcError && error.code === Status.DEADLINE_EXCEEDED ? 1 : 0;
-  return { calls: 0, outcome: "broke off", durationsMs: [], policy: "", late, checks: [check] };
+  return { calls: 0, attempts: 0, outcome: "broke off", durationsMs: [], policy: "", late, checks: [check] };
 }
 
 function toLine(row: Row, result: Result): Line {
-  const { calls, outcome, durationsMs, policy } = result;
+  const { calls, attempts, outcome, durationsMs, policy } = result;
   return [
     row.name,
     calls.toLocaleString("en"),
+    attempts.toLocaleString("en"),
     outcome,
     quantile(durationsMs, 0.5),
     quantile(durationsMs, 0.99),
