@@ -128,6 +128,14 @@ export class ScriptedStream implements MessageStream {
     this.#settle();
   }
 
+  /** Ends as an attempt does whose signal aborts. */
+  abort(reason: unknown): void {
+    this.#messages.length = 0;
+    this.watchers.end({ outcome: "cancelled" });
+    this.#end = { error: reason };
+    this.#settle();
+  }
+
   #settle(): void {
     while (this.#waiting.length > 0 && this.#messages.length > 0) {
       this.#waiting.shift()?.resolve({ done: false, value: this.#messages.shift() });

@@ -36,16 +36,12 @@ export class Attempts {
   readonly #call: Call;
   /** Made at the first failure. */
   #retry: Retry | undefined;
-  #failures: AttemptFailure[] = [];
+  readonly #failures: AttemptFailure[] = [];
   #lastError: RpcError | undefined;
-  /** What is to be handed on now. */
-  current: Call;
 
   constructor(context: RetryContext, call: Call) {
     this.#context = context;
     this.#call = call;
-    this.current = call;
-    checkMaxAttempts(call);
     context.share.budget.call();
   }
 
@@ -55,6 +51,27 @@ export class Attempts {
 
   get clock(): RetryContext["clock"] {
     return this.#context.clock;
+  }
+
+  /**
+   * What the next attempt is made with.
+   *
+   * @throws what the call ends with, if there must not be one: its caller has left, or its deadline passed during the
+   *   wait; TypeError for what no call can say about its attempts.
+   */
+  begin(): Call {
+    const { deadline, headers, signal } = this.#call;
+    if (signal?.aborted) return this.#giveUp(signal.reason);
+    if (!this.#lastError) {
+      checkMaxAttempts(this.#call);
+      return this.#call;
+    }
+    if (this.#context.clock.now() >= deadline) {
+      this.abandoned();
+      throw this.#end(this.#lastError, "DEADLINE");
+    }
+    const attempt = this.#attempt;
+    return { ...this.#call, attempt, headers: { ...headers, [PREVIOUS_ATTEMPTS]: String(attempt - 1) } };
   }
 
   succeeded(): void {
@@ -84,35 +101,34 @@ export class Attempts {
     const pushbackMs = failure.trailer && pushbackOf(failure.trailer);
     const { options, share, random, clock } = this.#context;
     this.#retry ??= new Retry(options, share, random, mostAttempts(this.#call.options));
-    const attempt = this.#retry.attempt;
-    if (failure.attempts > 0) this.#failures.push({ attempt, code, reason, details: failure.details });
+    this.#note(failure);
     const timedOut = reason === "ATTEMPT_TIMEOUT";
     const decision = this.#retry.failed({ code, committed, pushbackMs, timedOut, rejected }, deadline - clock.now());
     if (!decision.retry) throw this.#end(failure, decision.stop);
     this.#lastError = failure;
     const { delayMs, because } = decision;
-    this.#context.report?.(this.#call, "scheduled", {
-      attempt: attempt + 1,
-      delayMs,
-      because,
-      status: statusName(code),
-    });
+    const detail = { attempt: this.#attempt, delayMs, because, status: statusName(code) };
+    this.#context.report?.(this.#call, "scheduled", detail);
     return delayMs;
   }
 
   /**
-   * The wait is over: the next attempt is the current one.
+   * The current attempt broke after its headers had come, which no other may follow (rule R3).
    *
-   * @throws what the call ends with, if its deadline passed meanwhile.
+   * @returns what the call ends with.
    */
-  begin(): void {
-    const { deadline, headers } = this.#call;
-    if (this.#lastError && this.#context.clock.now() >= deadline) {
-      this.abandoned();
-      throw this.#end(this.#lastError, "DEADLINE");
-    }
-    const attempt = this.#retry?.attempt ?? 1;
-    this.current = { ...this.#call, attempt, headers: { ...headers, [PREVIOUS_ATTEMPTS]: String(attempt - 1) } };
+  broke(failure: RpcError): RpcError {
+    this.abandoned();
+    this.#note(failure);
+    return this.#end(failure, "COMMITTED");
+  }
+
+  get #attempt(): number {
+    return this.#retry?.attempt ?? 1;
+  }
+
+  #note({ attempts, code, reason, details }: RpcError): void {
+    if (attempts > 0) this.#failures.push({ attempt: this.#attempt, code, reason, details });
   }
 
   #giveUp(error: unknown): never {

@@ -1,12 +1,14 @@
 import type { StreamHandler } from "../../core/call.ts";
-import type { Timer } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
 import type { Attempts } from "./attempts.ts";
 
 type Next = IteratorResult<unknown, undefined>;
 
-/** A server-stream that is opened again until its headers come; from then on it is the attempt's own (rule R3). */
+/**
+ * A server-stream that is opened again until its headers come; from then on its messages are the attempt's own (rule
+ * R3), and only its error is told with what came before.
+ */
 export class RetryStream implements MessageStream {
   readonly #watchers = new Watchers();
   readonly #attempts: Attempts;
@@ -14,7 +16,10 @@ export class RetryStream implements MessageStream {
   #stream: MessageStream | undefined;
   #committed = false;
   #succeeded = false;
+  #left = false;
   #over = false;
+  /** What the call ends with, once the stream has broken after its headers. */
+  #broken: RpcError | undefined;
   /** Steps before the stream is committed are taken one after the other. */
   #lastStep: Promise<unknown> = Promise.resolve();
   #steps = 0;
@@ -30,40 +35,50 @@ export class RetryStream implements MessageStream {
   }
 
   next(): Promise<Next> {
-    if (this.#committed && this.#steps === 0 && this.#stream) return this.#stream.next();
+    const isAlone = this.#steps === 0;
+    if (this.#committed && isAlone && this.#stream) return this.#stream.next().catch(this.#onBreak);
     this.#steps += 1;
-    const step = this.#lastStep
-      .then(() => this.#step())
-      .finally(() => {
-        this.#steps -= 1;
-      });
+    const step = (isAlone ? this.#step() : this.#lastStep.then(() => this.#step())).finally(() => {
+      this.#steps -= 1;
+    });
     this.#lastStep = step.catch(() => {});
     return step;
   }
 
   return(): Promise<Next> {
-    if (!this.#over) {
-      this.#attempts.abandoned();
-      this.#end({ outcome: "cancelled" });
-    }
+    this.#left = true;
+    this.#end({ outcome: "cancelled" });
     return this.#stream?.return() ?? Promise.resolve(DONE);
   }
 
   async #step(): Promise<Next> {
-    while (!this.#over || this.#committed) {
-      this.#stream ??= this.#begin();
-      try {
-        return await this.#stream.next();
-      } catch (error) {
-        if (this.#over) throw error;
-        await this.#afterFailure(error);
+    try {
+      while (!this.#over || this.#committed) {
+        const result = await this.#tryNext();
+        if (result) return result;
       }
+      return DONE;
+    } catch (final) {
+      this.#end(this.#endWith(final));
+      throw final;
     }
-    return DONE;
+  }
+
+  /** @returns undefined if the attempt failed, and the wait before another is over. */
+  async #tryNext(): Promise<Next | undefined> {
+    this.#stream ??= this.#begin();
+    try {
+      return await this.#stream.next();
+    } catch (error) {
+      if (this.#over) return this.#onBreak(error);
+      this.#stream = undefined;
+      await this.#wait(this.#attempts.failed(error));
+      return undefined;
+    }
   }
 
   #begin(): MessageStream {
-    const stream = this.#open(this.#attempts.current);
+    const stream = this.#open(this.#attempts.begin());
     stream.watch({
       onHeaders: (header) => {
         this.#commit();
@@ -91,22 +106,19 @@ export class RetryStream implements MessageStream {
   }
 
   #attemptEnded(end: StreamEnd): void {
-    if (end.outcome === "error" && !this.#committed) return;
     if (end.outcome === "ok") this.#succeed();
-    else this.#attempts.abandoned();
-    this.#end(end);
+    if (!end.error) return this.#end(end);
+    // Until it is committed, whoever waits for a message hears of it, and may make another attempt.
+    if (!this.#committed) return;
+    this.#broken = this.#attempts.broke(end.error);
+    this.#end({ ...end, error: this.#broken });
   }
 
-  async #afterFailure(error: unknown): Promise<void> {
-    this.#stream = undefined;
-    try {
-      await this.#wait(this.#attempts.failed(error));
-      if (!this.#over) this.#attempts.begin();
-    } catch (final) {
-      this.#end(this.#endWith(final));
-      throw final;
-    }
-  }
+  /** The attempt's last word to whoever waits for a message, once the stream is over. */
+  readonly #onBreak = (error: unknown): Next => {
+    if (this.#left) return DONE;
+    throw error instanceof RpcError && this.#broken ? this.#broken : error;
+  };
 
   #endWith(final: unknown): StreamEnd {
     const { signal, method } = this.#attempts.call;
@@ -120,12 +132,8 @@ export class RetryStream implements MessageStream {
     const { clock, call } = this.#attempts;
     const { signal } = call;
     const over = Promise.withResolvers<void>();
-    const onAbort = () => {
-      this.#attempts.abandoned();
-      this.#end({ outcome: "cancelled" });
-      over.reject(signal?.reason);
-    };
-    const timer: Timer = clock.setTimer(delayMs, over.resolve);
+    const onAbort = () => over.reject(signal?.reason);
+    const timer = clock.setTimer(delayMs, over.resolve);
     this.#endWait = over.resolve;
     signal?.addEventListener("abort", onAbort, { once: true });
     return over.promise.finally(() => {
@@ -137,6 +145,7 @@ export class RetryStream implements MessageStream {
 
   #end(end: StreamEnd): void {
     this.#over = true;
+    this.#attempts.abandoned();
     this.#watchers.end(end);
     this.#endWait?.();
   }

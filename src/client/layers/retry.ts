@@ -30,8 +30,9 @@ export function retryLayer(context: RetryContext): Layer {
 async function retryUnary(context: RetryContext, next: UnaryHandler, call: Call) {
   const attempts = new Attempts(context, call);
   for (;;) {
+    const attempt = attempts.begin();
     try {
-      const reply = await next(attempts.current);
+      const reply = await next(attempt);
       attempts.succeeded();
       return reply;
     } catch (error) {
@@ -39,7 +40,6 @@ async function retryUnary(context: RetryContext, next: UnaryHandler, call: Call)
         attempts.abandoned();
         throw reason;
       });
-      attempts.begin();
     }
   }
 }
