@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fakeClock, seededRandom } from "../../src/testing/index.ts";
+import { matches } from "../../src/testing/matches.ts";
 
 test("fakeClock fires every timer in the order of due time, then of making, at its own instant", async () => {
   const delays = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 12 });
@@ -35,6 +36,23 @@ test("seededRandom stays from 0 up to, not including, 1, and repeats itself", ()
         expect(value).toBeGreaterThanOrEqual(0);
         expect(value).toBeLessThan(1);
         expect(b()).toBe(value);
+      }
+    }),
+  );
+});
+
+test("a scripted server's match takes any part of a message, and no message whose part is another", () => {
+  const leaf = fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.bigInt(), fc.date(), fc.uint8Array());
+  const { message } = fc.letrec((tie) => ({
+    message: fc.dictionary(fc.string(), tie("field"), { maxKeys: 4 }),
+    field: fc.oneof({ weight: 3, arbitrary: leaf }, tie("message"), fc.array(tie("message"), { maxLength: 3 })),
+  }));
+  fc.assert(
+    fc.property(message as fc.Arbitrary<Record<string, unknown>>, fc.array(fc.boolean()), (whole, kept) => {
+      const part = Object.fromEntries(Object.entries(whole).filter((_, index) => kept[index] ?? true));
+      expect(matches(whole, part)).toBe(true);
+      for (const key of Object.keys(part)) {
+        expect(matches(whole, { ...part, [key]: Symbol("another") })).toBe(false);
       }
     }),
   );
