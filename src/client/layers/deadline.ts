@@ -22,8 +22,9 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
   return {
     unary: (next) => (call) => {
       const parent = call.options.inherit === false ? undefined : currentCall();
-      const deadline = deadlineOf(call, timeouts, parent, clock);
-      if (!(deadline > clock.now())) return Promise.reject(tooLate(call));
+      const now = clock.now();
+      const deadline = deadlineOf(call, timeouts, parent, clock, now);
+      if (!(deadline > now)) return Promise.reject(tooLate(call));
       if (!parent) return next({ ...call, deadline });
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
       const reply = next({ ...call, deadline, signal });
@@ -31,8 +32,9 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
     },
     stream: (next) => (call) => {
       const parent = call.options.inherit === false ? undefined : currentCall();
-      const deadline = deadlineOf(call, timeouts, parent, clock);
-      if (!(deadline > clock.now())) return new FailedStream(tooLate(call));
+      const now = clock.now();
+      const deadline = deadlineOf(call, timeouts, parent, clock, now);
+      if (!(deadline > now)) return new FailedStream(tooLate(call));
       if (!parent) return next({ ...call, deadline });
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
       const stream = next({ ...call, deadline, signal });
@@ -42,12 +44,17 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
   };
 }
 
-function deadlineOf(call: Call, timeouts: Timeouts, parent: CallContext | undefined, clock: Clock): number {
+function deadlineOf(
+  call: Call,
+  timeouts: Timeouts,
+  parent: CallContext | undefined,
+  clock: Clock,
+  now: number,
+): number {
   const { timeoutMs, deadline } = call.options;
   if (deadline !== undefined && !(deadline instanceof Date)) {
     throw new TypeError("deadline takes a Date; timeoutMs takes milliseconds");
   }
-  const now = clock.now();
   const silent = timeouts.said === undefined && timeoutMs === undefined && deadline === undefined;
   return Math.min(
     now + (silent ? timeouts.otherwise : Math.min(timeouts.said ?? NO_DEADLINE, timeoutMs ?? NO_DEADLINE)),
