@@ -221,11 +221,12 @@ export class Breaker {
     if (permit.settled) return;
     permit.settled = true;
     if (permit.generation !== this.#generation) return;
-    this.#trials.remove(permit);
+    const isTrial = this.#state === "half-open";
+    if (isTrial) this.#trials.remove(permit);
     if (outcome === "ignored") return;
     const now = this.#clock.now();
     const slow = now - permit.since > (permit.use.slowMs ?? this.#options.slowMs);
-    if (this.#state === "half-open") this.#judgeTrials(now, outcome === "failure", slow);
+    if (isTrial) this.#judgeTrials(now, outcome === "failure", slow);
     else this.#judgeWindow(now, outcome === "failure", slow);
   }
 

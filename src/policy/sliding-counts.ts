@@ -13,6 +13,10 @@ export class SlidingCounts {
   readonly #totals: Float64Array;
   /** The slice that time stands in, counted from the clock's start. */
   #current = Number.NEGATIVE_INFINITY;
+  /** When it ends: until then nothing leaves the window. */
+  #currentEndsAt = Number.NEGATIVE_INFINITY;
+  /** Where its row begins. */
+  #currentRow = 0;
 
   /** @param kinds how many things are counted, each under its index. */
   constructor(windowMs: number, kinds: number) {
@@ -24,16 +28,19 @@ export class SlidingCounts {
 
   /** Lets go of what has left the window by now. Before `add` and `total`. */
   advance(now: number): void {
+    if (now < this.#currentEndsAt) return;
     const slice = Math.floor(now / this.#sliceMs);
     if (slice <= this.#current) return;
     const fresh = Math.min(slice - this.#current, SLICES);
     for (let back = 0; back < fresh; back += 1) this.#clear(slice - back);
     this.#current = slice;
+    this.#currentEndsAt = (slice + 1) * this.#sliceMs;
+    this.#currentRow = this.#row(slice);
   }
 
   /** Counts one more, at the time that it was advanced to. */
   add(kind: number): void {
-    const at = this.#row(this.#current) + kind;
+    const at = this.#currentRow + kind;
     this.#slices[at] = (this.#slices[at] ?? 0) + 1;
     this.#totals[kind] = this.total(kind) + 1;
   }
