@@ -28,10 +28,12 @@ export type {
 export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";
 export type { CallOptions } from "./core/call-options.ts";
+export type { Clock, Timer } from "./core/clock.ts";
 export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, RpcError } from "./core/errors.ts";
 export type { Identity } from "./core/identity.ts";
 export { EncodedMessage, type IdempotencyLevel, type Method, type MethodKind } from "./core/method.ts";
 export type { Observer, ObserverEvent } from "./core/observer.ts";
+export type { Random } from "./core/random.ts";
 export { type Reason, type ReasonRow, reasons } from "./core/reasons.ts";
 export type { ResponseStream } from "./core/response-stream.ts";
 export { Status, type StatusCode, type StatusName } from "./core/status.ts";
