@@ -1,7 +1,9 @@
 import { getEventListeners } from "node:events";
 import { expect } from "vitest";
 import type { Call, Layer } from "../../src/core/call.ts";
+import type { Clock } from "../../src/core/clock.ts";
 import type { MessageStream } from "../../src/core/message-stream.ts";
+import type { FakeClock } from "../../src/testing/index.ts";
 import { aCall, aMethod, aReply, type ScriptedStream, ScriptedStreams, ScriptedUnary } from "./scripted.ts";
 
 /** A call through a layer, its attempts in the test's hands. A unary call and a stream look alike. */
@@ -87,6 +89,19 @@ export function tellingOf(stream: MessageStream): string[] {
     onEnd: ({ outcome, error }) => told.push(error ? `${outcome} ${error.reason}` : outcome),
   });
   return told;
+}
+
+/** A clock after whose timers something happens in the same turn. */
+export function afterTimers(clock: FakeClock, then: () => void): Clock {
+  const fireThen = (fire: () => void) => () => {
+    fire();
+    then();
+  };
+  return {
+    now: () => clock.now(),
+    wallTime: () => clock.wallTime(),
+    setTimer: (delayMs, fire) => clock.setTimer(delayMs, fireThen(fire)),
+  };
 }
 
 /** How many listeners wait for a signal to abort. */

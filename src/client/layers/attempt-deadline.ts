@@ -1,7 +1,8 @@
 import type { Call, Layer, StreamHandler } from "../../core/call.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
+import { DEADLINE_RESERVE_MS } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
-import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
+import { type MessageStream, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
 import { Status } from "../../core/status.ts";
 
 /**
@@ -16,7 +17,8 @@ export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
       try {
         return await next({ ...call, deadline });
       } catch (error) {
-        throw ranIntoIt(error) && clock.now() < call.deadline ? tooLong(call, timeoutMs, error) : error;
+        const now = clock.now();
+        throw now < call.deadline && ranIntoIt(error, deadline - now) ? tooLong(call, timeoutMs, error) : error;
       }
     },
     stream: (next) => (call) => {
@@ -26,12 +28,16 @@ export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
   };
 }
 
+/** How much earlier than told a server may give up: it calls another, and so on, four deep, each leaving a reserve. */
+const GIVEN_UP_EARLY_MS = 4 * DEADLINE_RESERVE_MS;
+
 /**
- * A DEADLINE_EXCEEDED of the server's is taken for ours too: it has been told this deadline, and a call of its own
- * leaves some of it for the way back.
+ * A DEADLINE_EXCEEDED of the server's is taken for ours if it comes when the time that it was told is all but over.
+ * One that comes earlier is about a shorter time of the server's own.
  */
-function ranIntoIt(error: unknown): error is RpcError {
-  return error instanceof RpcError && error.code === Status.DEADLINE_EXCEEDED;
+function ranIntoIt(error: unknown, remainingMs: number): error is RpcError {
+  if (!(error instanceof RpcError) || error.code !== Status.DEADLINE_EXCEEDED) return false;
+  return error.reason === "DEADLINE_EXCEEDED" || remainingMs <= GIVEN_UP_EARLY_MS;
 }
 
 function tooLong({ method }: Call, timeoutMs: number, error?: RpcError): RpcError {
@@ -40,12 +46,16 @@ function tooLong({ method }: Call, timeoutMs: number, error?: RpcError): RpcErro
   return error ? error.with(said) : new RpcError({ path: method.path, ...said });
 }
 
+type Next = IteratorResult<unknown, undefined>;
+
 /** A stream that fails if its headers take too long; from then on it is the attempt's own. */
 class HeadersInTime implements MessageStream {
   readonly #watchers = new Watchers();
   readonly #stream: MessageStream;
   readonly #begin: () => Timer;
   #timer: Timer | undefined;
+  /** Whether it need not be watched any more: headers came, or the end. */
+  #decided = false;
   #failure: RpcError | undefined;
 
   constructor(open: StreamHandler, call: Call, timeoutMs: number, clock: Clock) {
@@ -53,15 +63,15 @@ class HeadersInTime implements MessageStream {
     this.#stream = open(call);
     this.#stream.watch({
       onHeaders: (header) => {
-        this.#timer?.cancel();
+        this.#decide();
         this.#watchers.headers(() => header);
       },
       onFirstMessage: () => {
-        this.#timer?.cancel();
+        this.#decide();
         this.#watchers.firstMessage();
       },
       onEnd: (end) => {
-        this.#timer?.cancel();
+        this.#decide();
         if (!this.#failure) this.#watchers.end(end);
       },
     });
@@ -71,18 +81,25 @@ class HeadersInTime implements MessageStream {
     this.#watchers.add(watcher);
   }
 
-  async next(): Promise<IteratorResult<unknown, undefined>> {
+  next(): Promise<Next> {
+    if (this.#decided) return this.#stream.next();
     this.#timer ??= this.#begin();
-    const result = await this.#stream.next();
-    const failure = this.#failure;
-    if (!failure || !result.done) return result;
-    this.#failure = undefined;
-    throw failure;
+    return this.#stream.next().then((result) => {
+      const failure = this.#failure;
+      if (!failure || !result.done) return result;
+      this.#failure = undefined;
+      throw failure;
+    });
   }
 
-  return(): Promise<IteratorResult<unknown, undefined>> {
+  return(): Promise<Next> {
     this.#failure = undefined;
-    return this.#stream.return().then(() => DONE);
+    return this.#stream.return();
+  }
+
+  #decide(): void {
+    this.#decided = true;
+    this.#timer?.cancel();
   }
 
   #expire(failure: RpcError): void {

@@ -4,7 +4,7 @@ import type { CallOptions } from "../../../src/core/call-options.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import { Status } from "../../../src/core/status.ts";
 import type { FakeClock } from "../../../src/testing/index.ts";
-import { type Drive, type Driven, forms } from "../../support/driven.ts";
+import { afterTimers, type Drive, type Driven, forms } from "../../support/driven.ts";
 import { rejection } from "../../support/orders.ts";
 import { aFailure, aPushback, NOTHING_LEFT, type Retrying, retrying, toldOf } from "../../support/retrying.ts";
 
@@ -213,7 +213,7 @@ describe.each(forms)("%s", (_form, drive) => {
 
     test("R5 says that the deadline passed during the wait, since the timer came late", async () => {
       const late = { ms: 0 };
-      const clockOf = (clock: FakeClock) => ({ ...clock, now: () => clock.now() + late.ms, setTimer: timerOf(clock) });
+      const clockOf = (clock: FakeClock) => ({ ...afterTimers(clock, () => {}), now: () => clock.now() + late.ms });
       const { driven, clock, left } = start(drive, { clockOf }, { deadline: 100 });
       driven.fail(aFailure());
       await clock.advance(49);
@@ -350,11 +350,7 @@ describe.each(forms)("%s", (_form, drive) => {
 
     test("in the turn in which the wait is over", async () => {
       const controller = new AbortController();
-      const clockOf = (clock: FakeClock) => ({
-        ...clock,
-        now: () => clock.now(),
-        setTimer: leavingAt(clock, controller),
-      });
+      const clockOf = (clock: FakeClock) => afterTimers(clock, () => controller.abort("gone"));
       const { driven, clock, left } = start(drive, { clockOf }, { signal: controller.signal });
       driven.fail(aFailure());
       await clock.advance(50);
@@ -407,17 +403,3 @@ describe.each(forms)("%s", (_form, drive) => {
     expect(share.throttling.snapshot().tokens).toBe(8.5);
   });
 });
-
-/** Timers of a clock that a test has put its own `now` over. */
-function timerOf(clock: FakeClock): FakeClock["setTimer"] {
-  return (delayMs, fire) => clock.setTimer(delayMs, fire);
-}
-
-/** Timers with which the caller leaves as soon as they have fired. */
-function leavingAt(clock: FakeClock, controller: AbortController): FakeClock["setTimer"] {
-  return (delayMs, fire) =>
-    clock.setTimer(delayMs, () => {
-      fire();
-      controller.abort("gone");
-    });
-}

@@ -2,8 +2,7 @@ import { Metadata } from "nice-grpc-common";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { DONE, type MessageStream } from "../../../src/core/message-stream.ts";
 import { Status } from "../../../src/core/status.ts";
-import type { FakeClock } from "../../../src/testing/index.ts";
-import { newest, openStream, tellingOf } from "../../support/driven.ts";
+import { afterTimers, newest, openStream, tellingOf } from "../../support/driven.ts";
 import { rejection } from "../../support/orders.ts";
 import { aFailure, aPushback, NOTHING_LEFT, type Retrying, retrying, toldOf } from "../../support/retrying.ts";
 import { aCall, aMethod, ScriptedStreams } from "../../support/scripted.ts";
@@ -358,13 +357,8 @@ describe("return()", () => {
 
   test("in the turn in which the wait is over, is the end", async () => {
     const leaving: (() => void)[] = [];
-    const setTimer = (clock: FakeClock) => (delayMs: number, fire: () => void) =>
-      clock.setTimer(delayMs, () => {
-        fire();
-        for (const leave of leaving) leave();
-      });
-    const clockOf = (clock: FakeClock) => ({ ...clock, now: () => clock.now(), setTimer: setTimer(clock) });
-    const { attempts, clock, stream, told, left } = open({ clockOf });
+    const leave = () => leaving.forEach((leave) => void leave());
+    const { attempts, clock, stream, told, left } = open({ clockOf: (clock) => afterTimers(clock, leave) });
     leaving.push(() => void stream.return());
     const first = read(stream);
     newest(attempts).fail(aFailure());
