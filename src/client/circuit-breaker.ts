@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
+import type { BreakerPermit } from "../policy/breaker.ts";
 import type { Breakers } from "../policy/breaker-set.ts";
 import { keepBreakers } from "./breakers-of.ts";
 import { ClientState } from "./client-state.ts";
@@ -72,6 +73,12 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     const breaker = state.breaker(options.scope === "service" ? method.service : method.path, options);
     return aroundNice(method, { breaker: breakerLayer({ breaker, codes, slowMs, report }) }, clock);
   });
+  const judge = (permit: BreakerPermit, error: unknown) => {
+    if (isFailure) return permit[isFailure(error) ? "failure" : "success"]();
+    const known = RpcError.from(error);
+    if (known.reason === "UNEXPECTED") permit.failure();
+    else settle(permit, known, codes);
+  };
   const run: CircuitBreaker["run"] = async (work, name = "run") => {
     const permit = state.breaker(name, options).tryAcquire();
     if (!permit.granted) throw rejected(name === "run" ? "" : name, permit);
@@ -80,10 +87,11 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
       permit.success();
       return result;
     } catch (error) {
-      if (isFailure) permit[isFailure(error) ? "failure" : "success"]();
-      else if (isAbort(error)) permit.ignore();
-      else settle(permit, RpcError.from(error), codes);
+      judge(permit, error);
       throw error;
+    } finally {
+      // `isFailure` may throw; a permit that was given back stays so.
+      permit.ignore();
     }
   };
   const { breakers } = state;
@@ -96,8 +104,4 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     reset: (name?: string) => breakers.reset(name),
   });
   return keepBreakers(middleware, breakers);
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === "AbortError";
 }

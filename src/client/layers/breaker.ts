@@ -17,8 +17,9 @@ export interface BreakerContext {
   readonly report: Report | undefined;
 }
 
-/** What an error says about the target besides its code: nothing, since it is the client's own doing. */
+/** What an error says about the target besides its code: nothing, since it is the client's or the program's own doing. */
 const OWN_DOING: ReadonlySet<Reason> = new Set([
+  "UNEXPECTED",
   "CANCELLED",
   "CLIENT_CLOSED",
   "REQUEST_NOT_ENCODABLE",
