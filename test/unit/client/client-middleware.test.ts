@@ -2,6 +2,7 @@ import { clientMiddleware } from "bowline";
 import { ClientError, type CallOptions as NiceCallOptions, Status } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
+import { contract } from "../../../src/contract/contract.ts";
 
 const { methods } = OrderService.definition;
 
@@ -32,10 +33,18 @@ async function returned(generator: AsyncGenerator<unknown, unknown, undefined>):
 describe("clientMiddleware", () => {
   test("keeps its own options to itself, and hands on those of others", async () => {
     const { passed, call } = aNiceCall(getOrder, false, async () => "order");
-    const options = { timeoutMs: 100, inherit: false, retry: true, metadata: { a: "b" } as never };
-    expect(await returned(clientMiddleware(OrderService)(call, options as never))).toBe("order");
-    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual(["metadata", "onTrailer", "retry", "signal"]);
-    expect(passed[0]?.options.retry).toBe(true);
+    const own = { timeoutMs: 100, inherit: false, retry: false, maxAttempts: 2, metadata: { a: "b" } as never };
+    const plain = contract({ ...OrderService, methods: {} });
+    expect(await returned(clientMiddleware(plain)(call, { ...own, traced: true } as never))).toBe("order");
+    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual(["metadata", "onTrailer", "signal", "traced"]);
+    expect(passed[0]?.options.traced).toBe(true);
+  });
+
+  test("asks for the headers of a call that may be retried, since they commit it", async () => {
+    const { passed, call } = aNiceCall(getOrder, false, async () => "order");
+    const retried = contract({ ...OrderService, methods: { getOrder: { retry: {} } } });
+    expect(await returned(clientMiddleware(retried)(call, {}))).toBe("order");
+    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual(["metadata", "onHeader", "onTrailer", "signal"]);
   });
 
   test("gives a stream its messages", async () => {

@@ -10,7 +10,7 @@ const plaintext =
 const noTarget = 'the target must be a name such as "dns:///orders:50051"';
 
 const names = [
-  "timeoutMs, observer, tls, insecure, use, keepaliveTimeMs, keepaliveTimeoutMs, connectTimeoutMs",
+  "timeoutMs, maxAttemptsLimit, observer, tls, insecure, use, keepaliveTimeMs, keepaliveTimeoutMs, connectTimeoutMs",
   "initialReconnectBackoffMs, maxReconnectBackoffMs, maxReceiveMessageBytes, channelOptions",
 ].join(", ");
 
@@ -37,6 +37,8 @@ describe("createClient refuses", () => {
     ["http://orders:1", {}, "the target is no URL: leave http:// or https:// out, and set tls: true for TLS"],
     ["localhost:1", { timeout: 5 } as never, `there is no option timeout; there are ${names}`],
     ["localhost:1", { timeoutMs: "5" as never }, 'timeoutMs must be a number; it is "5"'],
+    ["localhost:1", { maxAttemptsLimit: 0 }, "maxAttemptsLimit must be a whole number of at least 1; it is 0"],
+    ["localhost:1", { maxAttemptsLimit: 2.5 }, "maxAttemptsLimit must be a whole number of at least 1; it is 2.5"],
     ["localhost:1", { use: [5] as never }, "use must be an array of functions; it is 5"],
     ["localhost:1", { observer: 5 as never }, "observer must be a function; it is 5"],
     ["localhost:1", { channelOptions: 5 as never }, "channelOptions must be an object; it is 5"],
@@ -83,6 +85,7 @@ test.each<[string, ClientOptions]>([
   ["dns:///orders:50051", { tls: { ca: pem } }],
   ["dns:///orders:50051", { tls: { cert: pem, key: pem } }],
   ["orders:50051", { insecure: true }],
+  ["localhost:50051", { maxAttemptsLimit: 1 }],
   ["localhost:50051", { insecure: true, timeoutMs: 0.5, keepaliveTimeMs: Number.POSITIVE_INFINITY }],
 ])("createClient takes %j with %j", (target, options) => {
   expect(() => checkClientOptions(target, options)).not.toThrow();
@@ -91,5 +94,10 @@ test.each<[string, ClientOptions]>([
 test("clientMiddleware refuses what holds for all calls and cannot be", () => {
   expect(() => clientMiddleware(OrderService, { timeoutMs: 0 })).toThrow(
     new TypeError("clientMiddleware(shop.orders.v1.OrderService): timeoutMs must be greater than zero; it is 0"),
+  );
+  expect(() => clientMiddleware(OrderService, { maxAttemptsLimit: 0 })).toThrow(
+    new TypeError(
+      "clientMiddleware(shop.orders.v1.OrderService): maxAttemptsLimit must be a whole number of at least 1; it is 0",
+    ),
   );
 });

@@ -69,6 +69,7 @@ describe("the order is fixed, outermost first", () => {
       "retryOrHedge",
       "breaker",
       "bulkhead",
+      "attemptDeadline",
       "credentials",
       "attemptTelemetry",
       "attempt",
