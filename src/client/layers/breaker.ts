@@ -6,6 +6,7 @@ import type { Reason } from "../../core/reasons.ts";
 import type { StatusCode } from "../../core/status.ts";
 import type { Breaker, BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/breaker.ts";
 import type { Report } from "../report.ts";
+import { handOn } from "./hand-on.ts";
 
 /** What the attempts of a method are guarded with. */
 export interface BreakerContext {
@@ -43,18 +44,21 @@ export function breakerLayer(context: BreakerContext): Layer {
     return rejected(call.method.path, rejection);
   };
   return {
-    unary: (next) => async (call) => {
+    // Not in an async function: with that, the whole pipeline costs a twentieth more.
+    unary: (next) => (call) => {
       const permit = breaker.tryAcquire(unaryUse);
-      if (!permit.granted) throw reject(call, permit);
-      try {
-        const reply = await next(call);
-        permit.success();
-        return reply;
-      } catch (error) {
-        if (call.signal?.aborted) permit.ignore();
-        else settle(permit, RpcError.from(error), context.codes);
-        throw error;
-      }
+      if (!permit.granted) return Promise.reject(reject(call, permit));
+      return handOn(next, call).then(
+        (reply) => {
+          permit.success();
+          return reply;
+        },
+        (error) => {
+          if (call.signal?.aborted) permit.ignore();
+          else settle(permit, RpcError.from(error), context.codes);
+          throw error;
+        },
+      );
     },
     stream: (next) => (call) => {
       const permit = breaker.tryAcquire(streamUse);
