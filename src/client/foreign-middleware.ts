@@ -3,7 +3,7 @@ import type { CallOptions } from "../core/call-options.ts";
 import type { Method } from "../core/method.ts";
 import type { ResponseStream } from "../core/response-stream.ts";
 import { composeClientMiddleware } from "../transport/index.ts";
-import type { StreamMethod, UnaryMethod } from "./invoke.ts";
+import { type StreamMethod, THROUGH_MIDDLEWARES, type UnaryMethod } from "./invoke.ts";
 
 /** nice-grpc middlewares as one, the first the innermost, as `createClientFactory().use(…)` has it. */
 export function composeForeign(middlewares: readonly ClientMiddleware[]): ClientMiddleware | undefined {
@@ -21,7 +21,7 @@ export function aroundUnary(middleware: ClientMiddleware, method: Method, inner:
   const described = descriptor(method);
   // biome-ignore lint/correctness/useYield: nice-grpc's middlewares take a generator that returns the response
   async function* next(request: unknown, options: NiceCallOptions): AsyncGenerator<never, unknown, undefined> {
-    return await inner(request, options as CallOptions);
+    return await inner(request, options as CallOptions, THROUGH_MIDDLEWARES);
   }
   return async (request, options = {}) => {
     const call = { method: described, requestStream: method.requestStream, request, responseStream: false, next };
@@ -41,7 +41,7 @@ export function aroundStream(middleware: ClientMiddleware, method: Method, inner
     let left = false;
     async function* next(request: unknown, options: NiceCallOptions): AsyncGenerator<unknown, void, undefined> {
       if (left) return;
-      const call = inner(request, options as CallOptions);
+      const call = inner(request, options as CallOptions, THROUGH_MIDDLEWARES);
       calls.push(call);
       yield* call;
     }

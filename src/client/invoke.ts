@@ -13,6 +13,12 @@ import { Metadata } from "../transport/index.ts";
 
 const NO_OPTIONS: CallOptions = Object.freeze({});
 
+/** The carrier of a call that came through nice-grpc middlewares, where the attempt needs none. */
+export const THROUGH_MIDDLEWARES: unknown = Object.freeze({});
+
+/** What a middleware of ours sends besides, which may come through another one of ours. */
+const SENT_BY_MIDDLEWARES: ReadonlySet<string> = new Set(["grpc-timeout", "grpc-previous-rpc-attempts"]);
+
 /** A method with one response, as the application calls it. */
 export type UnaryMethod = (request: unknown, options?: CallOptions, carrier?: unknown) => Promise<unknown>;
 
@@ -50,7 +56,7 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
     method,
     request,
     options,
-    metadata: options.metadata === undefined ? undefined : toMetadata(options.metadata, method),
+    metadata: options.metadata === undefined ? undefined : toMetadata(options.metadata, method, carrier !== undefined),
     headers: undefined,
     deadline: NO_DEADLINE,
     signal: options.signal,
@@ -58,11 +64,13 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
   };
 }
 
-function toMetadata(init: MetadataInit, { path }: Method): Metadata {
+function toMetadata(init: MetadataInit, { path }: Method, throughMiddlewares: boolean): Metadata {
   try {
     // nice-grpc's Metadata is no class that `instanceof` knows.
     const metadata = "getAll" in init && typeof init.getAll === "function" ? (init as Metadata) : new Metadata(init);
-    for (const [key] of metadata) refuse(forbiddenKey(key));
+    for (const [key] of metadata) {
+      if (!throughMiddlewares || !SENT_BY_MIDDLEWARES.has(key)) refuse(forbiddenKey(key));
+    }
     return metadata;
   } catch (cause) {
     const details = `the metadata cannot be sent: ${cause instanceof Error ? cause.message : cause}`;

@@ -39,19 +39,51 @@ export class RawCall {
 
   /** Answers OK with one message, an empty one unless it is given. */
   answer(message: Uint8Array = new Uint8Array()): void {
-    this.#stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    this.#stream.once("wantTrailers", () => this.#stream.sendTrailers({ "grpc-status": "0" }));
-    this.#stream.end(frame(message));
+    this.begin();
+    this.send(message);
+    this.end(0);
   }
 
-  /** Resets the stream as a server does that cancels it. */
-  reset(): void {
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+  /** Answers with a status and trailers, without headers before them. */
+  refuse(code: number, trailers: OutgoingHttpHeaders = {}): void {
+    const status = { ":status": 200, "content-type": "application/grpc", "grpc-status": String(code) };
+    this.#stream.respond({ ...status, ...trailers }, { endStream: true });
+  }
+
+  /** Sends response headers, and nothing more for now. */
+  begin(): void {
+    this.#stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  }
+
+  /** Sends a message, after `begin`. */
+  send(message: Uint8Array = new Uint8Array()): void {
+    this.#stream.write(frame(message));
+  }
+
+  /** Ends with a status and trailers, after `begin`. */
+  end(code: number, trailers: OutgoingHttpHeaders = {}): void {
+    this.#stream.once("wantTrailers", () => this.#stream.sendTrailers({ "grpc-status": String(code), ...trailers }));
+    this.#stream.end();
+  }
+
+  /** Resets the stream, as a server does that cancels it unless another of HTTP/2's codes is given. */
+  reset(code: number = constants.NGHTTP2_CANCEL): void {
+    this.#stream.close(code);
   }
 }
 
+/** What calls arrive at, as they are on the wire. */
+export interface RawServer {
+  readonly port: number;
+  /** All that arrived, oldest first. */
+  readonly calls: readonly RawCall[];
+  /** The next one that nobody has taken yet, when it arrives. */
+  next(): Promise<RawCall>;
+}
+
 /** A server of nothing but HTTP/2, until the test is over. */
-export async function rawServer(): Promise<{ port: number; next(): Promise<RawCall> }> {
+export async function rawServer(): Promise<RawServer> {
+  const calls: RawCall[] = [];
   const arrived: PromiseWithResolvers<RawCall>[] = [];
   const [filled, taken] = [{ count: 0 }, { count: 0 }];
   const slot = (index: number) => {
@@ -61,7 +93,11 @@ export async function rawServer(): Promise<{ port: number; next(): Promise<RawCa
   const sessions = new Set<Http2Session>();
   const server = createServer();
   server.on("session", (session) => sessions.add(session));
-  server.on("stream", (stream, headers) => slot(filled.count++).resolve(new RawCall(stream, headers)));
+  server.on("stream", (stream, headers) => {
+    const call = new RawCall(stream, headers);
+    calls.push(call);
+    slot(filled.count++).resolve(call);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
@@ -69,7 +105,7 @@ export async function rawServer(): Promise<{ port: number; next(): Promise<RawCa
     server.close();
   });
   const { port } = server.address() as { port: number };
-  return { port, next: () => slot(taken.count++).promise };
+  return { port, calls, next: () => slot(taken.count++).promise };
 }
 
 /** Makes a unary or server-stream call with an empty request, and gives the status that it ends with. */

@@ -1,7 +1,7 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import { describe, expect, test, vi } from "vitest";
 import { aroundStream, aroundUnary, composeForeign } from "../../../src/client/foreign-middleware.ts";
-import { type StreamMethod, streamMethod } from "../../../src/client/invoke.ts";
+import { type StreamMethod, streamMethod, THROUGH_MIDDLEWARES } from "../../../src/client/invoke.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import { aMethod, ScriptedStreams } from "../../support/scripted.ts";
 
@@ -44,7 +44,8 @@ describe("around a unary method", () => {
     const method = aMethod("unary", { idempotency: "IDEMPOTENT" });
     const options = { timeoutMs: 5 };
     expect(await aroundUnary(changing, method, inner)("request", options)).toBe("response!");
-    expect(inner).toHaveBeenCalledExactlyOnceWith("changed", { timeoutMs: 5, metadata: { a: "b" } });
+    const sent = { timeoutMs: 5, metadata: { a: "b" } };
+    expect(inner).toHaveBeenCalledExactlyOnceWith("changed", sent, THROUGH_MIDDLEWARES);
     const described = {
       path: method.path,
       requestStream: false,
