@@ -1,4 +1,5 @@
 import { cpus } from "node:os";
+import { median } from "./median.ts";
 import type { FullSample } from "./processes.ts";
 import type { StackName } from "./stacks/index.ts";
 
@@ -79,9 +80,4 @@ function ratiosOf(stacks: Map<StackName, FullSample[]>, name: StackName, against
     const other = base[round];
     return other ? [sample.perSecond / other.perSecond] : [];
   });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -1,0 +1,54 @@
+// npm run bench:policies: what retry, breaker and deadline cost a call that succeeds, beside cockatiel and opossum with
+// the same settings, in one process, in turn; and what retries add to the load of a target that fails.
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { type Amplification, type StrategyName, simulate } from "./amplification.ts";
+import { amplificationSection } from "./amplification-report.ts";
+import { measureCosts } from "./cost.ts";
+import { costSection } from "./cost-report.ts";
+import { ours } from "./ours.ts";
+import { cockatiel, opossum } from "./peers.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "31" },
+    window: { type: "string", default: "8" },
+    seed: { type: "string", default: "1" },
+    save: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const windowMs = Number(values.window);
+
+const own = ours();
+const wraps = cockatiel();
+const breakers = opossum();
+const subjects = [...Object.values(own), ...Object.values(wraps), breakers.without, breakers.withTimeout];
+const compared = { ...own, opossum: breakers.withTimeout, cockatiel: wraps.wrap };
+const sections: string[] = [];
+for (const inFlight of [1, 16]) {
+  const costs = await measureCosts(subjects, { inFlight, rounds, windowMs });
+  sections.push(costSection(`Cost per call, ${inFlight} in flight`, costs, compared));
+}
+breakers.stop();
+
+const results = new Map<number, Map<StrategyName, Amplification>>();
+for (const failureRatio of [0.1, 0.5, 1]) {
+  const row = new Map<StrategyName, Amplification>();
+  for (const name of ["none", "unlimited", "retry", "retryAndBreaker"] as const) {
+    row.set(name, await simulate(name, failureRatio, Number(values.seed)));
+  }
+  results.set(failureRatio, row);
+}
+sections.push(amplificationSection(results));
+
+const head = `# Benchmark of the policies
+
+Last output of \`npm run bench:policies -- --save\`. All costs are those of a call that succeeds at once: an async
+function that waits for what is there already. One process, ${rounds} rounds of ${windowMs} ms windows, their order
+reversed every round, equal settings. A ratio is the median over the rounds, within a round; in brackets the quartiles.
+Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanoseconds hold for this machine only.`;
+const text = `${[head, ...sections].join("\n\n")}\n`;
+console.log(text);
+if (values.save) writeFileSync(new URL("../../docs/bench-policies.md", import.meta.url), text);

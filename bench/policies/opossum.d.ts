@@ -1,0 +1,17 @@
+// opossum comes without types; this is what is used of it.
+declare module "opossum" {
+  interface Options {
+    /** In milliseconds; false for none. */
+    readonly timeout: number | false;
+    readonly resetTimeout: number;
+    readonly errorThresholdPercentage: number;
+    readonly rollingCountTimeout: number;
+    readonly volumeThreshold: number;
+  }
+
+  export default class CircuitBreaker<T> {
+    constructor(action: () => Promise<T>, options: Options);
+    fire(): Promise<T>;
+    shutdown(): void;
+  }
+}

@@ -1,0 +1,86 @@
+import { circuitBreaker } from "bowline";
+import { unaryMethod } from "../../src/client/invoke.ts";
+import type { Layers, Place } from "../../src/client/pipeline.ts";
+import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { NO_DEADLINE } from "../../src/core/deadline.ts";
+import type { Observer } from "../../src/core/observer.ts";
+import { systemRandom } from "../../src/core/random.ts";
+import { composed, layersOf, method, reply } from "./get-order.ts";
+import { type Subject, settings, work } from "./subject.ts";
+
+const { failureRatio, windowMs, minimumCalls, openMs, timeoutMs, ...retry } = settings;
+const breaker = { failureRatio, windowMs, minimumCalls, openMs };
+
+const call: Call = {
+  ...{ id: 1, attempt: 1, method, request: {}, options: {}, metadata: undefined, headers: undefined },
+  ...{ deadline: NO_DEADLINE, signal: undefined, carrier: undefined },
+};
+
+/** The work, and nothing else that an attempt does. */
+async function untimed(): Promise<Reply> {
+  await undefined;
+  return reply;
+}
+
+/** The work, within the call's deadline: with a timer, as attempts over nice-grpc have. */
+async function timed({ deadline }: Call): Promise<Reply> {
+  const timer = systemClock.setTimer(deadline - systemClock.now(), expire);
+  try {
+    await undefined;
+    return reply;
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** What no pipeline can do without that has a deadline, and a breaker with a window of time. */
+async function least(): Promise<void> {
+  const timer = systemClock.setTimer(timeoutMs, expire);
+  await undefined;
+  timer.cancel();
+  systemClock.now();
+}
+
+function expire(): void {
+  throw new Error("a call took longer than its deadline");
+}
+
+/** The toolkit's own layers, as a client has them, around an attempt that does the work. */
+export function ours() {
+  const whole = unaryMethod(method, composed(layers(), timed));
+  const { run } = circuitBreaker(breaker);
+  return {
+    work: { title: "the work alone", call: work },
+    least: { title: "the work, a timer and two looks at the clock", call: least },
+    deadline: through("deadline", pick("deadline"), timed),
+    deadlineAndRetry: through("deadline + retry", pick("deadline", "retryOrHedge"), timed),
+    pipeline: through("deadline + retry + breaker", layers(), timed),
+    whole: { title: "… as the application calls it", call: () => whole({}) },
+    observed: through("… with an observer", layers(watch), timed),
+    retry: through("retry by itself", pick("retryOrHedge"), untimed),
+    breaker: through("breaker by itself", pick("breaker"), untimed),
+    run: { title: "`circuitBreaker().run`", call: () => run(work) },
+  } satisfies Record<string, Subject>;
+}
+
+function through(title: string, some: Layers, attempt: UnaryHandler): Subject {
+  const handler = composed(some, attempt);
+  return { title, call: () => handler(call) };
+}
+
+function pick(...places: Place[]): Layers {
+  const all = layers();
+  return Object.fromEntries(places.map((place) => [place, all[place]]));
+}
+
+function layers(observer?: Observer): Layers {
+  return layersOf({ timeoutMs, retry, breaker }, systemClock, systemRandom, observer);
+}
+
+const seen = { events: 0 };
+
+/** An observer that does next to nothing. */
+function watch(): void {
+  seen.events += 1;
+}
