@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
+import { viaCreateClient, type Wanted } from "../support/policy-clients.ts";
 import { rawServer } from "../support/raw-http2.ts";
 
 interface Row {
@@ -125,7 +126,46 @@ const rows: Record<string, Row> = {
       return RpcError.from(await rejection(orders.importOrders(requests())));
     },
   },
+  ATTEMPT_TIMEOUT: {
+    async drive() {
+      const { port } = await served({ getOrder: forever });
+      const retry = { maxAttempts: 2, attemptTimeoutMs: 40, initialBackoffMs: 0.1 };
+      return rejection(viaCreateClient(port, { retry }).orders.getOrder({}));
+    },
+  },
+  RETRY_THROTTLED: {
+    drive: () => refused({ retry: {}, retryThrottling: { maxTokens: 2 } }, 1),
+  },
+  RETRY_BUDGET_EXHAUSTED: {
+    async drive() {
+      const server = await rawServer();
+      const wanted = { retry: {}, retryBudget: { ratio: 0.000_1, minInFlight: 1 } };
+      const { orders } = viaCreateClient(server.port, wanted);
+      // The first call's second attempt takes what the budget has.
+      void rejection(orders.getOrder({}));
+      (await server.next()).refuse(Status.UNAVAILABLE, { "grpc-retry-pushback-ms": "0" });
+      await server.next();
+      const denied = rejection(orders.getOrder({}));
+      (await server.next()).refuse(Status.UNAVAILABLE);
+      return denied;
+    },
+  },
+  DEADLINE_BEFORE_RETRY: {
+    drive: () => refused({ retry: { initialBackoffMs: 60_000, maxBackoffMs: 60_000, jitter: "a6" } }, 1),
+  },
+  BREAKER_OPEN: {
+    drive: () => refused({ breaker: { minimumCalls: 1 } }, 2),
+  },
 };
+
+/** The error of the last of so many calls to a server that is unavailable. */
+async function refused(wanted: Wanted, calls: number): Promise<unknown> {
+  const { port } = await serveOrders({ getOrder: async () => fail("UNAVAILABLE", "down") });
+  const { orders } = viaCreateClient(port, wanted);
+  const errors: unknown[] = [];
+  for (let n = 0; n < calls; n += 1) errors.push(await rejection(orders.getOrder({})));
+  return errors.at(-1);
+}
 
 /** What a handler refuses with, as nice-grpc's middlewares see it on the server. */
 async function seenByMiddleware(getOrder: OrderServiceHandlers["getOrder"]): Promise<unknown> {

@@ -64,7 +64,8 @@ function niceClient(port: number, middlewares: readonly ClientMiddleware[]): Ord
   return factory.create(OrderServiceDefinition, channel) as unknown as OrderServiceClient;
 }
 
-function viaCreateClient(port: number, wanted: Wanted): PolicyClient {
+/** A client of `createClient`'s with such policies. */
+export function viaCreateClient(port: number, wanted: Wanted): PolicyClient {
   const orders = createClient(wantedContract(wanted), `127.0.0.1:${port}`, pipelineOptions(wanted));
   onTestFinished(() => closeClient(orders));
   return { orders, breakers: () => breakersOf(orders) };
