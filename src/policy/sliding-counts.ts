@@ -29,10 +29,11 @@ export class SlidingCounts {
   /** Lets go of what has left the window by now. Before `add` and `total`. */
   advance(now: number): void {
     if (now < this.#currentEndsAt) return;
-    const slice = Math.floor(now / this.#sliceMs);
-    if (slice <= this.#current) return;
-    const fresh = Math.min(slice - this.#current, SLICES);
-    for (let back = 0; back < fresh; back += 1) this.#clear(slice - back);
+    const slice = this.#sliceAt(now);
+    if (slice === this.#current) return;
+    const fresh = slice - this.#current;
+    if (fresh >= SLICES) this.reset();
+    else for (let back = 0; back < fresh; back += 1) this.#clear(slice - back);
     this.#current = slice;
     this.#currentEndsAt = (slice + 1) * this.#sliceMs;
     this.#currentRow = this.#row(slice);
@@ -52,10 +53,10 @@ export class SlidingCounts {
 
   /** How many there would be now; changes nothing. */
   totalAt(kind: number, now: number): number {
-    const slice = Math.max(Math.floor(now / this.#sliceMs), this.#current);
+    const gone = this.#sliceAt(now) - this.#current;
     let sum = 0;
-    for (let index = Math.max(slice - SLICES + 1, this.#current - SLICES + 1); index <= this.#current; index += 1) {
-      sum += this.#slices[this.#row(index) + kind] ?? 0;
+    for (let back = 0; back < SLICES - gone; back += 1) {
+      sum += this.#slices[this.#row(this.#current - back) + kind] ?? 0;
     }
     return sum;
   }
@@ -63,6 +64,12 @@ export class SlidingCounts {
   reset(): void {
     this.#slices.fill(0);
     this.#totals.fill(0);
+  }
+
+  /** The slice that `now` is in, never one before that which time stands in. */
+  #sliceAt(now: number): number {
+    if (now < this.#currentEndsAt) return this.#current;
+    return Math.max(Math.floor(now / this.#sliceMs), this.#current);
   }
 
   #clear(slice: number): void {
