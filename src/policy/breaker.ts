@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
-import { CountWindow, type OutcomeWindow, TimeWindow } from "./outcome-window.ts";
+import { CountWindow, type OutcomeCounts, type OutcomeWindow, reaches, TimeWindow } from "./outcome-window.ts";
 import { type TrialOptions, Trials } from "./trials.ts";
 
 /**
@@ -164,7 +164,11 @@ export class Breaker {
     const now = this.#clock.now();
     if (this.#state === "closed" || this.#state === "forced-closed") return this.#permit(now, use);
     if (this.#state === "disabled") return FREE;
-    if (this.#state === "open" && now >= this.#openUntil) this.#move("half-open");
+    if (this.#state === "open" && now >= this.#openUntil) {
+      this.#move("half-open");
+      // Whoever was told of it may have moved it on.
+      return this.tryAcquire(use);
+    }
     if (this.#state === "half-open") {
       // One that hangs must not wedge the breaker (rule B4); what it counts as may open or close it.
       for (const trial of this.#trials.hanging(now)) this.#settle(trial, trial.use.givenUp ?? "failure");
@@ -182,8 +186,7 @@ export class Breaker {
   /** What it stands at; changes nothing. An open time that is over shows when the next call asks. */
   snapshot(): BreakerSnapshot {
     const now = this.#clock.now();
-    const counts = this.#state === "half-open" ? this.#trials.results : this.#window.at(now);
-    const { calls, failures, slow } = counts;
+    const { calls, failures, slow } = this.#countsAt(now);
     return {
       ...{ state: this.#state, calls, failures, slow },
       ...{ failureRatio: ratio(failures, calls), slowRatio: ratio(slow, calls) },
@@ -208,9 +211,8 @@ export class Breaker {
 
   /** Closes it, and forgets everything. */
   reset(): void {
-    this.#openings = 0;
-    this.#window.reset();
-    this.#move("closed");
+    this.#rejected = 0;
+    this.#close();
   }
 
   #permit(now: number, use: BreakerUse): Permit {
@@ -230,18 +232,18 @@ export class Breaker {
     else this.#judgeWindow(now, outcome === "failure", slow);
   }
 
-  #judgeWindow(now: number, failed: boolean, slow: boolean): void {
+  #judgeWindow(now: number, failed: boolean, wasSlow: boolean): void {
     const { minimumCalls, failureRatio, slowRatio } = this.#options;
-    const window = this.#window;
-    window.add(now, failed, slow);
-    if (this.#state !== "closed" || window.calls < minimumCalls) return;
-    if (window.failures >= failureRatio * window.calls || window.slow >= slowRatio * window.calls) this.#open(now);
+    this.#window.add(now, failed, wasSlow);
+    const { calls, failures, slow } = this.#window;
+    if (this.#state !== "closed" || calls < minimumCalls) return;
+    if (reaches(failures, calls, failureRatio) || reaches(slow, calls, slowRatio)) this.#open(now);
   }
 
   #judgeTrials(now: number, failed: boolean, slow: boolean): void {
     const decision = this.#trials.add(failed, slow);
     if (decision === "open") this.#open(now);
-    else if (decision === "close") this.reset();
+    else if (decision === "close") this.#close();
   }
 
   #open(now: number): void {
@@ -249,19 +251,28 @@ export class Breaker {
     const lastsMs = Math.min(openMs * 2 ** this.#openings, maxOpenMs) * (0.8 + 0.4 * this.#random());
     this.#openings += 1;
     this.#openUntil = now + lastsMs;
-    this.#rejected = 0;
     this.#move("open", lastsMs);
+  }
+
+  #close(): void {
+    this.#openings = 0;
+    this.#move("closed");
   }
 
   #move(to: BreakerState, openMs?: number): void {
     const from = this.#state;
-    const { calls, failures, slow } = from === "half-open" ? this.#trials.results : this.#window;
+    const { calls, failures, slow } = this.#countsAt(this.#clock.now());
     this.#state = to;
     this.#generation += 1;
     this.#trials.reset();
-    if (to === "half-open") this.#window.reset();
+    if (to === "half-open" || to === "closed") this.#window.reset();
     if (from === to) return;
+    if (to === "open" || to === "forced-open") this.#rejected = 0;
     this.#onTransition?.({ from, to, calls, failures, slow, ...(openMs === undefined ? {} : { openMs }) });
+  }
+
+  #countsAt(now: number): OutcomeCounts {
+    return this.#state === "half-open" ? this.#trials.results : this.#window.at(now);
   }
 
   #retryAfterMs(now: number): number | undefined {

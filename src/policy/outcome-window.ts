@@ -7,6 +7,14 @@ export interface OutcomeCounts {
   readonly slow: number;
 }
 
+/**
+ * Whether a share of calls reaches a ratio. By division, which alone is exact where a ratio has decimals: 7 of 100
+ * reach 0.07, and 0.07 · 100 is more than 7.
+ */
+export function reaches(part: number, calls: number, ratio: number): boolean {
+  return part / calls >= ratio;
+}
+
 /** The latest outcomes of calls, as a breaker looks at them. */
 export interface OutcomeWindow extends OutcomeCounts {
   /** Counts one more. `calls`, `failures` and `slow` are as of then. */

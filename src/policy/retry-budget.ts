@@ -54,8 +54,9 @@ export class RetryBudget {
   tryAcquire(): BudgetPermit | undefined {
     const counts = this.#counts;
     counts.advance(this.#clock.now());
-    const share = this.#options.ratio * counts.total(CALLS);
-    if (this.#inFlight >= this.#options.minInFlight && counts.total(EXTRA) + 1 > share) return undefined;
+    const { ratio, minInFlight } = this.#options;
+    // By division, which alone is exact where a ratio has decimals: 0.29 · 100 is less than 29.
+    if (this.#inFlight >= minInFlight && (counts.total(EXTRA) + 1) / counts.total(CALLS) > ratio) return undefined;
     counts.add(EXTRA);
     this.#inFlight += 1;
     let held = true;

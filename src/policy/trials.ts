@@ -1,4 +1,4 @@
-import type { OutcomeCounts } from "./outcome-window.ts";
+import { type OutcomeCounts, reaches } from "./outcome-window.ts";
 
 /** When trials open or close a breaker. */
 export interface TrialOptions {
@@ -61,9 +61,8 @@ export class Trials<T extends Trial> {
 
   /** In how many milliseconds the oldest is given up; 0 if none is under way. */
   freeAfterMs(now: number): number {
-    if (this.#underWay.size === 0) return 0;
-    const oldest = Math.min(...[...this.#underWay].map(({ since }) => since));
-    return Math.max(0, oldest + this.#options.trialTimeoutMs - now);
+    const [oldest] = this.#underWay;
+    return oldest ? Math.max(0, oldest.since + this.#options.trialTimeoutMs - now) : 0;
   }
 
   /** Counts a result, and decides as soon as those that are still to come cannot change it. */
@@ -72,10 +71,10 @@ export class Trials<T extends Trial> {
     this.#calls += 1;
     if (failed) this.#failures += 1;
     if (slow) this.#slow += 1;
-    const toCome = trials - this.#calls;
-    if (this.#failures >= failureRatio * trials || this.#slow >= slowRatio * trials) return "open";
-    const closes = this.#failures + toCome < failureRatio * trials && this.#slow + toCome < slowRatio * trials;
-    return closes ? "close" : undefined;
+    const opensWith = (toCome: number) =>
+      reaches(this.#failures + toCome, trials, failureRatio) || reaches(this.#slow + toCome, trials, slowRatio);
+    if (opensWith(0)) return "open";
+    return opensWith(trials - this.#calls) ? undefined : "close";
   }
 
   reset(): void {
