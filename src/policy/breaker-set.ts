@@ -31,8 +31,8 @@ export class BreakerSet implements Breakers {
     const known = this.#breakers.get(name);
     if (known) return known;
     const breaker = make();
-    if (this.#forced) breaker[this.#forced]();
     this.#breakers.set(name, breaker);
+    if (this.#forced) breaker[this.#forced]();
     return breaker;
   }
 
