@@ -73,7 +73,7 @@ export class Retry {
     const { pushbackMs } = failure;
     const delayMs = pushbackMs ?? this.#backoff.next();
     if (pushbackMs !== undefined) this.#backoff.reset();
-    if (delayMs >= remainingMs) return { retry: false, stop: "DEADLINE" };
+    if (!(delayMs < remainingMs)) return { retry: false, stop: "DEADLINE" };
     this.#permit = this.#share.budget.tryAcquire();
     if (!this.#permit) return { retry: false, stop: "BUDGET" };
     this.#attempt += 1;
