@@ -1,0 +1,19 @@
+import type { Http2Stream } from "node:http2";
+import { HTTP2_CODES, type Http2Code } from "./rules.ts";
+
+/**
+ * Resets a stream. `close()` alone would end it first: for a moment the other side would take what was cancelled for
+ * complete.
+ */
+export function resetStream(stream: Http2Stream, code: number): void {
+  if (stream.destroyed || stream.closed) return;
+  if (!stream.writableEnded) stream.end = () => stream;
+  stream.close(code);
+}
+
+const CODE_NAMES = Object.keys(HTTP2_CODES) as Http2Code[];
+
+/** A code's name; what HTTP/2 does not define counts as INTERNAL_ERROR (RFC 9113, 7). */
+export function codeName(code: number): Http2Code {
+  return CODE_NAMES[code] ?? "INTERNAL_ERROR";
+}
