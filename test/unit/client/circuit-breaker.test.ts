@@ -1,11 +1,17 @@
 import { ClientError } from "nice-grpc-common";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { breakersOf } from "../../../src/client/breakers-of.ts";
-import { type CircuitBreakerOptions, circuitBreaker } from "../../../src/client/circuit-breaker.ts";
+import {
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  circuitBreaker,
+} from "../../../src/client/circuit-breaker.ts";
+import type { RpcError } from "../../../src/core/errors.ts";
+import type { ObserverEvent } from "../../../src/core/observer.ts";
 import { Status } from "../../../src/core/status.ts";
-import { fakeClock } from "../../../src/testing/index.ts";
-import { rejection } from "../../support/orders.ts";
-import { aFailure } from "../../support/retrying.ts";
+import { fakeClock, seededRandom } from "../../../src/testing/index.ts";
+import { gate, rejection } from "../../support/orders.ts";
+import { aFailure, toldOf } from "../../support/retrying.ts";
 
 /** A breaker that opens for a second at the second failure of two, and lets one trial through. */
 function aBreaker(options: CircuitBreakerOptions = {}) {
@@ -88,6 +94,188 @@ describe("run", () => {
   });
 });
 
+/** Runs work that fails, so often. */
+async function fail(breaker: CircuitBreaker, times: number, name?: string): Promise<void> {
+  for (let n = 0; n < times; n += 1) await rejection(breaker.run(failing("no"), name));
+}
+
+describe("a trial", () => {
+  test("is the first that runs when the open time is over, and the others are told that it is under way", async () => {
+    const { breaker, clock } = aBreaker();
+    await fail(breaker, 2);
+    await clock.advance(999);
+    expect(await rejection(breaker.run(() => "early"))).toMatchObject({ retryAfterMs: 1 });
+    await clock.advance(1);
+    const held = gate();
+    const trial = breaker.run(() => held.promise);
+    expect(await rejection(breaker.run(() => "second"))).toMatchObject({
+      ...{ reason: "BREAKER_OPEN", retryAfterMs: 5_000 },
+      details: "the circuit breaker is half-open: no attempt was sent; its trials are under way",
+    });
+    held.resolve();
+    await trial;
+    expect(await breaker.run(() => "closed")).toBe("closed");
+  });
+
+  test("that is aborted gives its place back, and decides nothing", async () => {
+    const { breaker, clock } = aBreaker();
+    await fail(breaker, 2);
+    await clock.advance(1_000);
+    for (let n = 0; n < 10; n += 1) await rejection(breaker.run(failing(new DOMException("stop", "AbortError"))));
+    expect(breaker.snapshot()).toMatchObject({ run: { state: "half-open", calls: 0, trials: 0 } });
+    await breaker.run(() => 1);
+    expect(breaker.snapshot()).toMatchObject({ run: { state: "closed" } });
+  });
+
+  test("that hangs is given up, and the next runs in its time", async () => {
+    const { breaker, clock } = aBreaker();
+    await fail(breaker, 2);
+    await clock.advance(1_000);
+    const held = gate();
+    const hanging = breaker.run(() => held.promise);
+    await clock.advance(5_000);
+    expect(await rejection(breaker.run(() => 1))).toMatchObject({ retryAfterMs: 2_000 });
+    await clock.advance(2_000);
+    expect(await breaker.run(() => 1)).toBe(1);
+    held.reject(new Error("late"));
+    await rejection(hanging);
+    expect(breaker.snapshot()).toMatchObject({ run: { state: "closed", calls: 0 } });
+  });
+});
+
+test("work that is longer than slowMs is slow, and opens it without a failure", async () => {
+  const { breaker, clock } = aBreaker({ slowMs: 10 });
+  for (const ms of [11, 11]) {
+    const held = gate();
+    const work = breaker.run(() => held.promise);
+    await clock.advance(ms);
+    held.resolve();
+    await work;
+  }
+  expect(breaker.snapshot()).toMatchObject({ run: { state: "open", failures: 0, slow: 2, slowRatio: 1 } });
+});
+
+test("work that throws at once fails as one that rejects", async () => {
+  const { breaker } = aBreaker();
+  const thrown = new Error("at once");
+  const work = () => {
+    throw thrown;
+  };
+  expect(await rejection(breaker.run(work))).toBe(thrown);
+  expect(breaker.snapshot()).toMatchObject({ run: { calls: 1, failures: 1 } });
+});
+
+test("with isFailure an abort is what that says", async () => {
+  const { breaker } = aBreaker({ isFailure: (error) => error instanceof DOMException });
+  await rejection(breaker.run(failing(new DOMException("stop", "AbortError"))));
+  expect(breaker.snapshot()).toMatchObject({ run: { calls: 1, failures: 1 } });
+});
+
+test("codes say what counts, of what has a status", async () => {
+  const { breaker } = aBreaker({ codes: ["NOT_FOUND"], minimumCalls: 20 });
+  for (const code of [Status.NOT_FOUND, Status.UNAVAILABLE]) await rejection(breaker.run(failing(aFailure({ code }))));
+  await rejection(breaker.run(failing(new Error("no status"))));
+  expect(breaker.snapshot()).toMatchObject({ run: { calls: 3, failures: 2 } });
+});
+
+test("its open time is drawn from the random that it is given", async () => {
+  const openTimes = [1, 2].map(async () => {
+    const { breaker } = aBreaker({ random: seededRandom(7) });
+    await fail(breaker, 2);
+    return breaker.snapshot().run?.retryAfterMs ?? 0;
+  });
+  const [one = 0, other] = await Promise.all(openTimes);
+  expect(one).toBe(other);
+  expect(one).toBeGreaterThanOrEqual(800);
+  expect(one).toBeLessThan(1_200);
+});
+
+describe("by hand", () => {
+  const outcomeOf = (breaker: CircuitBreaker, name?: string) =>
+    breaker.run(() => "ran", name).catch(({ details }: RpcError) => details);
+  const FORCED = "the circuit breaker is forced-open: no attempt was sent; it stays so until it is reset";
+
+  test("forceOpen lets nothing run, and the error does not say when, since nobody knows", async () => {
+    const { breaker, clock } = aBreaker();
+    breaker.forceOpen();
+    await clock.advance(3_600_000);
+    const error = await rejection(breaker.run(() => "ran"));
+    expect(error).toMatchObject({ reason: "BREAKER_OPEN", details: FORCED, attempts: 0 });
+    expect((error as RpcError).retryAfterMs).toBeUndefined();
+    breaker.reset();
+    expect(await outcomeOf(breaker)).toBe("ran");
+  });
+
+  test("with a name it is for that one, without for all, and for those that are still to come", async () => {
+    const { breaker } = aBreaker();
+    await breaker.run(() => 1, "stock");
+    breaker.forceOpen("stock");
+    expect([await outcomeOf(breaker, "stock"), await outcomeOf(breaker, "shop")]).toEqual([FORCED, "ran"]);
+    breaker.forceOpen();
+    const names = ["stock", "shop", "new"];
+    expect(await Promise.all(names.map((name) => outcomeOf(breaker, name)))).toEqual([FORCED, FORCED, FORCED]);
+    breaker.reset("shop");
+    const again = [...names, "newer"].map((name) => outcomeOf(breaker, name));
+    expect(await Promise.all(again)).toEqual([FORCED, "ran", FORCED, FORCED]);
+    breaker.reset();
+    const all = [...names, "newest"].map((name) => outcomeOf(breaker, name));
+    expect(await Promise.all(all)).toEqual(Array(4).fill("ran"));
+  });
+
+  test.each([
+    ["forceClosed", { state: "forced-closed", calls: 9, failures: 9 }],
+    ["disable", { state: "disabled", calls: 0, failures: 0 }],
+  ] as const)("%s lets everything run, before the first and after", async (force, snapshot) => {
+    const { breaker } = aBreaker();
+    breaker[force]();
+    await fail(breaker, 9);
+    expect(breaker.snapshot().run).toMatchObject(snapshot);
+  });
+
+  test("reset of an open one lets the next run at once", async () => {
+    const { breaker } = aBreaker();
+    await fail(breaker, 2);
+    breaker.reset("run");
+    expect(await outcomeOf(breaker)).toBe("ran");
+  });
+
+  test.each(["forceOpen", "forceClosed", "disable", "reset"] as const)("%s refuses a name that none has", (steer) => {
+    const { breaker } = aBreaker();
+    expect(() => breaker[steer]("shop")).toThrow(new TypeError('there is no breaker "shop"; there are none yet'));
+  });
+});
+
+test("the observer is told of each change, with the breaker's name and what it stood at", async () => {
+  const events: ObserverEvent[] = [];
+  const { breaker, clock } = aBreaker({ observer: (event) => void events.push(event) });
+  await fail(breaker, 2, "stock");
+  await clock.advance(1_000);
+  await breaker.run(() => 1, "stock");
+  breaker.forceOpen("stock");
+  breaker.reset();
+  const name = "stock";
+  expect(toldOf(events)).toEqual([
+    ["breaker", "opened", { name, from: "closed", calls: 2, failures: 2, slow: 0, openMs: 1_000 }],
+    ["breaker", "half-opened", { name, from: "open", calls: 2, failures: 2, slow: 0 }],
+    ["breaker", "closed", { name, from: "half-open", calls: 1, failures: 0, slow: 0 }],
+    ["breaker", "forced-open", { name, from: "closed", calls: 0, failures: 0, slow: 0 }],
+    ["breaker", "closed", { name, from: "forced-open", calls: 0, failures: 0, slow: 0 }],
+  ]);
+});
+
+test("an observer that throws harms nobody", async () => {
+  const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  onTestFinished(() => warned.mockRestore());
+  const { breaker } = aBreaker({
+    observer: () => {
+      throw new Error("an observer's");
+    },
+  });
+  expect(await rejection(breaker.run(failing("first")))).toBe("first");
+  expect(await rejection(breaker.run(failing("second")))).toBe("second");
+  expect(breaker.snapshot().run?.state).toBe("open");
+});
+
 test("breakersOf gives its breakers", () => {
   const { breaker } = aBreaker();
   breaker.forceOpen();
@@ -106,6 +294,26 @@ test.each<[CircuitBreakerOptions, string]>([
   ],
   [{ codes: ["NO_STATUS" as never] }, 'codes.0 gRPC has no status "NO_STATUS"'],
   [{ isFailure: 5 as never }, "isFailure must be a function; it is 5"],
+  [{ observer: "log" as never }, 'observer must be a function; it is "log"'],
+  [{ clock: 5 as never }, "clock must be an object; it is 5"],
+  [{ random: {} as never }, "random must be a function; it is [object Object]"],
+  [{ slowRatio: 0 }, "slowRatio must be a ratio above 0 and at most 1; it is 0"],
+  [{ slowMs: 0 }, "slowMs must be greater than zero; it is 0 ms"],
+  [{ windowMs: -1 }, "windowMs must be greater than zero; it is -1 ms"],
+  [{ windowCalls: 1.5 }, "windowCalls must be a whole number of at least 1; it is 1.5"],
+  [{ minimumCalls: 0 }, "minimumCalls must be a whole number of at least 1; it is 0"],
+  [{ maxOpenMs: Number.NaN }, "maxOpenMs must be greater than zero; it is NaN ms"],
+  [{ trialTimeoutMs: 0 }, "trialTimeoutMs must be greater than zero; it is 0 ms"],
+  [
+    { random: 1 as never, failureRatio: 0, windowMs: 0, trials: 0, codes: ["OK"] },
+    [
+      "random must be a function; it is 1",
+      "failureRatio must be a ratio above 0 and at most 1; it is 0",
+      "windowMs must be greater than zero; it is 0 ms",
+      "trials must be a whole number of at least 1; it is 0",
+      "codes.0 OK is no failure",
+    ].join("; "),
+  ],
 ])("refuses %j", (options, problems) => {
   expect(() => circuitBreaker(options)).toThrow(new TypeError(`circuitBreaker: ${problems}`));
 });
