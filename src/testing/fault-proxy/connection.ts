@@ -141,6 +141,8 @@ export class Connection {
       ending = "reset";
     });
     far.on("error", () => {});
+    // A server process that is gone ends its connection; HTTP/2 has no half-open one.
+    server.on("end", () => server.destroy());
     // A server that accepts and says nothing is to look like one.
     if (!(await settled(once(far, "remoteSettings", { signal: this.#over.signal })))) return this.sever(ending);
     const [near, served] = await this.#host.pairs.make();
