@@ -1,18 +1,22 @@
+import { parseArgs } from "node:util";
 import { describe } from "./describe.ts";
 import { readSettings } from "./settings.ts";
 import { Shop } from "./shop.ts";
-import { runTour } from "./tour/tour.ts";
+import type { Row } from "./tour/row.ts";
+import { rows, runTour } from "./tour/tour.ts";
 
-const USAGE = `Usage: npm start [-- --once]
+const USAGE = `Usage: npm start [-- --once] [--row NAME]...
 
 Starts the example shop, drives it through a tour, and serves until Ctrl-C.
-  --once  ends after the tour: with 0 if every row came out as it must, else with 1`;
+  --once      ends after the tour: with 0 if every row came out as it must, else with 1
+  --row NAME  only this row of the tour; may be given several times. There are:
+${rows.map(({ name }) => `              ${name}`).join("\n")}`;
 
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: readonly string[]): Promise<number> {
-  const once = args[0] === "--once";
-  if (args.length > (once ? 1 : 0)) {
+  const options = readArgs(args);
+  if (!options) {
     console.error(USAGE);
     return 2;
   }
@@ -20,18 +24,36 @@ async function main(args: readonly string[]): Promise<number> {
     for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => resolve("interrupted"));
   });
   try {
-    return await serve(once, interrupted);
+    return await serve(options, interrupted);
   } catch (error) {
     console.error(`The shop does not run: ${error instanceof Error ? error.message : error}`);
     return 1;
   }
 }
 
-async function serve(once: boolean, interrupted: Promise<"interrupted">): Promise<number> {
+interface Options {
+  readonly once: boolean;
+  readonly tour: readonly Row[];
+}
+
+/** @returns undefined if they are not to be understood. */
+function readArgs(args: readonly string[]): Options | undefined {
+  const options = { once: { type: "boolean" }, row: { type: "string", multiple: true } } as const;
+  try {
+    const { once = false, row: names } = parseArgs({ args: [...args], options }).values;
+    const unknown = (names ?? []).some((name) => !rows.some((row) => row.name === name));
+    if (unknown) return undefined;
+    return { once, tour: names ? rows.filter(({ name }) => names.includes(name)) : rows };
+  } catch {
+    return undefined;
+  }
+}
+
+async function serve({ once, tour }: Options, interrupted: Promise<"interrupted">): Promise<number> {
   const shop = await Shop.start(readSettings());
   try {
     console.log(describe(shop));
-    const passed = await Promise.race([runTour(shop, console.log), interrupted, shop.crashed]);
+    const passed = await Promise.race([runTour(shop, console.log, tour), interrupted, shop.crashed]);
     if (once) return passed === true ? 0 : 1;
     if (passed !== "interrupted") {
       console.log("\nServing until Ctrl-C.");

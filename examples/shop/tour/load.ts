@@ -14,6 +14,11 @@ export async function inParallel<T>(atOnce: number, count: number, work: (n: num
   return results;
 }
 
+/** The third, sixth and ninth of each ten, up to `most`. */
+export function threeOfTen(most: number): number[] {
+  return Array.from({ length: most }, (_, n) => n + 1).filter((n) => [3, 6, 9].includes(n % 10));
+}
+
 /** Waits until something is so; gives up, with an error, when it still is not after 30 s. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const giveUpAt = performance.now() + 30_000;

@@ -1,19 +1,36 @@
 import { RpcError, Status } from "bowline";
 import type { Shop } from "../shop.ts";
+import { brokenWatch } from "./broken-watch.ts";
 import { drain } from "./drain.ts";
+import { fewFailures, manyFailures } from "./flaky-answers.ts";
+import { killedServer } from "./killed-server.ts";
+import { lostAnswers } from "./lost-answers.ts";
+import { pushback } from "./pushback.ts";
 import { readsAndWrites } from "./reads-and-writes.ts";
 import { passed, type Result, type Row } from "./row.ts";
+import { slowCalls } from "./slow-calls.ts";
 import { slowReplica } from "./slow-replica.ts";
 import { type Column, formatTable, type Line } from "./table.ts";
 
 /** The rows of the tour, in order. */
-export const rows: readonly Row[] = [readsAndWrites, slowReplica, drain];
+export const rows: readonly Row[] = [
+  readsAndWrites,
+  slowReplica,
+  drain,
+  fewFailures,
+  manyFailures,
+  killedServer,
+  slowCalls,
+  pushback,
+  lostAnswers,
+  brokenWatch,
+];
 
 /** How often a row is run, if calls come too late each time. */
 const MOST_RUNS = 3;
 
 const COLUMNS: readonly Column[] = [
-  { title: "row", maxWidth: 18 },
+  { title: "row", maxWidth: 26 },
   { title: "calls", align: "right" },
   { title: "attempts", align: "right" },
   { title: "outcome", maxWidth: 28 },

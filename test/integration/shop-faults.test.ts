@@ -1,0 +1,170 @@
+import { describe, expect, test } from "vitest";
+import * as watch from "../../examples/shop/tour/broken-watch.ts";
+import * as flaky from "../../examples/shop/tour/flaky-answers.ts";
+import * as killed from "../../examples/shop/tour/killed-server.ts";
+import * as lost from "../../examples/shop/tour/lost-answers.ts";
+import * as pushback from "../../examples/shop/tour/pushback.ts";
+import type { Check } from "../../examples/shop/tour/row.ts";
+import * as slow from "../../examples/shop/tour/slow-calls.ts";
+
+function wrong(checks: readonly Check[]): string[] {
+  return checks.filter(({ holds }) => !holds).map(({ what }) => what);
+}
+
+/** Tests of a row's judge: what it should see passes, and each change of that fails by the named checks. */
+function judges<Seen>(judge: (seen: Seen) => Check[], seen: Seen, cases: Record<string, [Partial<Seen>, ...string[]]>) {
+  test("passes what it should see", () => expect(wrong(judge(seen))).toEqual([]));
+  test.each(Object.entries(cases))("fails when %s", (_, [change, ...what]) => {
+    expect(wrong(judge({ ...seen, ...change }))).toEqual(what);
+  });
+}
+
+const ACCOUNT = "failed attempts that were retried, denied a retry or the last allowed";
+const OUTCOMES = "calls that succeeded, were denied or had no attempt left";
+
+describe("1 of 20 answers fails", () => {
+  const seen: flaky.Seen = {
+    calls: 600,
+    succeeded: 600,
+    attempts: 631,
+    passed: 631,
+    failed: 31,
+    retried: 31,
+    denied: 0,
+    toldDenied: 0,
+    exhausted: 0,
+    throttled: 0,
+  };
+  judges(flaky.judgeFew, seen, {
+    "too few calls are made": [
+      { calls: 499, succeeded: 499, attempts: 520, passed: 520, failed: 21, retried: 21 },
+      "calls",
+    ],
+    "reads fail": [{ succeeded: 596, exhausted: 4, failed: 35 }, "share of reads that succeeded"],
+    "there are too many attempts": [{ attempts: 637, passed: 637, retried: 37, failed: 37 }, "attempts for each call"],
+    "an attempt does not come by": [{ passed: 630 }, "attempts that came by"],
+    "a retry is not told of": [{ retried: 30 }, "attempts beyond each call's first", ACCOUNT],
+    "a failure is passed over": [{ failed: 32 }, ACCOUNT],
+    "a call ends otherwise": [{ succeeded: 599 }, OUTCOMES],
+  });
+});
+
+describe("3 of 10 answers fail", () => {
+  const seen: flaky.Seen = {
+    calls: 600,
+    succeeded: 430,
+    attempts: 615,
+    passed: 615,
+    failed: 185,
+    retried: 15,
+    denied: 169,
+    toldDenied: 169,
+    exhausted: 1,
+    throttled: 168,
+  };
+  judges(flaky.judgeMany, seen, {
+    "the throttle stays open": [{ throttled: 0 }, "retries that the throttle denied"],
+    "there are too many attempts": [{ attempts: 631, passed: 631, retried: 31, failed: 201 }, "attempts for each call"],
+    "a denied call does not say so": [{ toldDenied: 168 }, "denied calls that say so"],
+  });
+});
+
+describe("a killed server", () => {
+  const seen: killed.Seen = {
+    calls: 100,
+    before: 10,
+    failed: 20,
+    rejected: 50,
+    after: 13,
+    passedWhileOpen: 0,
+    passedAfter: 13,
+    backInTime: true,
+    states: ["opened", "half-opened", "closed"],
+  };
+  judges(killed.judge, seen, {
+    "it did not serve before": [{ before: 9 }, "calls that succeeded before the server was killed"],
+    "the breaker does not open": [
+      { failed: 101, states: [] },
+      "calls until the breaker opened",
+      "what the breaker did",
+    ],
+    "the server is back too late": [{ backInTime: false }, "the server was back while the breaker was open"],
+    "a call is sent": [{ rejected: 49 }, "calls that were not sent"],
+    "an attempt comes by": [{ passedWhileOpen: 1 }, "attempts that came by while it was open"],
+    "a trial fails": [{ states: ["opened", "half-opened", "opened", "half-opened", "closed"] }, "what the breaker did"],
+    "calls fail after that": [{ after: 9, passedAfter: 9 }, "calls that succeeded after that"],
+    "attempts fail after that": [{ passedAfter: 14 }, "attempts that came by after that"],
+  });
+});
+
+describe("a replica of slow answers", () => {
+  const seen: slow.Seen = {
+    calls: 60,
+    answered: 24,
+    rejected: 36,
+    attempts: 24,
+    started: 24,
+    opened: 1,
+    counted: 20,
+    slow: 20,
+    failures: 0,
+  };
+  judges(slow.judge, seen, {
+    "the breaker stays closed": [
+      { opened: 0, rejected: 0, answered: 60, attempts: 60, started: 60 },
+      "times that the breaker opened",
+      "calls that were not sent",
+    ],
+    "it opens too early": [{ counted: 19, slow: 19 }, "attempts that it had counted"],
+    "it opens for another reason": [{ slow: 15 }, "share of slow ones"],
+    "it opens for failures": [{ failures: 1 }, "failed ones"],
+    "a call fails otherwise": [{ answered: 23 }, "calls that were answered or not sent", "attempts"],
+    "an attempt does not arrive": [{ started: 23 }, "calls that the replica saw"],
+  });
+});
+
+describe("pushback", () => {
+  const seen: pushback.Seen = {
+    calls: 32,
+    succeeded: 16,
+    pushedBack: 12,
+    earliestMs: 60.2,
+    forbidden: 16,
+    attemptsOfForbidden: 16,
+    toldForbidden: 16,
+  };
+  judges(pushback.judge, seen, {
+    "a call is not retried": [{ succeeded: 15 }, "calls that succeeded after a pushback"],
+    "nothing is pushed back": [{ pushedBack: 0 }, "attempts that were pushed back"],
+    "an attempt comes too early": [{ earliestMs: 59.9 }, "milliseconds until the next attempt, at the earliest"],
+    "a forbidden attempt comes": [{ attemptsOfForbidden: 17 }, "attempts of calls that must not be retried"],
+    "an error does not say so": [{ toldForbidden: 15 }, "of these calls, those that say so"],
+  });
+});
+
+describe("3 of 10 answers lost", () => {
+  const seen: lost.Seen = { calls: 100, attempts: 100, passed: 100, succeeded: 70, lost: 30, placed: 100 };
+  judges(lost.judge, seen, {
+    "a call is retried": [{ attempts: 101, passed: 101 }, "attempts", "attempts that came by"],
+    "too few answers are lost": [{ lost: 20, succeeded: 80 }, "share of the answers that were lost"],
+    "a call fails otherwise": [{ succeeded: 69 }, "calls that failed"],
+    "an order is not placed": [{ placed: 99 }, "orders placed"],
+  });
+});
+
+describe("a stream that is cut", () => {
+  const seen: watch.Seen = {
+    revisions: [1n, 2n, 3n],
+    expected: [1n, 2n, 3n],
+    status: "UNAVAILABLE",
+    reason: "TRANSPORT",
+    connections: 1,
+    attempts: 1,
+  };
+  judges(watch.judge, seen, {
+    "it ends well": [{ status: "undefined", reason: "" }, "the stream ended"],
+    "nothing came": [{ revisions: [], expected: [] }, "events that came"],
+    "an event is missing": [{ revisions: [1n, 3n] }, "they are the first ones, in order"],
+    "it is opened again": [{ attempts: 2 }, "attempts"],
+  });
+});
