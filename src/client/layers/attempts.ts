@@ -118,7 +118,6 @@ export class Attempts {
    * @returns what the call ends with.
    */
   broke(failure: RpcError): RpcError {
-    this.abandoned();
     this.#note(failure);
     return this.#end(failure, "COMMITTED");
   }

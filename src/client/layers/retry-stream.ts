@@ -127,20 +127,18 @@ export class RetryStream implements MessageStream {
     return { outcome: "error", error, trailer: error.trailer };
   }
 
-  /** Ends early, without an error, when the stream is left. @throws the signal's reason when it aborts. */
-  #wait(delayMs: number): Promise<void> {
+  /** Ends early when the stream is left or its signal aborts; what then becomes of the call is for the next step. */
+  async #wait(delayMs: number): Promise<void> {
     const { clock, call } = this.#attempts;
-    const { signal } = call;
-    const over = Promise.withResolvers<void>();
-    const onAbort = () => over.reject(signal?.reason);
-    const timer = clock.setTimer(delayMs, over.resolve);
-    this.#endWait = over.resolve;
-    signal?.addEventListener("abort", onAbort, { once: true });
-    return over.promise.finally(() => {
-      timer.cancel();
-      signal?.removeEventListener("abort", onAbort);
-      this.#endWait = undefined;
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    const timer = clock.setTimer(delayMs, wake);
+    this.#endWait = wake;
+    call.signal?.addEventListener("abort", wake, { once: true });
+    await promise;
+    timer.cancel();
+    call.signal?.removeEventListener("abort", wake);
+    this.#endWait = undefined;
   }
 
   #end(end: StreamEnd): void {
