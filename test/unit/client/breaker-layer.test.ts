@@ -79,13 +79,16 @@ describe.each(forms)("%s", (form, drive) => {
     expect(breaker.snapshot()).toMatchObject({ calls: 3, failures: 1 });
   });
 
-  test("B3 a caller that leaves counts as nothing", async () => {
+  test.each<[string, unknown]>([
+    ["its reason", "gone"],
+    ["what would be a failure of the target's", aFailure()],
+  ])("B3 a caller that leaves with %s counts as nothing", async (_, reason) => {
     const { layer, breaker } = breaking();
     const controller = new AbortController();
     const driven = drive(layer, { signal: controller.signal });
-    controller.abort("gone");
-    driven.abort("gone");
-    expect(await rejection(driven.outcome)).toBe("gone");
+    controller.abort(reason);
+    driven.abort(reason);
+    expect(await rejection(driven.outcome)).toBe(reason);
     expect(breaker.snapshot()).toMatchObject({ calls: 0 });
   });
 
