@@ -14,7 +14,7 @@ import { ClientState } from "./client-state.ts";
 import { breakerLayer, rejected, settle } from "./layers/breaker.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
 import { reportTo } from "./report.ts";
-import { perMethod } from "./single-policy.ts";
+import { areNames, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `circuitBreaker()` takes. A limit for slow calls has no default here: `slowMs` must be given. */
 export interface CircuitBreakerOptions extends Omit<BreakerPolicy, "disabled"> {
@@ -44,10 +44,11 @@ export interface CircuitBreaker extends ClientMiddleware, Breakers {
 
 const OWN_OPTIONS: OwnOptions = { signal: true, metadata: true, onHeader: true, onTrailer: true };
 
-const any: OptionCheck = () => undefined;
+const ratios = { failureRatio: isNumber, slowRatio: isNumber };
+const counts = { windowCalls: isNumber, minimumCalls: isNumber, trials: isNumber };
+const times = { slowMs: isNumber, windowMs: isNumber, openMs: isNumber, maxOpenMs: isNumber, trialTimeoutMs: isNumber };
 const OPTIONS: Readonly<Record<keyof CircuitBreakerOptions, OptionCheck>> = {
-  ...{ failureRatio: any, slowRatio: any, slowMs: any, windowMs: any, windowCalls: any, minimumCalls: any },
-  ...{ openMs: any, maxOpenMs: any, trials: any, trialTimeoutMs: any, scope: any, codes: any },
+  ...{ ...ratios, ...counts, ...times, scope: isOneOf("method", "service"), codes: areNames },
   ...{ isFailure: isFunction, observer: isFunction, clock: isObject, random: isFunction },
 };
 
@@ -61,7 +62,7 @@ const OPTIONS: Readonly<Record<keyof CircuitBreakerOptions, OptionCheck>> = {
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
   const problems = [
     ...checkOptions(options, OPTIONS),
-    ...checkBreaker(options).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
+    ...checkBreaker(wellTyped(options, OPTIONS)).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
   ];
   if (problems.length > 0) throw new TypeError(`circuitBreaker: ${problems.join("; ")}`);
   const { clock = systemClock, random = systemRandom, observer, isFailure } = options;

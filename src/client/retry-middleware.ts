@@ -10,7 +10,7 @@ import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { retryLayers } from "./method-layers.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { perMethod } from "./single-policy.ts";
+import { areNames, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */
 export interface RetryMiddlewareOptions extends RetryPolicy {
@@ -40,11 +40,22 @@ const OWN_OPTIONS: OwnOptions = {
   onTrailer: true,
 };
 
-const any: OptionCheck = () => undefined;
+const backoff = { initialBackoffMs: isNumber, maxBackoffMs: isNumber, multiplier: isNumber };
 const OPTIONS: Readonly<Record<keyof RetryMiddlewareOptions, OptionCheck>> = {
-  ...{ maxAttempts: any, initialBackoffMs: any, maxBackoffMs: any, multiplier: any, jitter: any, codes: any },
-  ...{ attemptTimeoutMs: any, maxAttemptsLimit: isCount, retryThrottling: isObject, retryBudget: isObject },
-  ...{ observer: isFunction, clock: isObject, random: isFunction },
+  ...{ ...backoff, maxAttempts: isNumber, attemptTimeoutMs: isNumber, codes: areNames },
+  ...{ jitter: isOneOf("full", "equal", "decorrelated", "a6"), maxAttemptsLimit: isCount },
+  ...{ retryThrottling: isObject, retryBudget: isObject, observer: isFunction, clock: isObject, random: isFunction },
+};
+
+const THROTTLING: Readonly<Record<keyof RetryThrottlingPolicy, OptionCheck>> = {
+  maxTokens: isNumber,
+  tokenRatio: isNumber,
+};
+
+const BUDGET: Readonly<Record<keyof RetryBudgetPolicy, OptionCheck>> = {
+  ratio: isNumber,
+  windowMs: isNumber,
+  minInFlight: isNumber,
 };
 
 /**
@@ -56,14 +67,9 @@ const OPTIONS: Readonly<Record<keyof RetryMiddlewareOptions, OptionCheck>> = {
  * @throws TypeError that lists everything that is wrong with the options.
  */
 export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<RetryCallOptions> {
-  const { retryThrottling, retryBudget, clock = systemClock, random = systemRandom, observer } = options;
-  const problems = [
-    ...checkOptions(options, OPTIONS),
-    ...[...checkRetry(options), ...checkThrottling(retryThrottling), ...checkBudget(retryBudget)].map(
-      ({ path, message }) => `${path.filter((key) => key !== "retry").join(".")} ${message}`,
-    ),
-  ];
+  const problems = problemsOf(options);
   if (problems.length > 0) throw new TypeError(`retry: ${problems.join("; ")}`);
+  const { retryThrottling, retryBudget, clock = systemClock, random = systemRandom, observer } = options;
   const state = new ClientState({ clock, random, observer, target: undefined }, retryThrottling, retryBudget);
   const find = perMethod((method) =>
     isSafe(method)
@@ -71,6 +77,21 @@ export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<Re
       : undefined,
   );
   return niceMiddleware(find, OWN_OPTIONS);
+}
+
+function problemsOf(options: RetryMiddlewareOptions): string[] {
+  const known = wellTyped(options, OPTIONS);
+  const { retryThrottling = {}, retryBudget = {} } = known;
+  return [
+    ...checkOptions(options, OPTIONS),
+    ...checkOptions(retryThrottling, THROTTLING, "retryThrottling."),
+    ...checkOptions(retryBudget, BUDGET, "retryBudget."),
+    ...[
+      ...checkRetry(known),
+      ...checkThrottling(wellTyped(retryThrottling, THROTTLING)),
+      ...checkBudget(wellTyped(retryBudget, BUDGET)),
+    ].map(({ path, message }) => `${path.filter((key) => key !== "retry").join(".")} ${message}`),
+  ];
 }
 
 /** A sent message of a stream cannot be sent again. */

@@ -1,4 +1,5 @@
 import type { ClientMiddlewareCall } from "nice-grpc-common";
+import type { OptionCheck } from "../core/check-options.ts";
 import { type Method, methodKind } from "../core/method.ts";
 
 type MethodDescriptor = ClientMiddlewareCall<unknown, unknown>["method"];
@@ -34,4 +35,24 @@ export function perMethod<T>(make: (method: Method) => T): (descriptor: MethodDe
     made.set(descriptor.path, { value });
     return value;
   };
+}
+
+/** A number; what it may be is for the policy's own check. */
+export const isNumber: OptionCheck = (value) =>
+  typeof value === "number" ? undefined : `must be a number; it is ${JSON.stringify(value)}`;
+
+/** Names of statuses; which there are is for the policy's own check. */
+export const areNames: OptionCheck = (value) =>
+  Array.isArray(value) ? undefined : `must be an array of names; it is ${JSON.stringify(value)}`;
+
+/** One of a few words. */
+export function isOneOf(...words: readonly string[]): OptionCheck {
+  return (value) =>
+    words.some((word) => word === value) ? undefined : `must be ${words.join(" or ")}; it is ${JSON.stringify(value)}`;
+}
+
+/** Those of the options that are of the right kind, for the check that looks at what they say. */
+export function wellTyped<T extends object>(options: T, checks: Readonly<Record<string, OptionCheck>>): Partial<T> {
+  const entries = Object.entries(options ?? {}).filter(([name, value]) => checks[name]?.(value) === undefined);
+  return Object.fromEntries(entries) as Partial<T>;
 }

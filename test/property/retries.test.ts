@@ -9,7 +9,9 @@ const name = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...usual) }, fc.co
 const action = fc.tuple(name, fc.noBias(fc.nat(11)), fc.noBias(fc.nat(9_999)));
 const script = fc.array(action, { minLength: 8, maxLength: 32, size: "max" });
 
-test("whatever happens when, a call settles once, keeps to its attempts, and leaves nothing behind", async () => {
+test("whatever happens when, a call settles once, keeps to its attempts, and leaves nothing behind", {
+  timeout: 120_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(script, async (script) => {
       const world = new RetryWorld();
