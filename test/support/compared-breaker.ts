@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { Random } from "../../src/core/random.ts";
 import { Breaker, type BreakerPermit, type BreakerTransition, type BreakerUse } from "../../src/policy/breaker.ts";
 import { seededRandom } from "../../src/testing/index.ts";
 import { BreakerModel, type Forced, type ModelPermit, type ModelSettings, toBreakerOptions } from "./breaker-model.ts";
@@ -42,6 +43,12 @@ export const settings: fc.Arbitrary<ModelSettings> = fc.record({
   trialTimeoutMs: fc.constantFrom(250, 5_000, 60_000),
 });
 
+/** Chance of which half is the middle, so that open times are often over to the millisecond. */
+function roundedRandom(seed: number): Random {
+  const random = seededRandom(seed);
+  return () => Math.max(random(), 0.5);
+}
+
 /** A breaker beside its model; a permit keeps its number in both. */
 export class ComparedBreaker {
   readonly breaker: Breaker;
@@ -59,8 +66,8 @@ export class ComparedBreaker {
       this.#told.push(told);
       if (meddles) this.#settleAll();
     };
-    this.breaker = new Breaker(toBreakerOptions(settings), { now: () => this.#now }, seededRandom(seed), listen);
-    this.#model = new BreakerModel(settings, seededRandom(seed));
+    this.breaker = new Breaker(toBreakerOptions(settings), { now: () => this.#now }, roundedRandom(seed), listen);
+    this.#model = new BreakerModel(settings, roundedRandom(seed));
   }
 
   take(step: BreakerStep): void {
