@@ -85,6 +85,11 @@ export class Call {
     return this.#over.promise;
   }
 
+  /** It came after the last one that is served. */
+  refuse(): void {
+    this.#reset("REFUSED_STREAM");
+  }
+
   start(): void {
     const rule = this.#picked?.rule;
     switch (rule?.fault) {
@@ -107,7 +112,7 @@ export class Call {
   }
 
   #sayGoodbye(goaway: Goaway): void {
-    if (goaway === "refused") return this.#reset("REFUSED_STREAM");
+    if (goaway === "refused") return this.refuse();
     if (goaway === "lost") this.#told("cut");
     this.#relay();
   }
@@ -118,7 +123,7 @@ export class Call {
     // The connection ends with the server's.
     if (session.destroyed) return;
     // The server has said goodbye, and the client does not know yet.
-    if (session.closed) return this.#reset("REFUSED_STREAM");
+    if (session.closed) return this.refuse();
     const { headers, whole } = this.#arrived;
     const far = session.request(headers, { endStream: whole });
     this.#far = far;

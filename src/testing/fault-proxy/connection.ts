@@ -57,6 +57,7 @@ export class Connection {
     this.#host = host;
     this.#record = host.log.connection();
     client.on("error", () => {});
+    client.on("end", () => this.#stopped && client.destroy());
     client.on("close", (broken) => {
       this.#record.endedAt ??= host.log.now();
       if (!this.#stopped) this.sever(broken ? "reset" : "close");

@@ -13,7 +13,6 @@ import { sleep, systemClock } from "../../core/clock.ts";
 import { Call, type Goaway } from "./call.ts";
 import { headerOf, toHeaders } from "./headers.ts";
 import type { CallRecord } from "./log.ts";
-import { resetStream } from "./reset-stream.ts";
 import type { Picked } from "./rule-picker.ts";
 import { type CallRule, HTTP2_CODES } from "./rules.ts";
 
@@ -80,12 +79,12 @@ export class Http2Link {
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
     const { id = 0 } = stream;
     this.#highest = id;
-    if (id > this.#lastStream) return resetStream(stream, HTTP2_CODES.REFUSED_STREAM);
     const passed = toHeaders(raw, headers);
     const method = String(headers[":path"]);
     const record = this.#host.call(method, previousAttempts(passed));
     const whole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    const call = new Call({ stream, headers: passed, whole }, record, this.#host.pick(method), {
+    const picked = id > this.#lastStream ? undefined : this.#host.pick(method);
+    const call = new Call({ stream, headers: passed, whole }, record, picked, {
       near: this.#near,
       far: this.#far,
       now: this.#host.now,
@@ -94,8 +93,10 @@ export class Http2Link {
       closed: (closed) => this.#closed(closed),
     });
     this.#calls.add(call);
+    // What the client sent before it read the goodbye.
+    if (id > this.#lastStream) call.refuse();
     // What comes while the connection ends goes nowhere.
-    if (!this.#ended) call.start();
+    else if (!this.#ended) call.start();
   }
 
   #closed(call: Call): void {
