@@ -154,15 +154,21 @@ describe.each(allWays)("%s", (_, connect) => {
       },
     );
 
-    test("R6 what the server refused unseen is sent again as the same attempt, and costs no token", async () => {
+    test.each<[string, (attempt: RawCall) => void]>([
+      ["refused unseen", (attempt) => attempt.reset(constants.NGHTTP2_REFUSED_STREAM)],
+      ["did not look at before it went away", (attempt) => attempt.goAway()],
+    ])("R6 what the server %s is sent again as the same attempt, and costs no token", async (_, unseen) => {
       const server = await rawServer();
-      const wanted: Wanted = { retry: { ...BRIEF, maxAttempts: 2 }, retryThrottling: { maxTokens: 3 } };
-      const call = make(connect(server.port, wanted).orders);
-      const unseen = (attempt: RawCall) => attempt.reset(constants.NGHTTP2_REFUSED_STREAM);
       // With one token less, this refusal would leave too few.
+      const wanted: Wanted = { retry: { ...BRIEF, maxAttempts: 2 }, retryThrottling: { maxTokens: 3 } };
+      const { orders } = connect(server.port, wanted);
+      const before = make(orders);
+      await each(server, answer);
+      await before;
+      const call = make(orders);
       await each(server, unseen, refuse, answer);
       await call;
-      expect(server.calls.map(previousAttempts)).toEqual([undefined, undefined, "1"]);
+      expect(server.calls.map(previousAttempts)).toEqual([undefined, undefined, undefined, "1"]);
     });
 
     test("R7 attempts per call while all fail, and after successes", async () => {
@@ -351,6 +357,19 @@ describe.each(allWays)("%s", (_, connect) => {
 
 describe.each(contractWays)("%s", (_, connect) => {
   describe.each(callForms)("%s", (_, make) => {
+    test("R2 the observer is told of each attempt by its number, and of one call", async () => {
+      const server = await rawServer();
+      const { events, observer } = watched();
+      const call = make(connect(server.port, { retry: BRIEF, observer }).orders);
+      await each(server, refuse, answer);
+      await call;
+      const told = events.map((event) => ("attempt" in event ? `${event.type} ${event.attempt}` : event.type));
+      const first = ["attempt.started 1", "attempt.ended 1"];
+      const second = ["attempt.started 2", "attempt.ended 2"];
+      expect(told).toEqual(["call.started", ...first, "policy", ...second, "call.ended"]);
+      expect(events.at(-1)).toMatchObject({ status: "OK" });
+    });
+
     test("R5 the deadline spans all attempts: what is told to the server shrinks by what has passed", async () => {
       const server = await rawServer();
       const call = make(connect(server.port, { retry: ENDLESS }).orders);

@@ -66,6 +66,11 @@ export class RawCall {
     this.#stream.end();
   }
 
+  /** Says that the connection goes away and this call was not looked at; another must have come before it. */
+  goAway(): void {
+    this.#stream.session?.goaway(constants.NGHTTP2_NO_ERROR, Number(this.#stream.id) - 2);
+  }
+
   /** Resets the stream, as a server does that cancels it unless another of HTTP/2's codes is given. */
   reset(code: number = constants.NGHTTP2_CANCEL): void {
     this.#stream.close(code);
