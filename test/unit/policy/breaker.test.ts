@@ -191,6 +191,15 @@ describe("forced", () => {
     expect(set.breaker.snapshot()).toMatchObject({ state: "closed", calls: 0, trials: 0 });
   });
 
+  test("closed while trials are under way: counts anew, without what opened it", async () => {
+    const set = aBreaker({ trials: 3 });
+    await toTrial(set);
+    begin(set.breaker, 2);
+    set.breaker.forceClosed();
+    succeed(set.breaker);
+    expect(set.breaker.snapshot()).toMatchObject({ state: "forced-closed", calls: 1, failures: 0, trials: 0 });
+  });
+
   test.each(["forceOpen", "forceClosed", "disable"] as const)("%s from any state, and reset from it", async (force) => {
     const states = [() => {}, open, toTrial].map(async (bring) => {
       const set = aBreaker();
