@@ -68,8 +68,7 @@ export class SlidingCounts {
 
   /** The slice that `now` is in, never one before that which time stands in. */
   #sliceAt(now: number): number {
-    if (now < this.#currentEndsAt) return this.#current;
-    return Math.max(Math.floor(now / this.#sliceMs), this.#current);
+    return now < this.#currentEndsAt ? this.#current : Math.floor(now / this.#sliceMs);
   }
 
   #clear(slice: number): void {
