@@ -67,7 +67,7 @@ export interface BreakerSnapshot {
   readonly slowRatio: number;
   /** Trials under way. */
   readonly trials: number;
-  /** Calls that it has rejected since it last opened. */
+  /** Calls that it has rejected since it last opened, by itself or by hand; none after `reset`. */
   readonly rejected: number;
   /** While open: in how many milliseconds the next trial is due. */
   readonly retryAfterMs: number | undefined;
