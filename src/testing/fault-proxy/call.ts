@@ -12,6 +12,7 @@ import { headerOf, toHeaders } from "./headers.ts";
 import { injectedStatus } from "./injected-status.ts";
 import type { CallRecord } from "./log.ts";
 import { MessageLimit } from "./message-limit.ts";
+import { isClosed, relayAnswer, relayRequest, swallowAnswer } from "./relay.ts";
 import { codeName, resetStream } from "./reset-stream.ts";
 import type { Picked } from "./rule-picker.ts";
 import { type CallRule, HTTP2_CODES, type Http2Code } from "./rules.ts";
@@ -43,7 +44,10 @@ export interface ArrivedCall {
   readonly whole: boolean;
 }
 
-/** One call between a client and the server, with the fault of the rule that took it. */
+/**
+ * One call between a client and the server, with the fault of the rule that took it. Its stream to the client is the
+ * near one, that to the server the far one.
+ */
 export class Call {
   readonly #near: ServerHttp2Stream;
   readonly #arrived: ArrivedCall;
@@ -65,12 +69,11 @@ export class Call {
     this.#near.on("close", () => this.#nearClosed());
   }
 
-  /** Its stream to the client. */
   get nearId(): number {
     return this.#near.id ?? 0;
   }
 
-  /** Its stream to the server, if there is one. */
+  /** Undefined if the server knows nothing of it. */
   get farId(): number | undefined {
     return this.#far?.id;
   }
@@ -80,23 +83,19 @@ export class Call {
     return this.#record.server === "answered" && !this.#near.destroyed;
   }
 
-  /** Resolves when the stream to the client is closed. */
+  /** Resolves when the near stream is closed. */
   get over(): Promise<void> {
     return this.#over.promise;
   }
 
-  /** It came after the last one that is served. */
-  refuse(): void {
-    this.#reset("REFUSED_STREAM");
-  }
-
+  /** Goes as the rule says. */
   start(): void {
     const rule = this.#picked?.rule;
     switch (rule?.fault) {
       case "status":
+        this.#happened();
         this.#near.resume();
-        this.#respondWhole(injectedStatus(rule, this.#arrived.headers));
-        return this.#happened();
+        return this.#respondWhole(injectedStatus(rule, this.#arrived.headers));
       case "goaway":
         this.#happened();
         return this.#sayGoodbye(this.#host.goaway(rule, this.nearId));
@@ -109,6 +108,11 @@ export class Call {
       default:
         this.#relay();
     }
+  }
+
+  /** Tells the client that it may make the call again: nobody has seen it. */
+  refuse(): void {
+    this.#reset("REFUSED_STREAM");
   }
 
   #sayGoodbye(goaway: Goaway): void {
@@ -127,14 +131,11 @@ export class Call {
     const { headers, whole } = this.#arrived;
     const far = session.request(headers, { endStream: whole });
     this.#far = far;
-    far.on("error", () => {});
-    const reached = () => {
-      this.#record.server = "reached";
-    };
     // Past the server's limit of streams at a time, it waits for its turn.
-    if (far.pending) far.once("ready", reached);
-    else reached();
-    this.#relayRequest(far);
+    if (far.pending) far.once("ready", () => this.#reached());
+    else this.#reached();
+    relayRequest(this.#near, far);
+    far.on("error", () => {});
     far.on("response", (received, flags, raw) => {
       const alone = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       if (alone) this.#answered();
@@ -147,27 +148,16 @@ export class Call {
     far.on("close", () => this.#farClosed(far));
   }
 
-  #relayRequest(far: ClientHttp2Stream): void {
-    const near = this.#near;
-    near.on("data", (chunk: Buffer) => {
-      if (!far.closed && !far.destroyed && !far.write(chunk)) near.pause();
-    });
-    far.on("drain", () => near.resume());
-    near.on("end", () => {
-      // What a reset leaves behind ends too.
-      if (!near.aborted && near.rstCode === constants.NGHTTP2_NO_ERROR && !far.closed) far.end();
-    });
-  }
-
-  /** The answer begins. */
+  /** The answer begins. @param alone it has headers alone. */
   #begin(headers: OutgoingHttpHeaders, alone: boolean, far: ClientHttp2Stream): void {
     const rule = this.#picked?.rule;
     // Lost with its connection.
-    if (this.#record.end) return void far.resume();
+    if (this.#record.end) return swallowAnswer(far, () => this.#answered());
     if (rule?.fault === "drop") {
-      far.on("end", () => this.#farEnded(far, () => this.#strike()));
-      far.resume();
-      return;
+      return swallowAnswer(far, () => {
+        this.#answered();
+        this.#strike();
+      });
     }
     if (rule?.fault !== "delay") return this.#respond(headers, alone, far);
     this.#happened();
@@ -176,40 +166,23 @@ export class Call {
 
   #respond(headers: OutgoingHttpHeaders, alone: boolean, far: ClientHttp2Stream): void {
     const near = this.#near;
-    if (near.destroyed || near.closed) return;
+    if (isClosed(near)) return;
     if (alone) {
       far.resume();
       return this.#respondWhole(headers);
     }
     near.respond(headers, { waitForTrailers: true, ...AS_IT_IS });
     near.on("wantTrailers", () => {
-      if (near.destroyed || near.closed) return;
+      if (isClosed(near)) return;
       this.#told("status", this.#trailers);
       near.sendTrailers(this.#trailers);
     });
     const rule = this.#picked?.rule;
     const limit = rule && "afterMessages" in rule ? rule.afterMessages : undefined;
-    if (limit === undefined) this.#relayAnswer(far, undefined);
-    else this.#relayAnswer(far, new MessageLimit(limit));
-  }
-
-  #relayAnswer(far: ClientHttp2Stream, limit: MessageLimit | undefined): void {
-    const near = this.#near;
-    let struck = false;
-    const strike = () => {
-      struck = true;
-      far.resume();
-      // Once everything before is on its way.
-      near.write(Buffer.alloc(0), () => this.#strike());
-    };
-    near.on("drain", () => far.resume());
-    far.on("data", (chunk: Buffer) => {
-      if (struck || near.closed || near.destroyed) return;
-      if (!near.write(limit ? limit.take(chunk) : chunk)) far.pause();
-      if (limit?.reached) strike();
+    relayAnswer(far, near, limit === undefined ? undefined : new MessageLimit(limit), {
+      ended: () => this.#answered(),
+      limited: () => this.#strike(),
     });
-    far.on("end", () => this.#farEnded(far, () => struck || near.end()));
-    if (limit?.reached) strike();
   }
 
   /** Trailers alone. */
@@ -224,8 +197,7 @@ export class Call {
     if (!rule || this.#near.destroyed || this.#record.end) return;
     this.#happened();
     const sees = rule.fault === "drop" ? (rule.clientSees ?? "reset") : rule.fault;
-    const code = "code" in rule ? (rule.code as Http2Code | undefined) : undefined;
-    if (sees === "reset") this.#reset(code ?? "INTERNAL_ERROR");
+    if (sees === "reset") this.#reset(("code" in rule && (rule.code as Http2Code)) || "INTERNAL_ERROR");
     if (sees === "cut") {
       this.#told("cut");
       this.#host.cut();
@@ -237,17 +209,15 @@ export class Call {
     resetStream(this.#near, HTTP2_CODES[code]);
   }
 
+  #reached(): void {
+    this.#record.server = "reached";
+  }
+
   #answered(): void {
     this.#record.server = "answered";
   }
 
-  /** The server's stream has ended, and not by a reset. */
-  #farEnded(far: ClientHttp2Stream, go: () => void): void {
-    if (far.rstCode !== constants.NGHTTP2_NO_ERROR || far.aborted || this.#near.closed) return;
-    this.#answered();
-    go();
-  }
-
+  /** The server has reset the call, unless it has answered or is gone. */
   #farClosed(far: ClientHttp2Stream): void {
     if (this.#record.end || this.#record.server === "answered" || this.#host.far.destroyed) return;
     this.#hold?.cancel();

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { PassThrough, type Readable } from "node:stream";
@@ -71,7 +71,7 @@ export class Connection {
     this.#client.pipe(this.#early);
     const server = await this.#dial();
     if (!server) return this.sever("reset");
-    const isHttp2 = await Promise.race([first, this.#gone(server)]);
+    const isHttp2 = await Promise.race([first, happens(server, "close")]);
     if (isHttp2 === undefined) return this.sever("close");
     this.#record.protocol = isHttp2 ? "http2" : "other";
     if (isHttp2) await this.#relayHttp2(server);
@@ -120,11 +120,6 @@ export class Connection {
     }
   }
 
-  /** Resolves when the server is gone. */
-  #gone(server: Socket): Promise<undefined> {
-    return new Promise((resolve) => server.once("close", () => resolve(undefined)));
-  }
-
   async #relayBytes(server: Socket): Promise<void> {
     this.#host.unseen();
     server.on("close", (broken) => this.#stopped || (broken && this.sever("reset")));
@@ -145,10 +140,13 @@ export class Connection {
     // A server process that is gone ends its connection; HTTP/2 has no half-open one.
     server.on("end", () => server.destroy());
     // A server that accepts and says nothing is to look like one.
-    if (!(await settled(once(far, "remoteSettings", { signal: this.#over.signal })))) return this.sever(ending);
+    const ready = happens(far, "remoteSettings").then(() => true);
+    const left = this.#client.readableEnded ? undefined : happens(this.#client, "end");
+    if (!(await Promise.race([ready, left, happens(far, "close")]))) return this.sever(ending);
     const [near, served] = await this.#host.pairs.make();
     this.#own(near);
     this.#own(served);
+    if (far.destroyed || this.#over.signal.aborted) return this.sever(ending);
     this.#served = served;
     const { log, pick } = this.#host;
     new Http2Link(served, far, {
@@ -164,19 +162,19 @@ export class Connection {
   async #relay(second: Socket, wholly: boolean): Promise<void> {
     const { signal } = this.#over;
     const way = passages(this.#picked, { clock: systemClock, signal, happened: () => this.#happened() });
-    const toServer = pump(way.server(read(this.#early)), second, signal).then(async () => {
-      if (this.#ending === "reset" && !wholly) await this.#reset(second);
-      second.end();
+    const toServer = pump(way.server(read(this.#early)), second, signal).then(() => {
+      if (this.#ending === "reset" && !wholly) return this.#reset(second);
+      return finish(second, signal);
     });
-    const toClient = pump(way.client(read(second)), this.#client, signal).then(async () => {
-      if (this.#ending === "reset") await this.#reset(this.#client);
-      this.#client.end();
+    const toClient = pump(way.client(read(second)), this.#client, signal).then(() => {
+      if (this.#ending === "reset") return this.#reset(this.#client);
       if (wholly) this.#severSoon("close");
-      if (wholly) await once(this.#client, "finish", { signal });
-      if (wholly) this.sever("close");
+      return finish(this.#client, signal);
     });
-    if (await settled(Promise.all([toServer, toClient]))) this.sever("close");
-    else if (!this.#stopped) this.sever(this.#ending);
+    // What it fails with, the other one does too.
+    toServer.catch(() => {});
+    const relayed = await settled(wholly ? toClient : Promise.all([toServer, toClient]));
+    if (!this.#stopped) this.sever(relayed ? "close" : this.#ending);
   }
 
   /** Resets the connection when a socket has sent what was written into it. */
@@ -205,10 +203,20 @@ function read(source: Readable): AsyncIterable<Buffer> {
   return { [Symbol.asyncIterator]: () => source.iterator({ destroyOnReturn: false }) };
 }
 
+async function finish(socket: Socket, signal: AbortSignal): Promise<void> {
+  socket.end();
+  await once(socket, "finish", { signal });
+}
+
 function close(socket: Socket, ending: Ending): void {
   // A socket that has sent its end cannot be reset any more.
   if (ending === "reset" && !socket.writableEnded && !socket.connecting) socket.resetAndDestroy();
   else socket.destroy();
+}
+
+/** Resolves when it happens, if it does. */
+function happens(emitter: EventEmitter, event: string): Promise<undefined> {
+  return new Promise((resolve) => emitter.once(event, () => resolve(undefined)));
 }
 
 async function settled(promise: Promise<unknown>): Promise<boolean> {

@@ -67,8 +67,7 @@ export class Http2Link {
   constructor(served: Socket, far: ClientHttp2Session, host: LinkHost) {
     this.#far = far;
     this.#host = host;
-    const settings = { ...SESSION_OPTIONS.settings, ...limitsOf(far) };
-    this.#near = performServerHandshake(served, { ...SESSION_OPTIONS, settings });
+    this.#near = performServerHandshake(served, { ...SESSION_OPTIONS, settings: limitsOf(far) });
     this.#near.on("error", () => {});
     this.#near.on("stream", (stream, headers, flags, raw) => this.#open(stream, headers, flags, raw));
     far.on("remoteSettings", () => this.#near.destroyed || this.#near.settings(limitsOf(far)));
@@ -153,7 +152,7 @@ export class Http2Link {
 }
 
 function previousAttempts(headers: OutgoingHttpHeaders): number {
-  return Number(headerOf(headers, "grpc-previous-rpc-attempts") ?? 0);
+  return Number(headerOf(headers, "grpc-previous-rpc-attempts")) || 0;
 }
 
 /** The server's limits, for the client to keep to. */

@@ -3,8 +3,11 @@ import type { Readable } from "node:stream";
 /** What every HTTP/2 client says first (RFC 9113, 3.4). */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** Resolves once the first bytes are known: whether they are HTTP/2's. Other readers get all bytes too. */
-export function beginsWithPreface(source: Readable): Promise<boolean> {
+/**
+ * Resolves once the first bytes are known: whether they are HTTP/2's; undefined if none come. Other readers get all
+ * bytes too.
+ */
+export function beginsWithPreface(source: Readable): Promise<boolean | undefined> {
   let seen = Buffer.alloc(0);
   return new Promise((resolve) => {
     source.on("data", function look(bytes: Buffer) {
@@ -14,5 +17,6 @@ export function beginsWithPreface(source: Readable): Promise<boolean> {
       source.off("data", look);
       resolve(fits);
     });
+    source.on("end", () => resolve(seen.length > 0 ? false : undefined));
   });
 }

@@ -9,6 +9,8 @@ export function resetStream(stream: Http2Stream, code: number): void {
   if (stream.destroyed || stream.closed) return;
   if (!stream.writableEnded) stream.end = () => stream;
   stream.close(code);
+  // With NO_ERROR, node:http2 waits for the end that it was kept from.
+  if (code === HTTP2_CODES.NO_ERROR) stream.destroy();
 }
 
 const CODE_NAMES = Object.keys(HTTP2_CODES) as Http2Code[];
