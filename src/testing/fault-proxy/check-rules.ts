@@ -67,7 +67,7 @@ const isLastStream: OptionCheck = (value) =>
 const isTrailer: OptionCheck = (value) => {
   if (typeof value !== "object" || value === null) return `must be an object; it is ${show(value)}`;
   const problems = Object.entries(value).flatMap(([key, values]) => {
-    const problem = keyProblem(key) ?? [values].flat().map((one) => valueProblem(key, one))[0];
+    const [problem] = [keyProblem(key), ...[values].flat().map((one) => valueProblem(key, one))].filter(Boolean);
     return problem ? [`${JSON.stringify(key)}: ${problem}`] : [];
   });
   return problems.length > 0 ? `cannot be sent: ${problems.join(", ")}` : undefined;

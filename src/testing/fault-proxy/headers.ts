@@ -14,8 +14,8 @@ export function toHeaders(raw: readonly string[] | undefined, headers: IncomingH
     const before = passed[key];
     passed[key] = before === undefined ? value : [before, value].flat().map(String);
   }
-  passed[sensitiveHeaders as unknown as string] = Reflect.get(headers, sensitiveHeaders);
-  return passed;
+  const sensitive: unknown = Reflect.get(headers, sensitiveHeaders);
+  return sensitive ? Object.assign(passed, { [sensitiveHeaders]: sensitive }) : passed;
 }
 
 /** A header's value, if it came. */
