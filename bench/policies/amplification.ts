@@ -32,7 +32,14 @@ const strategies: Readonly<Record<StrategyName, Strategy>> = {
   unlimited(clock, random) {
     const throttling = new RetryThrottling({ maxTokens: Number.MAX_SAFE_INTEGER / 1_000, tokenRatio: 1 });
     const budget = new RetryBudget({ ratio: 1, windowMs: 10_000, minInFlight: Number.POSITIVE_INFINITY }, clock);
-    const context = { options: resolveRetry(retry), share: { throttling, budget }, clock, random, report: undefined };
+    const context = {
+      options: resolveRetry(retry),
+      share: { throttling, budget },
+      clock,
+      random,
+      report: undefined,
+      closed: undefined,
+    };
     return { retryOrHedge: retryLayer(context) };
   },
   retry: (clock, random) => layersOf({ retry, breaker: { disabled: true } }, clock, random),

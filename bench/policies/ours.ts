@@ -14,7 +14,7 @@ const breaker = { failureRatio, windowMs, minimumCalls, openMs };
 
 const call: Call = {
   ...{ id: 1, attempt: 1, method, request: {}, options: {}, metadata: undefined, headers: undefined },
-  ...{ deadline: NO_DEADLINE, signal: undefined, carrier: undefined },
+  ...{ startedAt: 0, deadline: NO_DEADLINE, signal: undefined, carrier: undefined },
 };
 
 /** The work, and nothing else that an attempt does. */
@@ -66,7 +66,7 @@ export function ours() {
 
 function through(title: string, some: Layers, attempt: UnaryHandler): Subject {
   const handler = composed(some, attempt);
-  return { title, call: () => handler(call) };
+  return { title, call: () => handler({ ...call, startedAt: systemClock.now() }) };
 }
 
 function pick(...places: Place[]): Layers {

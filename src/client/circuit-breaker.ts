@@ -5,7 +5,7 @@ import { checkBreaker } from "../contract/validate.ts";
 import { checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
-import type { Observer } from "../core/observer.ts";
+import { notify, type Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import type { BreakerPermit } from "../policy/breaker.ts";
 import type { Breakers } from "../policy/breaker-set.ts";
@@ -82,7 +82,12 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
   };
   const run: CircuitBreaker["run"] = async (work, name = "run") => {
     const permit = state.breaker(name, options).tryAcquire();
-    if (!permit.granted) throw rejected(name === "run" ? "" : name, permit);
+    if (!permit.granted) {
+      const { state, retryAfterMs = -1 } = permit;
+      const detail = { name, state, retryAfterMs };
+      if (observer) notify(observer, { type: "policy", policy: "breaker", action: "rejected", detail });
+      throw rejected(name === "run" ? "" : name, permit);
+    }
     try {
       const result = await work();
       permit.success();

@@ -23,6 +23,7 @@ export class ClientState {
   readonly surroundings: Surroundings;
   readonly breakers: BreakerSet = new BreakerSet();
   readonly retryShare: RetryShare;
+  readonly #closing = new AbortController();
 
   constructor(surroundings: Surroundings, throttling?: RetryThrottlingPolicy, budget?: RetryBudgetPolicy) {
     this.surroundings = surroundings;
@@ -30,6 +31,15 @@ export class ClientState {
       throttling: new RetryThrottling(resolveThrottling(throttling)),
       budget: new RetryBudget(resolveBudget(budget), surroundings.clock),
     };
+  }
+
+  /** Aborts when the client is closed: nobody waits any longer for another attempt. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  close(): void {
+    this.#closing.abort();
   }
 
   /** The breaker of a name, such as a method's path; made by this policy if there is none yet. */

@@ -4,7 +4,7 @@ import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { systemRandom } from "../core/random.ts";
-import { type ChannelAttempt, type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
+import { type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
 import { keepBreakers } from "./breakers-of.ts";
 import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
@@ -41,12 +41,16 @@ export function createClient<Client extends object>(
       ? makeStream(method, layers, attempt, foreign)
       : makeUnary(method, layers, attempt, foreign);
   }
-  attempts.set(client, attempt);
-  client[Symbol.dispose] = () => attempt.close();
+  const close = () => {
+    attempt.close();
+    state.close();
+  };
+  closes.set(client, close);
+  client[Symbol.dispose] = close;
   return keepBreakers(client, state.breakers) as Client & Disposable;
 }
 
-const attempts = new WeakMap<object, ChannelAttempt>();
+const closes = new WeakMap<object, () => void>();
 
 /**
  * Closes a client's connection: calls under way end with reason `CLIENT_CLOSED`, and so does every further one. The
@@ -55,9 +59,9 @@ const attempts = new WeakMap<object, ChannelAttempt>();
  * @throws TypeError for anything that `createClient` did not make.
  */
 export function closeClient(client: object): void {
-  const attempt = attempts.get(client);
-  if (!attempt) throw new TypeError("closeClient: this is no client that createClient made");
-  attempt.close();
+  const close = closes.get(client);
+  if (!close) throw new TypeError("closeClient: this is no client that createClient made");
+  close();
 }
 
 type Foreign = ReturnType<typeof composeForeign>;

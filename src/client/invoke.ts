@@ -2,6 +2,7 @@ import type { MetadataInit } from "nice-grpc-common";
 import type { Call, Reply, StreamHandler, UnaryHandler } from "../core/call.ts";
 import { nextCallId } from "../core/call-id.ts";
 import type { CallOptions } from "../core/call-options.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd } from "../core/message-stream.ts";
@@ -26,11 +27,11 @@ export type UnaryMethod = (request: unknown, options?: CallOptions, carrier?: un
 export type StreamMethod = (request: unknown, options?: CallOptions, carrier?: unknown) => ResponseStream<unknown>;
 
 /** The application's end of the pipeline, for a method with one response. */
-export function unaryMethod(method: Method, handler: UnaryHandler): UnaryMethod {
+export function unaryMethod(method: Method, handler: UnaryHandler, clock: Clock = systemClock): UnaryMethod {
   return async (request, options = NO_OPTIONS, carrier) => {
     let reply: Reply;
     try {
-      reply = await handler(toCall(method, request, options, carrier));
+      reply = await handler(toCall(method, request, options, carrier, clock));
     } catch (error) {
       const trailer = error instanceof RpcError ? error.trailer : undefined;
       if (trailer && options.onTrailer) tell("onTrailer threw", () => options.onTrailer?.(trailer));
@@ -44,12 +45,12 @@ export function unaryMethod(method: Method, handler: UnaryHandler): UnaryMethod 
 }
 
 /** The application's end of the pipeline, for a method with a stream of responses. */
-export function streamMethod(method: Method, handler: StreamHandler): StreamMethod {
+export function streamMethod(method: Method, handler: StreamHandler, clock: Clock = systemClock): StreamMethod {
   return (request, options = NO_OPTIONS, carrier) =>
-    new CallStream(() => handler(toCall(method, request, options, carrier)), options);
+    new CallStream(() => handler(toCall(method, request, options, carrier, clock)), options);
 }
 
-function toCall(method: Method, request: unknown, options: CallOptions, carrier: unknown): Call {
+function toCall(method: Method, request: unknown, options: CallOptions, carrier: unknown, clock: Clock): Call {
   return {
     id: nextCallId(),
     attempt: 1,
@@ -58,6 +59,7 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
     options,
     metadata: options.metadata === undefined ? undefined : toMetadata(options.metadata, method, carrier !== undefined),
     headers: undefined,
+    startedAt: clock.now(),
     deadline: NO_DEADLINE,
     signal: options.signal,
     carrier,

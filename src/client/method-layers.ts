@@ -54,7 +54,7 @@ export function retryLayers({ retry }: MethodPolicy, state: ClientState, mostAtt
   const options = resolveRetry(retry, mostAttempts);
   const { attemptTimeoutMs } = options;
   return {
-    retryOrHedge: retryLayer({ options, share: state.retryShare, clock, random, report }),
+    retryOrHedge: retryLayer({ options, share: state.retryShare, clock, random, report, closed: state.closed }),
     ...(attemptTimeoutMs !== undefined && { attemptDeadline: attemptDeadlineLayer(attemptTimeoutMs, clock) }),
   };
 }

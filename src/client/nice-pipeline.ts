@@ -16,8 +16,8 @@ export function aroundNice(method: Method, layers: Layers, clock: Clock): NiceMe
   // Whether a call may be tried again hangs on whether its headers came.
   const attempt = niceAttempt(clock, layers.retryOrHedge !== undefined);
   return method.responseStream
-    ? { responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method)) }
-    : { responseStream: false, call: unaryMethod(method, composeUnary(layers, attempt, method)) };
+    ? { responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method), clock) }
+    : { responseStream: false, call: unaryMethod(method, composeUnary(layers, attempt, method), clock) };
 }
 
 /** What this middleware takes for itself out of a call's options; the others are for whoever comes next. */

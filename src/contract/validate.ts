@@ -1,5 +1,6 @@
 import type { IdempotencyLevel, MethodKind } from "../core/method.ts";
 import { parseStatusName } from "../core/status.ts";
+import type { Jitter } from "../policy/backoff.ts";
 import type {
   BreakerPolicy,
   HedgePolicy,
@@ -9,6 +10,8 @@ import type {
   RetryThrottlingPolicy,
   ServicePolicy,
 } from "./policy.ts";
+
+const JITTERS: Record<Jitter, true> = { full: true, equal: true, decorrelated: true, a6: true };
 
 /** One thing that is wrong with a policy. */
 export interface Problem {
@@ -60,6 +63,7 @@ export function checkRetry(retry: RetryPolicy | undefined): Problem[] {
     ...positive(["retry", "initialBackoffMs"], retry.initialBackoffMs),
     ...positive(["retry", "maxBackoffMs"], retry.maxBackoffMs),
     ...positive(["retry", "multiplier"], retry.multiplier),
+    ...checkJitter(retry.jitter),
     ...positive(["retry", "attemptTimeoutMs"], retry.attemptTimeoutMs),
     ...checkCodes(["retry", "codes"], retry.codes),
   ];
@@ -74,6 +78,12 @@ function checkHedge(hedge: HedgePolicy | undefined): Problem[] {
   ];
 }
 
+function checkJitter(jitter: Jitter | undefined): Problem[] {
+  if (jitter === undefined || Object.hasOwn(JITTERS, jitter)) return [];
+  const message = `must be one of ${Object.keys(JITTERS).join(", ")}; it is ${JSON.stringify(jitter)}`;
+  return [{ path: ["retry", "jitter"], message }];
+}
+
 /** All that is wrong with a retry throttle. */
 export function checkThrottling(throttling: RetryThrottlingPolicy | undefined): Problem[] {
   if (!throttling) return [];
@@ -82,6 +92,10 @@ export function checkThrottling(throttling: RetryThrottlingPolicy | undefined): 
   const problems = [...positive(path, maxTokens), ...positive(["retryThrottling", "tokenRatio"], tokenRatio)];
   if (maxTokens !== undefined && maxTokens > 1_000) {
     problems.push({ path, message: `must be at most 1000 (gRFC A6); it is ${maxTokens}` });
+  }
+  if (tokenRatio !== undefined && tokenRatio > 0 && tokenRatio < 0.001) {
+    const message = `must be at least 0.001, of which gRFC A6 keeps no less; it is ${tokenRatio}`;
+    problems.push({ path: ["retryThrottling", "tokenRatio"], message });
   }
   return problems;
 }

@@ -20,6 +20,11 @@ export interface Call {
   readonly metadata: Metadata | undefined;
   /** What layers send besides: one ASCII value per key. */
   readonly headers: Readonly<Record<string, string>> | undefined;
+  /**
+   * When the call began, or this attempt of it, on the monotonic clock: layers that hand it on at once need not look at
+   * the clock again.
+   */
+  readonly startedAt: number;
   /** When the call must be over, on the monotonic clock; `NO_DEADLINE` if never. */
   readonly deadline: number;
   /** Aborts when whoever waits for the call no longer does. */
@@ -54,8 +59,8 @@ export interface Attempt {
 
 /**
  * Applies one policy around the next handler. The deadline in the call is kept by the attempt: a layer that waits
- * before it, or shares one attempt among calls, must keep it and the signal itself. Composed once per method, when the client is created; it returns
- * `next` itself where it has nothing to do for the method.
+ * before it, or shares one attempt among calls, must keep it and the signal itself, and say `startedAt` anew. Composed
+ * once per method, when the client is created; it returns `next` itself where it has nothing to do for the method.
  */
 export interface Layer {
   /** For methods with one response: unary and client-stream. */

@@ -159,20 +159,19 @@ export class Breaker {
     this.#trials = new Trials(options);
   }
 
-  /** Leave to make an attempt now, or the reason why not. */
-  tryAcquire(use: BreakerUse = NO_USE): BreakerPermit | BreakerRejection {
-    const now = this.#clock.now();
+  /** Leave to make an attempt now, or the reason why not. @param now if that has been looked at already. */
+  tryAcquire(use: BreakerUse = NO_USE, now: number = this.#clock.now()): BreakerPermit | BreakerRejection {
     if (this.#state === "closed" || this.#state === "forced-closed") return this.#permit(now, use);
     if (this.#state === "disabled") return FREE;
     if (this.#state === "open" && now >= this.#openUntil) {
       this.#move("half-open");
       // Whoever was told of it may have moved it on.
-      return this.tryAcquire(use);
+      return this.tryAcquire(use, now);
     }
     if (this.#state === "half-open") {
       // One that hangs must not wedge the breaker (rule B4); what it counts as may open or close it.
       for (const trial of this.#trials.hanging(now)) this.#settle(trial, trial.use.givenUp ?? "failure");
-      if (this.#state !== "half-open") return this.tryAcquire(use);
+      if (this.#state !== "half-open") return this.tryAcquire(use, now);
       if (this.#trials.hasRoom) {
         const permit = this.#permit(now, use);
         this.#trials.begin(permit);

@@ -44,9 +44,9 @@ export class RetryBudget {
     this.#counts = new SlidingCounts(options.windowMs, 2);
   }
 
-  /** A call began. */
-  call(): void {
-    this.#counts.advance(this.#clock.now());
+  /** A call began. @param now if that has been looked at already. */
+  call(now: number = this.#clock.now()): void {
+    this.#counts.advance(now);
     this.#counts.add(CALLS);
   }
 

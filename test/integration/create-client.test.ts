@@ -2,12 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
-import { closeClient, createClient, EncodedMessage, type RpcError, Status } from "bowline";
+import { closeClient, createClient, EncodedMessage, fail, type Observer, type RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
 import { type CallOptions, type ClientMiddleware, createServer as createNiceServer } from "nice-grpc";
 import { expect, onTestFinished, test } from "vitest";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { GetOrderRequest, Order } from "../../gen/shop/orders/v1/orders.ts";
+import { FaultyOrders } from "../support/faulty-orders.ts";
 import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
 import { silentServer } from "../support/silent-server.ts";
 
@@ -42,6 +43,27 @@ test("fails calls with CLIENT_CLOSED once it is closed", async () => {
   expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "CLIENT_CLOSED", attempts: 0 });
   expect(await rejection(orders.listOrders({}).next())).toMatchObject({ reason: "CLIENT_CLOSED" });
   expect(() => closeClient({})).toThrow("closeClient: this is no client that createClient made");
+});
+
+test("ends a call that waits for its next attempt with CLIENT_CLOSED when it is closed", async () => {
+  const comeAgain = () => fail("UNAVAILABLE", "come again", { pushbackMs: 1_000_000 });
+  const { port } = await serveOrders({
+    getOrder: async () => comeAgain(),
+    async *listOrders() {
+      yield comeAgain();
+    },
+  });
+  const scheduled = gate();
+  let waits = 0;
+  const observer: Observer = (event) => {
+    if (event.type === "policy" && event.action === "scheduled" && ++waits === 2) scheduled.resolve();
+  };
+  const orders = createClient(FaultyOrders, `127.0.0.1:${port}`, { observer });
+  const calls = [orders.getOrder({}), orders.listOrders({}).next()].map(rejection);
+  await scheduled.promise;
+  closeClient(orders);
+  const expected = { reason: "CLIENT_CLOSED", attempts: 1, retryStop: "REJECTED", details: "come again" };
+  expect(await Promise.all(calls)).toMatchObject([expected, expected]);
 });
 
 test("ends calls under way with CLIENT_CLOSED when it is closed, and their handlers are told", async () => {

@@ -7,6 +7,7 @@ import type { ObserverEvent } from "../../src/core/observer.ts";
 import type { Breaker } from "../../src/policy/breaker.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/index.ts";
 import { aClientState } from "./client-state.ts";
+import { startingNow } from "./driven.ts";
 
 /**
  * A breaker layer whose breaker opens for exactly a second at the second failure of two calls, and lets one trial
@@ -25,5 +26,6 @@ export function breaking(policy: BreakerPolicy = {}): {
   const breaker = aClientState({ clock, observer }).breaker("/test.Service/unary", merged);
   const { slowMs = Number.POSITIVE_INFINITY } = policy;
   const report = reportTo(observer, "breaker");
-  return { layer: breakerLayer({ breaker, codes: failureCodes(policy), slowMs, report }), clock, breaker, events };
+  const layer = startingNow(breakerLayer({ breaker, codes: failureCodes(policy), slowMs, report }), clock);
+  return { layer, clock, breaker, events };
 }

@@ -91,6 +91,20 @@ export function tellingOf(stream: MessageStream): string[] {
   return told;
 }
 
+/** A layer whose calls begin when they come to it. */
+export function startingNow(layer: Layer, clock: Clock): Layer {
+  return {
+    unary: (next, method) => {
+      const handler = layer.unary(next, method);
+      return (call) => handler({ ...call, startedAt: clock.now() });
+    },
+    stream: (next, method) => {
+      const handler = layer.stream(next, method);
+      return (call) => handler({ ...call, startedAt: clock.now() });
+    },
+  };
+}
+
 /** A clock after whose timers something happens in the same turn. */
 export function afterTimers(clock: FakeClock, then: () => void): Clock {
   const fireThen = (fire: () => void) => () => {

@@ -74,7 +74,7 @@ export class RetryWorld {
     const retry = {
       options: resolveRetry({ maxAttempts: MAX_ATTEMPTS, initialBackoffMs: 40, codes: ["UNAVAILABLE", "ABORTED"] }),
       share: { throttling: this.#throttling, budget: this.#budget },
-      ...{ clock: this.#clock, random, report: reportTo(observe, "retry") },
+      ...{ clock: this.#clock, random, report: reportTo(observe, "retry"), closed: undefined },
     };
     const guard = { breaker: this.#breaker, codes: failureCodes(), slowMs: 50, report: undefined };
     const layers = {
@@ -145,6 +145,7 @@ export class RetryWorld {
       id: this.#calls.length,
       method: aMethod(kind === "unary" ? "unary" : "server-stream"),
       options: maxAttempts === undefined ? {} : { maxAttempts },
+      startedAt: this.#clock.now(),
       deadline: deadline + this.#clock.now(),
       signal: controller.signal,
     });

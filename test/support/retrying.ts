@@ -11,7 +11,7 @@ import type { RetryShare } from "../../src/policy/retry.ts";
 import { RetryBudget } from "../../src/policy/retry-budget.ts";
 import { RetryThrottling } from "../../src/policy/retry-throttling.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/index.ts";
-import { listenersOf } from "./driven.ts";
+import { listenersOf, startingNow } from "./driven.ts";
 
 /** What a retry layer is made with. */
 export interface Retrying extends RetryPolicy {
@@ -28,24 +28,31 @@ export function retrying({ retryThrottling, retryBudget, clockOf, ...policy }: R
   share: RetryShare;
   events: ObserverEvent[];
   controller: AbortController;
+  /** Aborts when the client is closed. */
+  closing: AbortController;
   left(): object;
 } {
   const clock = fakeClock();
   const events: ObserverEvent[] = [];
   const controller = new AbortController();
+  const closing = new AbortController();
   const share = {
     throttling: new RetryThrottling(resolveThrottling(retryThrottling)),
     budget: new RetryBudget(resolveBudget(retryBudget), clock),
   };
-  const layer = retryLayer({
-    options: resolveRetry({ initialBackoffMs: 100, ...policy }),
-    share,
-    clock: clockOf?.(clock) ?? clock,
-    random: () => 0.5,
-    report: reportTo((event) => void events.push(event), "retry"),
-  });
+  const layer = startingNow(
+    retryLayer({
+      options: resolveRetry({ initialBackoffMs: 100, ...policy }),
+      share,
+      clock: clockOf?.(clock) ?? clock,
+      random: () => 0.5,
+      report: reportTo((event) => void events.push(event), "retry"),
+      closed: closing.signal,
+    }),
+    clock,
+  );
   return {
-    ...{ layer, clock, share, events, controller },
+    ...{ layer, clock, share, events, controller, closing },
     left: () => ({
       timers: clock.pending,
       listeners: listenersOf(controller.signal),

@@ -32,7 +32,15 @@ export function aMethod(kind: MethodKind = "unary", changes: Partial<Method> = {
 /** A call as the application makes it: without deadline, signal and metadata. */
 export function aCall(changes: Partial<Call> = {}): Call {
   const nothing = { id: 1, attempt: 1, metadata: undefined, headers: undefined, signal: undefined, carrier: undefined };
-  return { method: aMethod(), request: "request", options: {}, deadline: NO_DEADLINE, ...nothing, ...changes };
+  return {
+    method: aMethod(),
+    request: "request",
+    options: {},
+    startedAt: 0,
+    deadline: NO_DEADLINE,
+    ...nothing,
+    ...changes,
+  };
 }
 
 /** A reply with a message, and metadata if it is to be read. */

@@ -12,7 +12,7 @@ import { Status } from "../../core/status.ts";
 export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
   return {
     unary: (next) => async (call) => {
-      const deadline = clock.now() + timeoutMs;
+      const deadline = call.startedAt + timeoutMs;
       if (deadline >= call.deadline) return next(call);
       try {
         return await next({ ...call, deadline });
@@ -22,7 +22,7 @@ export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
       }
     },
     stream: (next) => (call) => {
-      const fits = clock.now() + timeoutMs < call.deadline;
+      const fits = call.startedAt + timeoutMs < call.deadline;
       return fits ? new HeadersInTime(next, call, timeoutMs, clock) : next(call);
     },
   };

@@ -38,19 +38,16 @@ export class Attempts {
   #retry: Retry | undefined;
   readonly #failures: AttemptFailure[] = [];
   #lastError: RpcError | undefined;
+  /** Ends the wait that is under way. */
+  #wake: (() => void) | undefined;
 
   constructor(context: RetryContext, call: Call) {
     this.#context = context;
     this.#call = call;
-    context.share.budget.call();
   }
 
   get call(): Call {
     return this.#call;
-  }
-
-  get clock(): RetryContext["clock"] {
-    return this.#context.clock;
   }
 
   /**
@@ -66,12 +63,36 @@ export class Attempts {
       checkMaxAttempts(this.#call);
       return this.#call;
     }
-    if (this.#context.clock.now() >= deadline) {
+    const startedAt = this.#context.clock.now();
+    if (startedAt >= deadline) {
       this.abandoned();
       throw this.#end(this.#lastError, "DEADLINE");
     }
     const attempt = this.#attempt;
-    return { ...this.#call, attempt, headers: { ...headers, [PREVIOUS_ATTEMPTS]: String(attempt - 1) } };
+    const previous = { ...headers, [PREVIOUS_ATTEMPTS]: String(attempt - 1) };
+    return { ...this.#call, attempt, startedAt, headers: previous };
+  }
+
+  /**
+   * Waits before `begin`. Ends early, without an error, when the caller leaves, the client is closed, or `wake` is
+   * called: what then becomes of the call, `begin` says, or the attempt.
+   */
+  async wait(delayMs: number): Promise<void> {
+    const { clock, closed } = this.#context;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    const timer = clock.setTimer(closed?.aborted ? 0 : delayMs, wake);
+    this.#wake = wake;
+    const signals = [this.#call.signal, closed];
+    for (const signal of signals) signal?.addEventListener("abort", wake, { once: true });
+    await promise;
+    timer.cancel();
+    for (const signal of signals) signal?.removeEventListener("abort", wake);
+    this.#wake = undefined;
+  }
+
+  wake(): void {
+    this.#wake?.();
   }
 
   succeeded(): void {
@@ -152,7 +173,8 @@ export class Attempts {
   }
 }
 
-function checkMaxAttempts({ method, options: { maxAttempts } }: Call): void {
+/** @throws TypeError for what no call can say about its attempts. */
+export function checkMaxAttempts({ method, options: { maxAttempts } }: Call): void {
   if (maxAttempts === undefined || (Number.isInteger(maxAttempts) && maxAttempts >= 1)) return;
   throw new TypeError(`${method.path}: maxAttempts must be a whole number of at least 1; it is ${maxAttempts}`);
 }

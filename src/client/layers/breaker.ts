@@ -1,7 +1,7 @@
-import type { Call, Layer } from "../../core/call.ts";
+import type { Call, Layer, StreamHandler } from "../../core/call.ts";
 import { RpcError } from "../../core/errors.ts";
 import { FailedStream } from "../../core/failed-stream.ts";
-import type { StreamEnd } from "../../core/message-stream.ts";
+import type { MessageStream, StreamEnd } from "../../core/message-stream.ts";
 import type { Reason } from "../../core/reasons.ts";
 import type { StatusCode } from "../../core/status.ts";
 import type { Breaker, BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/breaker.ts";
@@ -18,8 +18,12 @@ export interface BreakerContext {
   readonly report: Report | undefined;
 }
 
-/** What an error says about the target besides its code: nothing, since it is the client's or the program's own doing. */
-const OWN_DOING: ReadonlySet<Reason> = new Set([
+/**
+ * What says nothing about how the target is: the client's or the program's own doing, and a server that leaves in good
+ * order, whose work another one takes.
+ */
+const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
+  "DRAINING",
   "UNEXPECTED",
   "CANCELLED",
   "CLIENT_CLOSED",
@@ -46,7 +50,7 @@ export function breakerLayer(context: BreakerContext): Layer {
   return {
     // Not in an async function: with that, the whole pipeline costs a twentieth more.
     unary: (next) => (call) => {
-      const permit = breaker.tryAcquire(unaryUse);
+      const permit = breaker.tryAcquire(unaryUse, call.startedAt);
       if (!permit.granted) return Promise.reject(reject(call, permit));
       return handOn(next, call).then(
         (reply) => {
@@ -61,9 +65,9 @@ export function breakerLayer(context: BreakerContext): Layer {
       );
     },
     stream: (next) => (call) => {
-      const permit = breaker.tryAcquire(streamUse);
+      const permit = breaker.tryAcquire(streamUse, call.startedAt);
       if (!permit.granted) return new FailedStream(reject(call, permit));
-      const stream = next(call);
+      const stream = openWith(permit, next, call);
       stream.watch({
         onFirstMessage: () => permit.success(),
         onEnd: (end) => settleAtEnd(permit, end, context.codes),
@@ -73,9 +77,19 @@ export function breakerLayer(context: BreakerContext): Layer {
   };
 }
 
+/** Opens a stream; if that throws, nobody else gives the permit back. */
+function openWith(permit: BreakerPermit, open: StreamHandler, call: Call): MessageStream {
+  try {
+    return open(call);
+  } catch (error) {
+    permit.ignore();
+    throw error;
+  }
+}
+
 /** Gives a permit back with what an error says about the target. */
 export function settle(permit: BreakerPermit, error: RpcError, codes: ReadonlySet<StatusCode>): void {
-  if (OWN_DOING.has(error.reason)) permit.ignore();
+  if (SAYS_NOTHING.has(error.reason)) permit.ignore();
   else if (codes.has(error.code)) permit.failure();
   else permit.success();
 }

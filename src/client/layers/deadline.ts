@@ -22,9 +22,8 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
   return {
     unary: (next) => (call) => {
       const parent = call.options.inherit === false ? undefined : currentCall();
-      const now = clock.now();
-      const deadline = deadlineOf(call, timeouts, parent, clock, now);
-      if (!(deadline > now)) return Promise.reject(tooLate(call));
+      const deadline = deadlineOf(call, timeouts, parent, clock);
+      if (!(deadline > call.startedAt)) return Promise.reject(tooLate(call));
       if (!parent) return next({ ...call, deadline });
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
       const reply = next({ ...call, deadline, signal });
@@ -32,9 +31,8 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
     },
     stream: (next) => (call) => {
       const parent = call.options.inherit === false ? undefined : currentCall();
-      const now = clock.now();
-      const deadline = deadlineOf(call, timeouts, parent, clock, now);
-      if (!(deadline > now)) return new FailedStream(tooLate(call));
+      const deadline = deadlineOf(call, timeouts, parent, clock);
+      if (!(deadline > call.startedAt)) return new FailedStream(tooLate(call));
       if (!parent) return next({ ...call, deadline });
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
       const stream = next({ ...call, deadline, signal });
@@ -44,13 +42,8 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
   };
 }
 
-function deadlineOf(
-  call: Call,
-  timeouts: Timeouts,
-  parent: CallContext | undefined,
-  clock: Clock,
-  now: number,
-): number {
+function deadlineOf(call: Call, timeouts: Timeouts, parent: CallContext | undefined, clock: Clock): number {
+  const now = call.startedAt;
   const { timeoutMs, deadline } = call.options;
   if (deadline !== undefined && !(deadline instanceof Date)) {
     throw new TypeError("deadline takes a Date; timeoutMs takes milliseconds");

@@ -23,7 +23,6 @@ export class RetryStream implements MessageStream {
   /** Steps before the stream is committed are taken one after the other. */
   #lastStep: Promise<unknown> = Promise.resolve();
   #steps = 0;
-  #endWait: (() => void) | undefined;
 
   constructor(attempts: Attempts, open: StreamHandler) {
     this.#attempts = attempts;
@@ -72,7 +71,7 @@ export class RetryStream implements MessageStream {
     } catch (error) {
       if (this.#over) return this.#onBreak(error);
       this.#stream = undefined;
-      await this.#wait(this.#attempts.failed(error));
+      await this.#attempts.wait(this.#attempts.failed(error));
       return undefined;
     }
   }
@@ -127,24 +126,10 @@ export class RetryStream implements MessageStream {
     return { outcome: "error", error, trailer: error.trailer };
   }
 
-  /** Ends early when the stream is left or its signal aborts; what then becomes of the call is for the next step. */
-  async #wait(delayMs: number): Promise<void> {
-    const { clock, call } = this.#attempts;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = () => resolve();
-    const timer = clock.setTimer(delayMs, wake);
-    this.#endWait = wake;
-    call.signal?.addEventListener("abort", wake, { once: true });
-    await promise;
-    timer.cancel();
-    call.signal?.removeEventListener("abort", wake);
-    this.#endWait = undefined;
-  }
-
   #end(end: StreamEnd): void {
     this.#over = true;
     this.#attempts.abandoned();
     this.#watchers.end(end);
-    this.#endWait?.();
+    this.#attempts.wake();
   }
 }

@@ -54,7 +54,10 @@ describe("unary", () => {
   const start = (changes: Partial<Call> = {}, now = 0) => {
     const clock = fakeClock({ now });
     const attempt = new ScriptedUnary();
-    const reply = attemptDeadlineLayer(100, clock).unary(attempt.handler, aMethod())(aCall(changes));
+    const reply = attemptDeadlineLayer(100, clock).unary(
+      attempt.handler,
+      aMethod(),
+    )(aCall({ startedAt: now, ...changes }));
     return { clock, attempt, reply };
   };
 

@@ -79,6 +79,14 @@ describe.each(forms)("%s", (form, drive) => {
     expect(breaker.snapshot()).toMatchObject({ calls: 3, failures: 1 });
   });
 
+  test("a server that leaves in good order counts as nothing", async () => {
+    const { layer, breaker } = breaking();
+    const driven = drive(layer);
+    driven.fail(aFailure({ reason: "DRAINING" }));
+    await rejection(driven.outcome);
+    expect(breaker.snapshot()).toMatchObject({ calls: 0 });
+  });
+
   test.each<[string, unknown]>([
     ["its reason", "gone"],
     ["what would be a failure of the target's", aFailure()],

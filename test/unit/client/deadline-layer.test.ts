@@ -19,13 +19,15 @@ function served(clock: FakeClock, remainingMs: number, controller = new AbortCon
 
 /** Both forms of the layer behind one face: what the next handler is given, or the error. */
 const forms = {
-  unary: async (timeouts: Timeouts, clock: FakeClock, call: Call): Promise<Call> => {
+  unary: async (timeouts: Timeouts, clock: FakeClock, made: Call): Promise<Call> => {
+    const call = { ...made, startedAt: clock.now() };
     const given: Call[] = [];
     const next: UnaryHandler = async (passed) => aReply(given.push(passed));
     await deadlineLayer(timeouts, clock).unary(next, call.method)(call);
     return given[0] ?? expect.unreachable();
   },
-  stream: async (timeouts: Timeouts, clock: FakeClock, call: Call): Promise<Call> => {
+  stream: async (timeouts: Timeouts, clock: FakeClock, made: Call): Promise<Call> => {
+    const call = { ...made, startedAt: clock.now() };
     const streams = new ScriptedStreams();
     const next: StreamHandler = (passed) => {
       const stream = streams.handler(passed);

@@ -26,6 +26,7 @@ describe("a call's start", () => {
         options: {},
         metadata: undefined,
         headers: undefined,
+        startedAt: expect.any(Number),
         deadline: NO_DEADLINE,
         signal: undefined,
         carrier: undefined,

@@ -65,7 +65,7 @@ describe.each(forms)("%s", (_form, drive) => {
       const { driven, clock } = start(drive, {}, { id: 7, deadline: 5_000, carrier: {} });
       await failAll(clock, driven, aFailure());
       const [first, second] = driven.calls;
-      expect({ ...second, attempt: 1, headers: undefined }).toEqual(first);
+      expect({ ...second, attempt: 1, headers: undefined }).toEqual({ ...first, startedAt: 50 });
       expect(second?.carrier).toBe(first?.carrier);
     });
 
@@ -245,6 +245,18 @@ describe.each(forms)("%s", (_form, drive) => {
         failures: [{ attempt: 1, code: Status.UNAVAILABLE, reason: "STATUS", details: "the disk is full" }],
       });
       expect([driven.calls.length, left()]).toEqual([2, NOTHING_LEFT]);
+    });
+
+    test("comes at once when the client is closed during a wait", async () => {
+      const { driven, clock, closing, left } = start(drive);
+      driven.fail(aFailure());
+      await clock.advance(0);
+      closing.abort();
+      await clock.advance(0);
+      expect(driven.calls).toHaveLength(2);
+      driven.fail(aFailure({ reason: "CLIENT_CLOSED", details: "closed", attempts: 0 }));
+      expect(await rejection(driven.outcome)).toMatchObject({ reason: "CLIENT_CLOSED", attempts: 1 });
+      expect(left()).toEqual(NOTHING_LEFT);
     });
 
     test("counts the attempt that was under way when the client was closed", async () => {

@@ -26,6 +26,10 @@ describe("each rule has its message", () => {
     [{ retry: { multiplier: 0 } }, `retry.multiplier: ${positive} 0`],
     [{ retry: { attemptTimeoutMs: 0 } }, `retry.attemptTimeoutMs: ${positive} 0 ms`],
     [{ retry: { codes: ["UNAVAILABLE", "NOPE" as never] } }, 'retry.codes.1: gRPC has no status "NOPE"'],
+    [
+      { retry: { jitter: "none" as never } },
+      'retry.jitter: must be one of full, equal, decorrelated, a6; it is "none"',
+    ],
     [{ retry: { codes: ["OK"] } }, "retry.codes.0: OK is no failure"],
     [{ hedge: { maxAttempts: 1 } }, `hedge.maxAttempts: ${attempts} 1`],
     [{ hedge: { delayMs: -1 } }, "hedge.delayMs: must not be negative; it is -1 ms"],
@@ -71,6 +75,10 @@ describe("each rule has its message", () => {
       "retryThrottling.maxTokens: must be at most 1000 (gRFC A6); it is 1001",
     ],
     [{ retryThrottling: { tokenRatio: 0 } }, `retryThrottling.tokenRatio: ${positive} 0`],
+    [
+      { retryThrottling: { tokenRatio: 0.0009 } },
+      "retryThrottling.tokenRatio: must be at least 0.001, of which gRFC A6 keeps no less; it is 0.0009",
+    ],
     [{ retryBudget: { ratio: 0 } }, `retryBudget.ratio: ${ratio} 0`],
     [{ retryBudget: { windowMs: 0 } }, `retryBudget.windowMs: ${positive} 0 ms`],
     [{ retryBudget: { minInFlight: 0 } }, `retryBudget.minInFlight: ${count} 0`],
