@@ -56,6 +56,7 @@ export function ours() {
     deadline: through("deadline", pick("deadline"), timed),
     deadlineAndRetry: through("deadline + retry", pick("deadline", "retryOrHedge"), timed),
     pipeline: through("deadline + retry + breaker", layers(), timed),
+    direct: through("… as over `createClient`, where grpc-js has the timer", layers(), untimed),
     whole: { title: "… as the application calls it", call: () => whole({}) },
     observed: through("… with an observer", layers(watch), timed),
     retry: through("retry by itself", pick("retryOrHedge"), untimed),
