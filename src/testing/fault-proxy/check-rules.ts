@@ -60,9 +60,13 @@ const isPushback: OptionCheck = (value) =>
   Number.isSafeInteger(value) ? undefined : `must be whole milliseconds; it is ${show(value)}`;
 
 const isLastStream: OptionCheck = (value) =>
-  value === "this" || value === "previous" || (isAmount(value) === undefined && (value as number) <= LAST_STREAM)
+  value === "this" || value === "previous" || isClientStream(value)
     ? undefined
-    : `must be "this", "previous" or a stream's number; it is ${show(value)}`;
+    : `must be "this", "previous" or a client's stream, which has an odd number; it is ${show(value)}`;
+
+function isClientStream(value: unknown): boolean {
+  return isCount(value) === undefined && (value as number) % 2 === 1 && (value as number) <= LAST_STREAM;
+}
 
 const isTrailer: OptionCheck = (value) => {
   if (typeof value !== "object" || value === null) return `must be an object; it is ${show(value)}`;

@@ -104,7 +104,7 @@ export class Http2Link {
   }
 
   #goaway({ code = "NO_ERROR", lastStream = "this" }: CallRule & { fault: "goaway" }, id: number): Goaway {
-    const last = lastStream === "this" ? id : lastStream === "previous" ? Math.max(0, id - 2) : lastStream;
+    const last = lastStream === "this" ? id : lastStream === "previous" ? id - 2 : lastStream;
     this.#sendGoaway(HTTP2_CODES[code], last);
     if (id > last) return "refused";
     return code === "NO_ERROR" ? "served" : "lost";
@@ -113,14 +113,15 @@ export class Http2Link {
   /** The server's word, about the client's streams. */
   #passGoaway(code: number, lastStream: number, data: Buffer | undefined): void {
     const refused = [...this.#calls].filter(({ farId }) => farId !== undefined && farId > lastStream);
-    const last = Math.min(this.#highest, ...refused.map(({ nearId }) => Math.max(0, nearId - 2)));
+    const last = Math.min(this.#highest, ...refused.map(({ nearId }) => nearId - 2));
     this.#sendGoaway(code, last, data);
   }
 
   #sendGoaway(code: number, lastStream: number, data?: Buffer): void {
     if (this.#near.destroyed) return;
     this.#lastStream = Math.min(this.#lastStream, lastStream);
-    this.#near.goaway(code, this.#lastStream, data);
+    // node:http2 cannot say that no stream is served. It is of no weight: each stream that is not is reset besides.
+    this.#near.goaway(code, Math.max(1, this.#lastStream), data);
     this.#draining = true;
     if (code === HTTP2_CODES.NO_ERROR) return this.#drained();
     // The client's answer shows that it has read what was sent before.

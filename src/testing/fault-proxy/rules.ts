@@ -88,7 +88,7 @@ export type CallFault =
   /**
    * Sends GOAWAY on the call's connection and ends it: with NO_ERROR, the default, once its calls are over, with any
    * other code at once. `lastStream` is the last stream that is served: `this` call, which is the default, the
-   * `previous` one, so that this call never reaches the server, or a stream's number.
+   * `previous` one, so that this call never reaches the server and is reset as refused, or a stream's number.
    */
   | { readonly fault: "goaway"; readonly code?: Http2Code; readonly lastStream?: "this" | "previous" | number }
   /**

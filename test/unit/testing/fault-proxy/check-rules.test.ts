@@ -75,7 +75,11 @@ describe("what is wrong with a rule", () => {
     ],
     [
       { on: "call", fault: "goaway", lastStream: "next" },
-      `rules[0].lastStream must be "this", "previous" or a stream's number; it is 'next'`,
+      `rules[0].lastStream must be "this", "previous" or a client's stream, which has an odd number; it is 'next'`,
+    ],
+    [
+      { on: "call", fault: "goaway", lastStream: 2 },
+      `rules[0].lastStream must be "this", "previous" or a client's stream, which has an odd number; it is 2`,
     ],
     [{ on: "call", fault: "status" }, "rules[0] takes code"],
     [
