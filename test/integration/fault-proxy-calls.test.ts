@@ -115,7 +115,7 @@ describe("before the server sees it, a call", () => {
   test("is answered with a status in the middle of its upload", async () => {
     const { orders, proxy } = await start({ fault: "status", code: "UNAVAILABLE" });
     async function* endless() {
-      for (;;) yield { order: { customerId: "c-1" } };
+      for (;;) yield { order: { customerId: "x".repeat(10_000) } };
     }
     expect(await rejection(orders.importOrders(endless()))).toMatchObject({ details: "injected" });
     expect(await endedCalls(proxy)).toMatchObject([{ end: "status", status: "UNAVAILABLE" }]);
@@ -309,12 +309,10 @@ describe("a goodbye", () => {
       return closed;
     };
     expect(await Promise.all(["/a/A", "/a/B", "/a/C", "/a/D"].map(call))).toEqual([0, 0, 7, 7]);
-    expect((await proxy.seen()).calls.map((call) => [call.fault, call.server, call.resetCode])).toEqual([
-      [undefined, "answered", undefined],
-      ["goaway", "answered", undefined],
-      [undefined, "not reached", "REFUSED_STREAM"],
-      [undefined, "not reached", "REFUSED_STREAM"],
-    ]);
+    const [first, second, ...later] = (await proxy.seen()).calls;
+    expect(first).toMatchObject({ fault: undefined, server: "answered" });
+    expect(second).toMatchObject({ fault: "goaway", server: "answered" });
+    for (const call of later) expect(call).toMatchObject({ server: "not reached", resetCode: "REFUSED_STREAM" });
   });
 });
 

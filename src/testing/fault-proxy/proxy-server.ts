@@ -23,8 +23,7 @@ export class ProxyServer {
   readonly #settings: ProxySettings;
   readonly #pairs: SocketPairs;
   readonly #server: Server;
-  #connections!: RulePicker<ConnectionRule>;
-  #calls!: RulePicker<CallRule>;
+  #pickers: Pickers;
   #warned = false;
 
   private constructor(settings: ProxySettings, pairs: SocketPairs, server: Server) {
@@ -32,9 +31,9 @@ export class ProxyServer {
     this.#pairs = pairs;
     this.#server = server;
     this.log = new Log(settings.now);
-    this.script(settings.rules);
+    this.#pickers = pickersOf(settings.rules, settings.seed);
     server.on("connection", (socket) => {
-      const picked = this.#connections.pick(() => true);
+      const picked = this.#pickers.connections.pick(() => true);
       const connection = new Connection(socket, picked, {
         target: this.#settings.target,
         pairs: this.#pairs,
@@ -62,19 +61,16 @@ export class ProxyServer {
 
   /** Has other rules from now on, for what comes from now on. */
   script(rules: readonly FaultRule[]): void {
-    const placed = rules.map((rule, index) => ({ rule, index }));
-    const { seed } = this.#settings;
-    this.#connections = new RulePicker(placed.filter(isForConnections), seed);
-    this.#calls = new RulePicker(placed.filter(isForCalls), seed);
+    this.#pickers = pickersOf(rules, this.#settings.seed);
     this.#warned = false;
   }
 
   #pickCall(path: string): Picked<CallRule> | undefined {
-    return this.#calls.pick(({ method }) => method === undefined || isMethod(path, method));
+    return this.#pickers.calls.pick(({ method }) => method === undefined || isMethod(path, method));
   }
 
   #warn(): void {
-    if (this.#warned || this.#calls.empty) return;
+    if (this.#warned || this.#pickers.calls.empty) return;
     this.#warned = true;
     this.#settings.onUnseen();
   }
@@ -85,6 +81,20 @@ function isMethod(path: string, method: string): boolean {
   if (method.startsWith("/")) return path === method;
   const name = path.slice(path.lastIndexOf("/") + 1);
   return name.slice(1) === method.slice(1) && name.charAt(0).toLowerCase() === method.charAt(0).toLowerCase();
+}
+
+interface Pickers {
+  readonly connections: RulePicker<ConnectionRule>;
+  readonly calls: RulePicker<CallRule>;
+}
+
+/** The rules of a script, which have counted nothing yet. */
+function pickersOf(rules: readonly FaultRule[], seed: number): Pickers {
+  const placed = rules.map((rule, index) => ({ rule, index }));
+  return {
+    connections: new RulePicker(placed.filter(isForConnections), seed),
+    calls: new RulePicker(placed.filter(isForCalls), seed),
+  };
 }
 
 type Placed<Rule> = { readonly rule: Rule; readonly index: number };

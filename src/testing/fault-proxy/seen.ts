@@ -10,7 +10,10 @@ export interface Seen {
   readonly now: number;
   /** Every connection that came, in order. */
   readonly connections: readonly SeenConnection[];
-  /** Every call that came, in order; each attempt is one. */
+  /**
+   * Every call that came, in order; each attempt is one. What comes on a connection after a goodbye is refused, and
+   * need not be among them.
+   */
   readonly calls: readonly SeenCall[];
 }
 
