@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
+import { tell } from "../core/warning.ts";
 import type { BreakerPermit } from "../policy/breaker.ts";
 import type { Breakers } from "../policy/breaker-set.ts";
 import { keepBreakers } from "./breakers-of.ts";
@@ -81,6 +82,7 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     else settle(permit, known, codes);
   };
   const run: CircuitBreaker["run"] = async (work, name = "run") => {
+    if (typeof work !== "function") throw new TypeError(`circuitBreaker: run takes a function; it got ${work}`);
     const permit = state.breaker(name, options).tryAcquire();
     if (!permit.granted) {
       const { state, retryAfterMs = -1 } = permit;
@@ -93,11 +95,10 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
       permit.success();
       return result;
     } catch (error) {
-      judge(permit, error);
-      throw error;
-    } finally {
-      // `isFailure` may throw; a permit that was given back stays so.
+      tell("isFailure threw", () => judge(permit, error));
+      // If it threw, the permit is still out.
       permit.ignore();
+      throw error;
     }
   };
   const { breakers } = state;

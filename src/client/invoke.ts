@@ -50,7 +50,14 @@ export function streamMethod(method: Method, handler: StreamHandler, clock: Cloc
     new CallStream(() => handler(toCall(method, request, options, carrier, clock)), options);
 }
 
+/** What aborts calls, for whoever does without TypeScript: half a call later it would be too late to say. */
+function checkSignal(signal: AbortSignal | undefined, { path }: Method): void {
+  if (signal === undefined || typeof signal?.addEventListener === "function") return;
+  throw new TypeError(`${path}: signal takes an AbortSignal; it got ${signal}`);
+}
+
 function toCall(method: Method, request: unknown, options: CallOptions, carrier: unknown, clock: Clock): Call {
+  checkSignal(options.signal, method);
   return {
     id: nextCallId(),
     attempt: 1,

@@ -105,7 +105,9 @@ function idempotency({ idempotency }: DescMethod): MethodFacts["idempotency"] {
 
 /** Tells the file what is wrong with an option, and what of it is not applied yet. */
 function tell(option: PolicyRecord, problems: readonly Problem[], file: SourceFile): void {
-  for (const { path, message } of [...option.problems, ...problems]) {
+  const unreadable = new Set(option.problems.map(({ path }) => path.join(".")));
+  const others = problems.filter(({ path }) => !unreadable.has(path.join(".")));
+  for (const { path, message } of [...option.problems, ...others]) {
     const { at, name } = option.place(path);
     file.problem(at, name ? `${name}: ${message}` : message);
   }

@@ -12,7 +12,7 @@ export interface RetryPolicy {
   readonly maxAttempts?: number;
   /** Upper bound of the wait before the first retry. Default: 50. */
   readonly initialBackoffMs?: number;
-  /** Upper bound of every wait. Default: 1,000. */
+  /** Upper bound of every wait. Default: 1,000, or `initialBackoffMs` if that is more. */
   readonly maxBackoffMs?: number;
   /** What the bound grows by from one retry to the next. Default: 2. */
   readonly multiplier?: number;
@@ -71,7 +71,7 @@ export interface BreakerPolicy {
   readonly minimumCalls?: number;
   /** How long it stays open the first time; doubled each time its trials fail, ±20 %. Default: 5,000. */
   readonly openMs?: number;
-  /** Upper bound of the open time, before the ±20 %. Default: 60,000. */
+  /** Upper bound of the open time, before the ±20 %. Default: 60,000, or `openMs` if that is more. */
   readonly maxOpenMs?: number;
   /** How many trials decide, and how many of them are let through at a time. Default: 5. */
   readonly trials?: number;

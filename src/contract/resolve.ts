@@ -22,7 +22,7 @@ export function resolveRetry(policy: RetryPolicy, mostAttempts: number = MOST_AT
   return {
     maxAttempts: Math.min(policy.maxAttempts ?? 3, mostAttempts),
     initialBackoffMs: policy.initialBackoffMs ?? 50,
-    maxBackoffMs: policy.maxBackoffMs ?? 1_000,
+    maxBackoffMs: policy.maxBackoffMs ?? Math.max(1_000, policy.initialBackoffMs ?? 0),
     multiplier: policy.multiplier ?? 2,
     jitter: policy.jitter ?? "full",
     codes: toCodes(policy.codes, ["UNAVAILABLE"]),
@@ -50,7 +50,7 @@ export function resolveBreaker(policy: BreakerPolicy = {}): BreakerOptions {
     windowCalls: policy.windowCalls,
     minimumCalls: policy.minimumCalls ?? Math.min(20, policy.windowCalls ?? 20),
     openMs: policy.openMs ?? 5_000,
-    maxOpenMs: policy.maxOpenMs ?? 60_000,
+    maxOpenMs: policy.maxOpenMs ?? Math.max(60_000, policy.openMs ?? 0),
     trials: policy.trials ?? 5,
     trialTimeoutMs: policy.trialTimeoutMs ?? 5_000,
   };

@@ -11,6 +11,9 @@ import type {
   ServicePolicy,
 } from "./policy.ts";
 
+/** A window of the last calls keeps nine bytes for each. */
+const MOST_WINDOW_CALLS = 1_000_000;
+
 const JITTERS: Record<Jitter, true> = { full: true, equal: true, decorrelated: true, a6: true };
 
 /** One thing that is wrong with a policy. */
@@ -42,6 +45,7 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts): Pr
   return [
     ...checkTimeout(policy.timeoutMs),
     ...checkRetry(policy.retry),
+    ...atMost(["retry", "attemptTimeoutMs"], policy.retry?.attemptTimeoutMs, "the timeout", policy.timeoutMs),
     ...checkHedge(policy.hedge),
     ...checkBreaker(policy.breaker),
     ...checkScope(policy.breaker),
@@ -64,6 +68,7 @@ export function checkRetry(retry: RetryPolicy | undefined): Problem[] {
     ...positive(["retry", "maxBackoffMs"], retry.maxBackoffMs),
     ...positive(["retry", "multiplier"], retry.multiplier),
     ...checkJitter(retry.jitter),
+    ...atMost(["retry", "initialBackoffMs"], retry.initialBackoffMs, "the greatest backoff", retry.maxBackoffMs),
     ...positive(["retry", "attemptTimeoutMs"], retry.attemptTimeoutMs),
     ...checkCodes(["retry", "codes"], retry.codes),
   ];
@@ -119,10 +124,12 @@ export function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
     ...positive(["breaker", "slowMs"], breaker.slowMs),
     ...positive(["breaker", "windowMs"], breaker.windowMs),
     ...count(["breaker", "windowCalls"], breaker.windowCalls),
+    ...atMost(["breaker", "windowCalls"], breaker.windowCalls, "what it holds in memory", MOST_WINDOW_CALLS),
     ...count(["breaker", "minimumCalls"], breaker.minimumCalls),
     ...checkMinimum(breaker),
     ...positive(["breaker", "openMs"], breaker.openMs),
     ...positive(["breaker", "maxOpenMs"], breaker.maxOpenMs),
+    ...atMost(["breaker", "openMs"], breaker.openMs, "the greatest open time", breaker.maxOpenMs),
     ...count(["breaker", "trials"], breaker.trials),
     ...positive(["breaker", "trialTimeoutMs"], breaker.trialTimeoutMs),
     ...checkCodes(["breaker", "codes"], breaker.codes),
@@ -132,7 +139,7 @@ export function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
 /** A breaker whose window never holds enough calls would never open. */
 function checkMinimum({ windowCalls, minimumCalls }: BreakerPolicy): Problem[] {
   if (windowCalls === undefined || minimumCalls === undefined || windowCalls >= minimumCalls) return [];
-  const message = `must not be greater than windowCalls, ${windowCalls}: it would never open; it is ${minimumCalls}`;
+  const message = `must not be greater than the calls of the window, ${windowCalls}: it would never open; it is ${minimumCalls}`;
   return [{ path: ["breaker", "minimumCalls"], message }];
 }
 
@@ -192,6 +199,14 @@ function positive(path: readonly string[], value: number | undefined): Problem[]
 function count(path: readonly string[], value: number | undefined): Problem[] {
   if (value === undefined || (Number.isInteger(value) && value >= 1)) return [];
   return [{ path, message: `must be a whole number of at least 1; it is ${value}` }];
+}
+
+/** What is limited by something else that is said, and would have no effect beyond that. */
+function atMost(path: readonly string[], value: number | undefined, what: string, most: number | undefined): Problem[] {
+  if (value === undefined || most === undefined || !(value > most)) return [];
+  return [
+    { path, message: `must not be greater than ${what}, ${withUnit(path, most)}; it is ${withUnit(path, value)}` },
+  ];
 }
 
 function notNegative(path: readonly string[], value: number | undefined): Problem[] {

@@ -70,8 +70,10 @@ export class RpcError extends Error {
     const where = init.path ? `${init.path} ` : "";
     // Half a surrogate pair, as a cut text may end with, cannot be sent: encodeURI throws.
     const details = init.details.toWellFormed();
-    const after = init.attempts !== undefined && init.attempts > 1 ? ` (after ${init.attempts} attempts)` : "";
-    super(`${where}${statusName(code)}: ${details}${after}`, init.cause === undefined ? {} : { cause: init.cause });
+    super(
+      `${where}${statusName(code)}: ${details}${inBrackets(init)}`,
+      init.cause === undefined ? {} : { cause: init.cause },
+    );
     this.code = code;
     this.reason = init.reason;
     this.origin = init.origin ?? reasons[init.reason].origin;
@@ -141,6 +143,16 @@ Object.defineProperty(RpcError.prototype, "failures", { value: Object.freeze([])
 Object.defineProperty(RpcError.prototype, BRAND, { value: true });
 // What nice-grpc's ClientError asks an instance for.
 Object.defineProperty(RpcError.prototype, "@@nice-grpc:ClientError", { value: true });
+
+/** What a log that keeps the message alone must not lose: how many attempts, and what kept others from being made. */
+function inBrackets({ attempts = 1, retryStop, reason }: RpcErrorInit): string {
+  const denied = retryStop !== undefined && !["NOT_RETRYABLE", "MAX_ATTEMPTS"].includes(retryStop);
+  const notes = [
+    ...(attempts > 1 ? [`after ${attempts} attempts`] : []),
+    ...(denied ? [`no further one: ${retryStop === "REJECTED" ? reason : retryStop}`] : []),
+  ];
+  return attempts > 0 && notes.length > 0 ? ` (${notes.join("; ")})` : "";
+}
 
 function isBranded(error: unknown, brand: "ClientError" | "ServerError"): boolean {
   return typeof error === "object" && error !== null && Reflect.get(error, `@@nice-grpc:${brand}`) === true;

@@ -34,13 +34,13 @@ export const reasons = {
   STATUS: wire(Status.UNKNOWN, "The server answered with this status.", "See `code` and `details`."),
   DRAINING: wire(
     Status.UNAVAILABLE,
-    "The server is shutting down and ended the stream.",
-    "Open the stream again; another server takes it.",
+    "The server is shutting down and ended the call.",
+    "Make it again; another server takes it.",
   ),
   TRANSPORT: local(
     Status.UNAVAILABLE,
-    "No connection could be made, or it broke before an answer came.",
-    "Is the server up at this target? Does it expect TLS?",
+    "No connection could be made, or connection or call broke before an answer came. HTTP/2 may say another code.",
+    "Is the server up at this target? Does it expect TLS? What is between here and there?",
   ),
   DEADLINE_EXCEEDED: local(
     Status.DEADLINE_EXCEEDED,

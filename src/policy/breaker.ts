@@ -170,7 +170,7 @@ export class Breaker {
     }
     if (this.#state === "half-open") {
       // One that hangs must not wedge the breaker (rule B4); what it counts as may open or close it.
-      for (const trial of this.#trials.hanging(now)) this.#settle(trial, trial.use.givenUp ?? "failure");
+      for (const trial of this.#trials.hanging(now)) this.#giveUp(trial);
       if (this.#state !== "half-open") return this.tryAcquire(use, now);
       if (this.#trials.hasRoom) {
         const permit = this.#permit(now, use);
@@ -214,18 +214,23 @@ export class Breaker {
     this.#close();
   }
 
+  /** It was given up when its time was over, however late anybody asks. */
+  #giveUp(trial: Permit): void {
+    this.#settle(trial, trial.use.givenUp ?? "failure", trial.since + this.#options.trialTimeoutMs);
+  }
+
   #permit(now: number, use: BreakerUse): Permit {
     return new Permit(this, this.#generation, now, use);
   }
 
-  #settle(permit: Permit, outcome: Outcome): void {
+  #settle(permit: Permit, outcome: Outcome, at?: number): void {
     if (permit.settled) return;
     permit.settled = true;
     if (permit.generation !== this.#generation) return;
     const isTrial = this.#state === "half-open";
     if (isTrial) this.#trials.remove(permit);
     if (outcome === "ignored") return;
-    const now = this.#clock.now();
+    const now = at ?? this.#clock.now();
     const slow = now - permit.since > (permit.use.slowMs ?? this.#options.slowMs);
     if (isTrial) this.#judgeTrials(now, outcome === "failure", slow);
     else this.#judgeWindow(now, outcome === "failure", slow);

@@ -254,13 +254,22 @@ describe("B4 half-open", () => {
     const set = aBreaker();
     await toTrial(set);
     const hanging = granted(set.breaker);
-    await set.clock.advance(HOUR);
+    await set.clock.advance(5_000);
     rejection(set.breaker);
     await set.clock.advance(2_000);
     succeed(set.breaker);
     expect(stateOf(set)).toBe("closed");
     hanging.failure();
     expect(set.breaker.snapshot()).toMatchObject({ state: "closed", calls: 0 });
+  });
+
+  test("B4 counts its open time from when a trial that never ends was given up, however late anybody asks", async () => {
+    const set = aBreaker();
+    await toTrial(set);
+    granted(set.breaker);
+    await set.clock.advance(HOUR);
+    succeed(set.breaker);
+    expect(stateOf(set)).toBe("closed");
   });
 
   test("B4 gives several that hang up at once, and each counts", async () => {

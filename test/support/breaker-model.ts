@@ -57,8 +57,9 @@ export class BreakerModel {
   }
 
   acquire(now: number, use: BreakerUse): ModelPermit | undefined {
-    if (this.state === "open" && now >= this.#openUntil) this.#move("half-open");
+    this.#tryAgain(now);
     this.#giveUp(now);
+    this.#tryAgain(now);
     const full = this.#trials.length + this.#results.length >= this.#settings.trials;
     const passes = this.state === "half-open" ? !full : !["open", "forced-open"].includes(this.state);
     if (!passes) this.#rejected += 1;
@@ -107,9 +108,15 @@ export class BreakerModel {
     return this.#outcomes.filter(({ at }) => slice(at) > slice(now) - 10);
   }
 
+  #tryAgain(now: number): void {
+    if (this.state === "open" && now >= this.#openUntil) this.#move("half-open");
+  }
+
+  /** Each when its time was over. */
   #giveUp(now: number): void {
-    for (const trial of this.#trials.filter(({ since }) => now - since >= this.#settings.trialTimeoutMs)) {
-      this.settle(trial, trial.use.givenUp === "ignored" ? "ignore" : "failure", now);
+    const { trialTimeoutMs } = this.#settings;
+    for (const trial of this.#trials.filter(({ since }) => now - since >= trialTimeoutMs)) {
+      this.settle(trial, trial.use.givenUp === "ignored" ? "ignore" : "failure", trial.since + trialTimeoutMs);
     }
   }
 

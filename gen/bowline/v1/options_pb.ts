@@ -183,7 +183,7 @@ export type RetryPolicy = Message<"bowline.v1.RetryPolicy"> & {
   initialBackoff?: Duration | undefined;
 
   /**
-   * Upper bound of every wait. Unit: duration. Default: 1 s.
+   * Upper bound of every wait. Unit: duration. Default: 1 s, or initial_backoff if that is more.
    *
    * @generated from field: google.protobuf.Duration max_backoff = 3;
    */
@@ -377,7 +377,7 @@ export type BreakerPolicy = Message<"bowline.v1.BreakerPolicy"> & {
   open?: Duration | undefined;
 
   /**
-   * Upper bound of the open time, before it is spread. Unit: duration. Default: 60 s.
+   * Upper bound of the open time, before it is spread. Unit: duration. Default: 60 s, or open if that is more.
    *
    * @generated from field: google.protobuf.Duration max_open = 7;
    */
@@ -391,7 +391,7 @@ export type BreakerPolicy = Message<"bowline.v1.BreakerPolicy"> & {
   trials?: number | undefined;
 
   /**
-   * If set, no more than so many of the last attempts count. At least 1. Default: all in the window.
+   * If set, no more than so many of the last attempts count. From 1 to 1000000. Default: all in the window.
    *
    * @generated from field: optional uint32 window_calls = 9;
    */

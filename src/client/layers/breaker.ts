@@ -58,7 +58,7 @@ export function breakerLayer(context: BreakerContext): Layer {
           return reply;
         },
         (error) => {
-          if (call.signal?.aborted) permit.ignore();
+          if (call.signal?.aborted) settleLeft(permit, call.signal);
           else settle(permit, RpcError.from(error), context.codes);
           throw error;
         },
@@ -70,7 +70,10 @@ export function breakerLayer(context: BreakerContext): Layer {
       const stream = openWith(permit, next, call);
       stream.watch({
         onFirstMessage: () => permit.success(),
-        onEnd: (end) => settleAtEnd(permit, end, context.codes),
+        onEnd: (end) => {
+          if (end.outcome === "cancelled" && call.signal?.aborted) settleLeft(permit, call.signal);
+          else settleAtEnd(permit, end, context.codes);
+        },
       });
       return stream;
     },
@@ -92,6 +95,15 @@ export function settle(permit: BreakerPermit, error: RpcError, codes: ReadonlySe
   if (SAYS_NOTHING.has(error.reason)) permit.ignore();
   else if (codes.has(error.code)) permit.failure();
   else permit.success();
+}
+
+/**
+ * The caller has left. Where it is a time limit that made it leave, as `AbortSignal.timeout` does, the target has
+ * failed to answer in time; anything else says nothing of it.
+ */
+function settleLeft(permit: BreakerPermit, { reason }: AbortSignal): void {
+  if (reason instanceof Error && reason.name === "TimeoutError") permit.failure();
+  else permit.ignore();
 }
 
 function settleAtEnd(permit: BreakerPermit, end: StreamEnd, codes: ReadonlySet<StatusCode>): void {

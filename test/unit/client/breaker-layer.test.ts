@@ -79,6 +79,17 @@ describe.each(forms)("%s", (form, drive) => {
     expect(breaker.snapshot()).toMatchObject({ calls: 3, failures: 1 });
   });
 
+  test("a caller that leaves because its time is over counts as a failure, as a deadline does", async () => {
+    const { layer, breaker } = breaking({ minimumCalls: 20 });
+    const controller = new AbortController();
+    const driven = drive(layer, { signal: controller.signal });
+    const reason = new DOMException("the time is over", "TimeoutError");
+    controller.abort(reason);
+    driven.abort(reason);
+    expect(await rejection(driven.outcome)).toBe(reason);
+    expect(breaker.snapshot()).toMatchObject({ calls: 1, failures: 1 });
+  });
+
   test("a server that leaves in good order counts as nothing", async () => {
     const { layer, breaker } = breaking();
     const driven = drive(layer);

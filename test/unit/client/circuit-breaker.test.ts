@@ -72,6 +72,14 @@ describe("run", () => {
     expect(breaker.snapshot()).toMatchObject({ run: counts });
   });
 
+  test("refuses what is no function, and counts nothing", async () => {
+    const { breaker } = aBreaker();
+    await expect(breaker.run(undefined as never)).rejects.toThrow(
+      "circuitBreaker: run takes a function; it got undefined",
+    );
+    expect(breaker.snapshot()).toEqual({});
+  });
+
   test("asks isFailure, if there is one", async () => {
     const { breaker } = aBreaker({ isFailure: (error) => error === "yes" });
     await rejection(breaker.run(failing("yes")));
@@ -80,6 +88,8 @@ describe("run", () => {
   });
 
   test("a trial gives its place back, even where isFailure throws", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
     const mistake = new Error("a mistake of isFailure's");
     const isFailure = (error: unknown) => {
       if (error === "bad luck") throw mistake;
@@ -89,7 +99,8 @@ describe("run", () => {
     await rejection(breaker.run(failing("no")));
     await rejection(breaker.run(failing("no")));
     await clock.advance(1_000);
-    expect(await rejection(breaker.run(failing("bad luck")))).toBe(mistake);
+    expect(await rejection(breaker.run(failing("bad luck")))).toBe("bad luck");
+    expect(warned).toHaveBeenCalledWith(expect.stringContaining("isFailure threw: Error: a mistake of isFailure's"));
     expect(breaker.snapshot()).toMatchObject({ run: { state: "half-open", trials: 0, calls: 0 } });
   });
 });
@@ -290,7 +301,7 @@ test.each<[CircuitBreakerOptions, string]>([
   ],
   [
     { windowCalls: 5, minimumCalls: 6 },
-    "minimumCalls must not be greater than windowCalls, 5: it would never open; it is 6",
+    "minimumCalls must not be greater than the calls of the window, 5: it would never open; it is 6",
   ],
   [{ codes: ["NO_STATUS" as never] }, 'codes.0 gRPC has no status "NO_STATUS"'],
   [{ isFailure: 5 as never }, "isFailure must be a function; it is 5"],

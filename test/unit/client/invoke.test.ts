@@ -34,6 +34,15 @@ describe("a call's start", () => {
     ]);
   });
 
+  test("refuses what is no signal", async () => {
+    const signal = new AbortController() as never;
+    const message = "/test.Service/unary: signal takes an AbortSignal; it got [object AbortController]";
+    const unary = unaryMethod(aMethod(), new ScriptedUnary().handler)("request", { signal });
+    await expect(unary).rejects.toThrow(new TypeError(message));
+    const stream = streamMethod(aMethod(), new ScriptedStreams().handler)("request", { signal });
+    await expect(stream.next()).rejects.toThrow(new TypeError(message));
+  });
+
   test("carries what the application said", async () => {
     const unary = new ScriptedUnary();
     const { signal } = new AbortController();

@@ -105,7 +105,7 @@ describe("R3 a stream is committed", () => {
     expect(error).toMatchObject({
       ...{ code: Status.UNAVAILABLE, reason: "STATUS", origin: "wire", details: "the disk is gone" },
       ...{ attempts: 2, retryStop: "COMMITTED", headersReceived: true },
-      message: "/test.Service/unary UNAVAILABLE: the disk is gone (after 2 attempts)",
+      message: "/test.Service/unary UNAVAILABLE: the disk is gone (after 2 attempts; no further one: COMMITTED)",
       failures: [
         { attempt: 1, details: "down" },
         { attempt: 2, details: "the disk is gone" },

@@ -41,10 +41,26 @@ describe("each rule has its message", () => {
     [{ breaker: { windowMs: 0 } }, `breaker.windowMs: ${positive} 0 ms`],
     [{ breaker: { minimumCalls: 0 } }, `breaker.minimumCalls: ${count} 0`],
     [{ breaker: { minimumCalls: 2.5 } }, `breaker.minimumCalls: ${count} 2.5`],
+    [
+      { breaker: { windowCalls: 1_000_001 } },
+      "breaker.windowCalls: must not be greater than what it holds in memory, 1000000; it is 1000001",
+    ],
+    [
+      { breaker: { openMs: 3, maxOpenMs: 2 } },
+      "breaker.openMs: must not be greater than the greatest open time, 2 ms; it is 3 ms",
+    ],
+    [
+      { retry: { initialBackoffMs: 3, maxBackoffMs: 2 } },
+      "retry.initialBackoffMs: must not be greater than the greatest backoff, 2 ms; it is 3 ms",
+    ],
+    [
+      { timeoutMs: 300, retry: { attemptTimeoutMs: 301 } },
+      "retry.attemptTimeoutMs: must not be greater than the timeout, 300 ms; it is 301 ms",
+    ],
     [{ breaker: { windowCalls: 0 } }, `breaker.windowCalls: ${count} 0`],
     [
       { breaker: { windowCalls: 5, minimumCalls: 6 } },
-      "breaker.minimumCalls: must not be greater than windowCalls, 5: it would never open; it is 6",
+      "breaker.minimumCalls: must not be greater than the calls of the window, 5: it would never open; it is 6",
     ],
     [{ breaker: { trialTimeoutMs: 0 } }, `breaker.trialTimeoutMs: ${positive} 0 ms`],
     [{ breaker: { codes: ["NONE" as never] } }, 'breaker.codes.0: gRPC has no status "NONE"'],

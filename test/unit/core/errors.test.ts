@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { ClientError, Metadata, Status as NiceStatus, ServerError } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
-import { DRAIN_TRAILER, fail, PUSHBACK, RpcError } from "../../../src/core/errors.ts";
+import { DRAIN_TRAILER, fail, PUSHBACK, RpcError, type RpcErrorInit } from "../../../src/core/errors.ts";
 import { reasons } from "../../../src/core/reasons.ts";
 import { Status } from "../../../src/core/status.ts";
 
@@ -57,6 +57,20 @@ describe("RpcError", () => {
       sendTrailer: undefined,
     });
     expect(error.cause).toBeUndefined();
+  });
+
+  test.each<[Partial<RpcErrorInit>, string]>([
+    [{}, ""],
+    [{ attempts: 1, retryStop: "NOT_RETRYABLE" }, ""],
+    [{ attempts: 2 }, " (after 2 attempts)"],
+    [{ attempts: 2, retryStop: "MAX_ATTEMPTS" }, " (after 2 attempts)"],
+    [{ attempts: 1, retryStop: "THROTTLED" }, " (no further one: THROTTLED)"],
+    [{ attempts: 2, retryStop: "DEADLINE" }, " (after 2 attempts; no further one: DEADLINE)"],
+    [{ attempts: 1, retryStop: "REJECTED", reason: "BREAKER_OPEN" }, " (no further one: BREAKER_OPEN)"],
+    [{ attempts: 0, retryStop: "REJECTED", reason: "BREAKER_OPEN" }, ""],
+  ])("says in its message of %j why there was no further attempt", (said, notes) => {
+    const error = new RpcError({ path: "/p", reason: "STATUS", code: Status.UNAVAILABLE, details: "down", ...said });
+    expect(error.message).toBe(`/p UNAVAILABLE: down${notes}`);
   });
 
   test("keeps all that is said", () => {
