@@ -143,12 +143,33 @@ describe("pushback", () => {
 });
 
 describe("3 of 10 answers lost", () => {
-  const seen: lost.Seen = { calls: 100, attempts: 100, passed: 100, succeeded: 70, lost: 30, placed: 100 };
+  const seen: lost.Seen = {
+    calls: 100,
+    attempts: 100,
+    passed: 100,
+    succeeded: 70,
+    unavailable: 30,
+    lost: 30,
+    placed: 100,
+    reads: 10,
+    readAttempts: 13,
+    readsPassed: 13,
+    readsSucceeded: 10,
+    readsLost: 3,
+  };
   judges(lost.judge, seen, {
     "a call is retried": [{ attempts: 101, passed: 101 }, "attempts", "attempts that came by"],
-    "too few answers are lost": [{ lost: 20, succeeded: 80 }, "share of the answers that were lost"],
-    "a call fails otherwise": [{ succeeded: 69 }, "calls that failed"],
+    "too few answers are lost": [{ lost: 20, unavailable: 20, succeeded: 80 }, "share of the answers that were lost"],
+    "a lost answer has a status that is never retried": [{ unavailable: 29 }, "calls that ended with UNAVAILABLE"],
+    "a call fails otherwise": [{ succeeded: 69 }, "calls that succeeded"],
     "an order is not placed": [{ placed: 99 }, "orders placed"],
+    "no answer of a read is lost": [{ readsLost: 0, readAttempts: 10, readsPassed: 10 }, "reads whose answer was lost"],
+    "a read is not retried": [
+      { readsSucceeded: 9, readAttempts: 12, readsPassed: 12 },
+      "reads that succeeded",
+      "attempts of the reads",
+    ],
+    "an attempt of a read does not come by": [{ readsPassed: 12 }, "attempts of the reads that came by"],
   });
 });
 

@@ -22,7 +22,7 @@ export interface Seen {
   readonly attempts: number;
 }
 
-/** The connection of a stream is cut in the middle: what came is whole, and the error says that there may be more. */
+/** The connection of a stream is cut in the middle: what came has no gap, and the caller knows where it ended. */
 export const brokenWatch: Row = {
   name: "a stream that is cut",
   async run(shop) {
@@ -48,7 +48,10 @@ export const brokenWatch: Row = {
       attempts: tally.attempts,
       outcome: `${tally} after revision ${revisions.at(-1)}`,
       durationsMs: tally.durationsMs,
-      policy: `${revisions.length} events came, in order and without a gap; a stream that broke after its first message is not retried`,
+      policy: [
+        `${revisions.length} events came, in order and without a gap; then the call ended with ${seen.status},`,
+        `and the last revision known is ${revisions.at(-1)}`,
+      ].join(" "),
       late: 0,
       checks: judge(seen),
     };

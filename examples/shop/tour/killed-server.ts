@@ -1,6 +1,11 @@
 import { breakersOf, createClient } from "bowline";
+import { contract } from "bowline/runtime/v1";
 import { type FaultProxy, faultProxy } from "bowline/testing";
-import { OrderService, type OrderServiceClient } from "../../../gen/shop/orders/v1/orders.contract.ts";
+import {
+  OrderService,
+  type OrderServiceClient,
+  type OrderServiceHandlers,
+} from "../../../gen/shop/orders/v1/orders.contract.ts";
 import { until } from "./load.ts";
 import { type Check, type Row, same, within } from "./row.ts";
 import { Tally } from "./tally.ts";
@@ -10,6 +15,12 @@ const MOST_CALLS = 100;
 /** Calls while the breaker is open and the server is back. */
 const WHILE_OPEN = 50;
 const GET_ORDER = "/shop.orders.v1.OrderService/GetOrder";
+
+/** The orders contract with breakers that stay open for longer than a server takes to start, give or take 20 %. */
+const LongOpen = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
+  ...OrderService,
+  service: { ...OrderService.service, breaker: { ...OrderService.service.breaker, openMs: 8_000 } },
+});
 
 /** What the row saw, from both sides. */
 export interface Seen {
@@ -22,7 +33,7 @@ export interface Seen {
   /** Attempts that came by while the breaker was open, and after that, and the trials that the client made. */
   readonly passedWhileOpen: number;
   readonly passedAfter: number;
-  /** Whether the server was back, and could be reached, when the breaker was still open. */
+  /** Whether the server was back, and could be reached, when the breaker's open time was not over yet. */
   readonly backInTime: boolean;
   /** What the breaker did, in order. */
   readonly states: readonly string[];
@@ -36,8 +47,12 @@ export const killedServer: Row = {
     const port = killed.target.split(":")[1] ?? "";
     await using proxy = await faultProxy(killed.target, { seed: 3 }).script();
     const tally = new Tally();
-    using orders = createClient(OrderService, proxy.target, { observer: tally.observer });
-    const isOpen = () => breakersOf(orders).snapshot()[GET_ORDER]?.state === "open";
+    using orders = createClient(LongOpen, proxy.target, { observer: tally.observer });
+    const isOpen = () => {
+      // Its state stays "open" after the open time, until a call asks.
+      const { state, retryAfterMs = 0 } = breakersOf(orders).snapshot()[GET_ORDER] ?? {};
+      return state === "open" && retryAfterMs > 0;
+    };
 
     for (let n = 0; n < 10; n++) await read(orders);
     const before = tally.count("OK");
@@ -54,6 +69,7 @@ export const killedServer: Row = {
     const rejected = tally.count("UNAVAILABLE", "BREAKER_OPEN") - earlier;
     const passedWhileOpen = (await attemptsThrough(proxy)) - passed;
 
+    await until("the open time is over", () => !isOpen());
     const answered = tally.count("OK");
     await until("the breaker has closed", async () => {
       await read(orders);

@@ -35,8 +35,8 @@ export const slowCalls: Row = {
     await inParallel(AT_ONCE, CALLS, (n) => orders.getOrder({ orderId: `o-${n + 1}` }).catch(() => {}));
     const opened = tally.details("breaker", "opened");
     await until("the replica has ended what it began", async () => {
-      const { started, answered, stopped } = (await replica.counts()).GetOrder ?? NOTHING;
-      return started === answered + stopped;
+      const { started, answered, refused, stopped } = (await replica.counts()).GetOrder ?? NOTHING;
+      return started === answered + refused + stopped;
     });
     const seen: Seen = {
       calls: tally.calls,
