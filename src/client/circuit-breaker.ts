@@ -73,7 +73,7 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
   const report = reportTo(observer, "breaker");
   const find = perMethod((method) => {
     const breaker = state.breaker(options.scope === "service" ? method.service : method.path, options);
-    return aroundNice(method, { breaker: breakerLayer({ breaker, codes, slowMs, report }) }, clock);
+    return aroundNice(method, { breaker: breakerLayer({ breaker, codes, slowMs, clock, report }) }, clock);
   });
   const judge = (permit: BreakerPermit, error: unknown) => {
     if (isFailure) return permit[isFailure(error) ? "failure" : "success"]();
@@ -85,8 +85,8 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     if (typeof work !== "function") throw new TypeError(`circuitBreaker: run takes a function; it got ${work}`);
     const permit = state.breaker(name, options).tryAcquire();
     if (!permit.granted) {
-      const { state, retryAfterMs = -1 } = permit;
-      const detail = { name, state, retryAfterMs };
+      const { state, retryAfterMs } = permit;
+      const detail = { name, state, ...(retryAfterMs !== undefined && { retryAfterMs }) };
       if (observer) notify(observer, { type: "policy", policy: "breaker", action: "rejected", detail });
       throw rejected(name === "run" ? "" : name, permit);
     }

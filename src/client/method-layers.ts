@@ -1,6 +1,6 @@
 import type { Contract } from "../contract/contract.ts";
 import { type BreakerPolicy, DEFAULT_TIMEOUT_MS, type MethodPolicy, mergePolicy } from "../contract/policy.ts";
-import { failureCodes, resolveRetry } from "../contract/resolve.ts";
+import { failureCodes, resolveRetry, TRIAL_TIMEOUT_MS } from "../contract/resolve.ts";
 import type { Layer } from "../core/call.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import type { Method } from "../core/method.ts";
@@ -69,10 +69,18 @@ function breakerLayers(
   if (policy?.disabled) return {};
   const { observer, target } = state.surroundings;
   const slowMs = policy?.slowMs ?? (timeouts.said ?? timeouts.otherwise) / 2;
+  const { clock } = state.surroundings;
   const report = reportTo(observer, "breaker", target);
   const breaker = state.breaker(name, policy ?? {});
-  const layer: Layer = breakerLayer({ breaker, codes: failureCodes(policy), slowMs, report });
+  const trialTimeoutMs = policy?.trialTimeoutMs ?? trialTimeoutOf(timeouts);
+  const layer: Layer = breakerLayer({ breaker, codes: failureCodes(policy), slowMs, trialTimeoutMs, clock, report });
   return { breaker: layer };
+}
+
+/** A trial may take as long as any call. */
+function trialTimeoutOf({ said, otherwise }: Timeouts): number {
+  const timeoutMs = said ?? otherwise;
+  return timeoutMs === NO_DEADLINE ? 60_000 : Math.max(TRIAL_TIMEOUT_MS, timeoutMs);
 }
 
 /** Where methods share the service's breaker, one that says something of its own still has its own. */

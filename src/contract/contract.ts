@@ -1,8 +1,8 @@
 import type { CursorAccess } from "./cursor.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import { toMethod } from "./definition.ts";
-import type { MethodPolicy, ServicePolicy } from "./policy.ts";
-import { checkMethodPolicy, checkServicePolicy, type Problem } from "./validate.ts";
+import { type MethodPolicy, mergePolicy, type ServicePolicy } from "./policy.ts";
+import { checkBreaker, checkMethodPolicy, checkServicePolicy, type Problem } from "./validate.ts";
 
 /** What generated code says about a service. */
 export interface ContractInit<Definition extends ServiceDefinition> {
@@ -81,6 +81,10 @@ function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
       ? checkMethodPolicy(policy, toMethod(init.definition, definition))
       : [unknownMethod(known)];
     problems.push(...found.map((problem) => within(["methods", name], problem)));
+    // What each says by itself may not go together.
+    if (found.length > 0 || problems.length > 0 || !policy.breaker) continue;
+    const { breaker } = mergePolicy(init.service, policy, false);
+    problems.push(...checkBreaker(breaker).map((problem) => within(["methods", name], problem)));
   }
   for (const [name, access] of Object.entries(init.cursors)) {
     const definition = Object.hasOwn(known, name) ? known[name] : undefined;

@@ -75,7 +75,10 @@ export interface BreakerPolicy {
   readonly maxOpenMs?: number;
   /** How many trials decide, and how many of them are let through at a time. Default: 5. */
   readonly trials?: number;
-  /** After how long a trial that has not ended counts as failed. Default: 5,000. */
+  /**
+   * After how long a trial that has not ended counts as failed; one of a stream, which may be quiet, as nothing.
+   * Default: the method's timeout, at least 5,000; 60,000 for calls without a timeout.
+   */
   readonly trialTimeoutMs?: number;
   /** Whether the methods of a service share a breaker; only for a service. Default: `method`. */
   readonly scope?: "method" | "service";

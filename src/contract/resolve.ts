@@ -17,6 +17,9 @@ const FAILURES: readonly StatusName[] = [
   "UNKNOWN",
 ];
 
+/** After how long a trial is given up at the earliest, where nobody says. */
+export const TRIAL_TIMEOUT_MS = 5_000;
+
 /** A retry policy with its defaults filled in. */
 export function resolveRetry(policy: RetryPolicy, mostAttempts: number = MOST_ATTEMPTS): RetryOptions {
   return {
@@ -52,7 +55,7 @@ export function resolveBreaker(policy: BreakerPolicy = {}): BreakerOptions {
     openMs: policy.openMs ?? 5_000,
     maxOpenMs: policy.maxOpenMs ?? Math.max(60_000, policy.openMs ?? 0),
     trials: policy.trials ?? 5,
-    trialTimeoutMs: policy.trialTimeoutMs ?? 5_000,
+    trialTimeoutMs: policy.trialTimeoutMs ?? Math.max(TRIAL_TIMEOUT_MS, policy.slowMs ?? 0),
   };
 }
 

@@ -132,6 +132,7 @@ export function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
     ...atMost(["breaker", "openMs"], breaker.openMs, "the greatest open time", breaker.maxOpenMs),
     ...count(["breaker", "trials"], breaker.trials),
     ...positive(["breaker", "trialTimeoutMs"], breaker.trialTimeoutMs),
+    ...atMost(["breaker", "slowMs"], breaker.slowMs, "the trial timeout", breaker.trialTimeoutMs),
     ...checkCodes(["breaker", "codes"], breaker.codes),
   ];
 }

@@ -24,6 +24,11 @@ export interface Clock {
    * along.
    */
   setTimer(delayMs: number, fire: () => void): Timer;
+  /**
+   * For how many milliseconds the process has stood still in all, as far as it was looked at: its event loop was
+   * blocked, or the machine slept. What then seems to have taken long has not. A clock without it never stands still.
+   */
+  stalledMs?(): number;
 }
 
 /** What waits shorter than this, in milliseconds, has a timer of Node's own, so that hedges and backoffs keep their time. */
@@ -96,11 +101,46 @@ function setTimer(delayMs: number, fire: () => void): Timer {
   return delayMs >= SHORT_DELAY_MS ? wheel.set(performance.now(), delayMs, fire) : new ShortTimer(delayMs, fire);
 }
 
+/** How often it is looked whether the process stands still, in milliseconds. */
+const BEAT_MS = 20;
+/** A beat that comes later than this, in milliseconds, is no jitter. */
+const LATE_MS = 10;
+/** After so many beats on which nobody has asked, it is no longer looked. */
+const IDLE_BEATS = 500;
+
+let beat: ReturnType<typeof setInterval> | undefined;
+let beatAt = 0;
+let idleBeats = 0;
+let stalled = 0;
+
+function onBeat(): void {
+  const now = performance.now();
+  const lateMs = now - beatAt - BEAT_MS;
+  if (lateMs > LATE_MS) stalled += lateMs;
+  beatAt = now;
+  idleBeats += 1;
+  if (idleBeats < IDLE_BEATS) return;
+  clearInterval(beat);
+  beat = undefined;
+}
+
+/** Costs nothing but a look while it is asked now and then; otherwise there is no timer. */
+function stalledMs(): number {
+  idleBeats = 0;
+  if (!beat) {
+    beatAt = performance.now();
+    beat = outside.runInAsyncScope(setInterval, undefined, onBeat, BEAT_MS);
+    beat.unref();
+  }
+  return stalled;
+}
+
 /** The machine's own clock. Its timers never fire early; those of 100 ms and more up to 10 ms late. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
   setTimer,
+  stalledMs,
 };
 
 /**

@@ -32,8 +32,9 @@ export interface BreakerOptions extends TrialOptions {
 /** Leave to make one attempt, to be given back once with its outcome; whatever comes after that does nothing. */
 export interface BreakerPermit {
   readonly granted: true;
-  success(): void;
-  failure(): void;
+  /** @param excusedMs for how long of its time the process stood still, which makes nothing slow. */
+  success(excusedMs?: number): void;
+  failure(excusedMs?: number): void;
   /** It says nothing about the target: it was cancelled, or never sent. */
   ignore(): void;
 }
@@ -54,6 +55,8 @@ export interface BreakerUse {
    * What a trial that is given up counts as: a stream may be silent and well. Default: `failure`.
    */
   readonly givenUp?: "failure" | "ignored";
+  /** After how long this one is given up as a trial, in milliseconds. Default: the breaker's own. */
+  readonly trialTimeoutMs?: number;
 }
 
 /** What a breaker stands at. */
@@ -91,33 +94,35 @@ const NO_USE: BreakerUse = Object.freeze({});
 /** A permit of a disabled breaker. */
 const FREE: BreakerPermit = { granted: true, success() {}, failure() {}, ignore() {} };
 
-let settle: (breaker: Breaker, permit: Permit, outcome: Outcome) => void;
+let settle: (breaker: Breaker, permit: Permit, outcome: Outcome, excusedMs: number) => void;
 
 class Permit implements BreakerPermit {
   readonly granted = true;
   readonly generation: number;
   readonly since: number;
+  readonly until: number;
   readonly use: BreakerUse;
   settled = false;
   readonly #breaker: Breaker;
 
-  constructor(breaker: Breaker, generation: number, since: number, use: BreakerUse) {
+  constructor(breaker: Breaker, generation: number, since: number, until: number, use: BreakerUse) {
     this.#breaker = breaker;
     this.generation = generation;
     this.since = since;
+    this.until = until;
     this.use = use;
   }
 
-  success(): void {
-    settle(this.#breaker, this, "success");
+  success(excusedMs = 0): void {
+    settle(this.#breaker, this, "success", excusedMs);
   }
 
-  failure(): void {
-    settle(this.#breaker, this, "failure");
+  failure(excusedMs = 0): void {
+    settle(this.#breaker, this, "failure", excusedMs);
   }
 
   ignore(): void {
-    settle(this.#breaker, this, "ignored");
+    settle(this.#breaker, this, "ignored", 0);
   }
 }
 
@@ -141,7 +146,7 @@ export class Breaker {
   readonly #trials: Trials<Permit>;
 
   static {
-    settle = (breaker, permit, outcome) => breaker.#settle(permit, outcome);
+    settle = (breaker, permit, outcome, excusedMs) => breaker.#settle(permit, outcome, excusedMs);
   }
 
   /** @param onTransition is told after each change of state. */
@@ -216,14 +221,14 @@ export class Breaker {
 
   /** It was given up when its time was over, however late anybody asks. */
   #giveUp(trial: Permit): void {
-    this.#settle(trial, trial.use.givenUp ?? "failure", trial.since + this.#options.trialTimeoutMs);
+    this.#settle(trial, trial.use.givenUp ?? "failure", 0, trial.until);
   }
 
   #permit(now: number, use: BreakerUse): Permit {
-    return new Permit(this, this.#generation, now, use);
+    return new Permit(this, this.#generation, now, now + (use.trialTimeoutMs ?? this.#options.trialTimeoutMs), use);
   }
 
-  #settle(permit: Permit, outcome: Outcome, at?: number): void {
+  #settle(permit: Permit, outcome: Outcome, excusedMs: number, at?: number): void {
     if (permit.settled) return;
     permit.settled = true;
     if (permit.generation !== this.#generation) return;
@@ -231,7 +236,7 @@ export class Breaker {
     if (isTrial) this.#trials.remove(permit);
     if (outcome === "ignored") return;
     const now = at ?? this.#clock.now();
-    const slow = now - permit.since > (permit.use.slowMs ?? this.#options.slowMs);
+    const slow = now - permit.since - excusedMs > (permit.use.slowMs ?? this.#options.slowMs);
     if (isTrial) this.#judgeTrials(now, outcome === "failure", slow);
     else this.#judgeWindow(now, outcome === "failure", slow);
   }

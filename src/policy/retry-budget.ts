@@ -7,7 +7,10 @@ export interface RetryBudgetOptions {
   readonly ratio: number;
   /** How far back calls and extra attempts count, in milliseconds. */
   readonly windowMs: number;
-  /** Extra attempts under way that are allowed whatever the share, so that rare calls may be retried too. */
+  /**
+   * Extra attempts under way that are allowed whatever the share, so that rare calls may be retried too. Each counts
+   * for no longer than the window.
+   */
   readonly minInFlight: number;
 }
 
@@ -36,7 +39,8 @@ export class RetryBudget {
   readonly #options: RetryBudgetOptions;
   readonly #clock: Pick<Clock, "now">;
   readonly #counts: SlidingCounts;
-  #inFlight = 0;
+  /** When each that is under way began, oldest first. */
+  readonly #inFlight = new Set<{ readonly since: number }>();
 
   constructor(options: RetryBudgetOptions, clock: Pick<Clock, "now">) {
     this.#options = options;
@@ -53,25 +57,27 @@ export class RetryBudget {
   /** Leave for one extra attempt; undefined if there is none left. */
   tryAcquire(): BudgetPermit | undefined {
     const counts = this.#counts;
-    counts.advance(this.#clock.now());
+    const now = this.#clock.now();
+    counts.advance(now);
     const { ratio, minInFlight } = this.#options;
+    for (const permit of this.#inFlight) if (this.#isOver(permit, now)) this.#inFlight.delete(permit);
     // By division, which alone is exact where a ratio has decimals: 0.29 · 100 is less than 29.
-    if (this.#inFlight >= minInFlight && (counts.total(EXTRA) + 1) / counts.total(CALLS) > ratio) return undefined;
+    if (this.#inFlight.size >= minInFlight && (counts.total(EXTRA) + 1) / counts.total(CALLS) > ratio) return undefined;
     counts.add(EXTRA);
-    this.#inFlight += 1;
-    let held = true;
-    return {
-      release: () => {
-        if (!held) return;
-        held = false;
-        this.#inFlight -= 1;
-      },
-    };
+    const permit = { since: now, release: () => void this.#inFlight.delete(permit) };
+    this.#inFlight.add(permit);
+    return permit;
   }
 
   snapshot(): RetryBudgetSnapshot {
     const now = this.#clock.now();
     const calls = this.#counts.totalAt(CALLS, now);
-    return { calls, extraAttempts: this.#counts.totalAt(EXTRA, now), inFlight: this.#inFlight };
+    const inFlight = [...this.#inFlight].filter((permit) => !this.#isOver(permit, now)).length;
+    return { calls, extraAttempts: this.#counts.totalAt(EXTRA, now), inFlight };
+  }
+
+  /** A stream that stays open and quiet, or a long wait, counts as under way for no longer than in the window. */
+  #isOver({ since }: { readonly since: number }, now: number): boolean {
+    return now - since >= this.#options.windowMs;
   }
 }

@@ -32,6 +32,8 @@ export interface FailedAttempt {
   readonly timedOut: boolean;
   /** The client itself refused it (rule R10). */
   readonly rejected: boolean;
+  /** The server left in good order: that is tried again elsewhere, and no sign of trouble. */
+  readonly drained: boolean;
 }
 
 /** What to do after a failed attempt. */
@@ -97,7 +99,7 @@ export class Retry {
     if (failure.committed) return "COMMITTED";
     const retryable = failure.timedOut || this.#options.codes.has(failure.code);
     const forbidden = failure.pushbackMs !== undefined && failure.pushbackMs < 0;
-    if (retryable || forbidden) throttling.failure();
+    if (forbidden || (retryable && !failure.drained)) throttling.failure();
     if (forbidden) return "PUSHBACK";
     if (!retryable) return "NOT_RETRYABLE";
     if (this.#attempt >= this.#maxAttempts) return "MAX_ATTEMPTS";

@@ -8,7 +8,7 @@ export interface TrialOptions {
   readonly failureRatio: number;
   /** Share of slow ones at which it opens. */
   readonly slowRatio: number;
-  /** After how long one is given up, in milliseconds. */
+  /** After how long one is given up, in milliseconds, unless it says so itself. */
   readonly trialTimeoutMs: number;
 }
 
@@ -16,6 +16,8 @@ export interface TrialOptions {
 interface Trial {
   /** When it began. */
   readonly since: number;
+  /** When it is given up. */
+  readonly until: number;
 }
 
 /** The trials of a breaker that is half-open (rule B4). */
@@ -56,13 +58,13 @@ export class Trials<T extends Trial> {
 
   /** The trials that hang: they began too long ago. */
   hanging(now: number): T[] {
-    return [...this.#underWay].filter(({ since }) => now - since >= this.#options.trialTimeoutMs);
+    return [...this.#underWay].filter(({ until }) => now >= until);
   }
 
-  /** In how many milliseconds the oldest is given up; 0 if none is under way. */
+  /** In how many milliseconds there is room, at the latest; 0 if there is some. */
   freeAfterMs(now: number): number {
     const [oldest] = this.#underWay;
-    return oldest ? Math.max(0, oldest.since + this.#options.trialTimeoutMs - now) : 0;
+    return oldest && !this.hasRoom ? Math.max(0, oldest.until - now) : 0;
   }
 
   /** Counts a result, and decides as soon as those that are still to come cannot change it. */

@@ -90,8 +90,9 @@ export class BreakerModel {
 
   snapshot(now: number): BreakerSnapshot {
     const counts = count(this.state === "half-open" ? this.#results : this.#within(now));
+    const full = this.#trials.length > 0 && this.#trials.length + this.#results.length >= this.#settings.trials;
     const oldest = Math.min(...this.#trials.map(({ since }) => since + this.#settings.trialTimeoutMs));
-    const dueAt = { open: this.#openUntil, "half-open": this.#trials.length > 0 ? oldest : now }[this.state as "open"];
+    const dueAt = { open: this.#openUntil, "half-open": full ? oldest : now }[this.state as "open"];
     return {
       ...{ state: this.state, ...counts, trials: this.#trials.length, rejected: this.#rejected },
       failureRatio: counts.calls && counts.failures / counts.calls,

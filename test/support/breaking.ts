@@ -18,14 +18,17 @@ export function breaking(policy: BreakerPolicy = {}): {
   clock: FakeClock;
   breaker: Breaker;
   events: ObserverEvent[];
+  /** For how long the process has stood still. */
+  stalls: { ms: number };
 } {
-  const clock = fakeClock();
+  const stalls = { ms: 0 };
+  const clock = Object.assign(fakeClock(), { stalledMs: () => stalls.ms });
   const events: ObserverEvent[] = [];
   const observer = (event: ObserverEvent) => void events.push(event);
   const merged = { minimumCalls: 2, openMs: 1_000, trials: 1, ...policy };
   const breaker = aClientState({ clock, observer }).breaker("/test.Service/unary", merged);
   const { slowMs = Number.POSITIVE_INFINITY } = policy;
   const report = reportTo(observer, "breaker");
-  const layer = startingNow(breakerLayer({ breaker, codes: failureCodes(policy), slowMs, report }), clock);
-  return { layer, clock, breaker, events };
+  const layer = startingNow(breakerLayer({ breaker, codes: failureCodes(policy), slowMs, clock, report }), clock);
+  return { layer, clock, breaker, events, stalls };
 }

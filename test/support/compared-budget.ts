@@ -26,7 +26,7 @@ export class ComparedBudget {
   readonly #callTimes: number[] = [];
   readonly #extraTimes: number[] = [];
   readonly #lent: BudgetPermit[] = [];
-  readonly #open = new Set<BudgetPermit>();
+  readonly #open = new Map<BudgetPermit, number>();
   #now: number;
 
   /** @param percent the share, in whole per cent, so that it compares integers. */
@@ -49,7 +49,7 @@ export class ComparedBudget {
   check(): void {
     const counts = { calls: this.#kept(this.#callTimes), extraAttempts: this.#kept(this.#extraTimes) };
     for (let looks = 0; looks < 2; looks += 1) {
-      sameFields(this.#budget.snapshot(), { ...counts, inFlight: this.#open.size });
+      sameFields(this.#budget.snapshot(), { ...counts, inFlight: this.#underWay() });
     }
   }
 
@@ -66,16 +66,21 @@ export class ComparedBudget {
   #acquire(): void {
     const fits = (this.#kept(this.#extraTimes) + 1) * 100 <= this.#percent * this.#kept(this.#callTimes);
     const permit = this.#budget.tryAcquire();
-    same("whether it lends", permit !== undefined, this.#open.size < this.#minInFlight || fits);
+    same("whether it lends", permit !== undefined, this.#underWay() < this.#minInFlight || fits);
     if (!permit) return;
     this.#extraTimes.push(this.#now);
     this.#lent.push(permit);
-    this.#open.add(permit);
+    this.#open.set(permit, this.#now);
   }
 
   #release(permit: BudgetPermit | undefined): void {
     permit?.release();
     if (permit) this.#open.delete(permit);
+  }
+
+  /** Each for no longer than the window. */
+  #underWay(): number {
+    return [...this.#open.values()].filter((since) => this.#now - since < 10 * SLICE_MS).length;
   }
 
   #kept(times: readonly number[]): number {

@@ -43,6 +43,7 @@ const failure: fc.Arbitrary<FailedAttempt> = fc.record({
   pushbackMs: fc.constantFrom(undefined, undefined, undefined, undefined, -1, 0, 7, 2_000),
   timedOut: fc.nat(5).map((n) => n === 0),
   rejected: fc.nat(9).map((n) => n === 0),
+  drained: fc.constant(false),
 });
 const remainingMs = fc.constantFrom(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 2_000, 100, 10, 0, -5);
 const failing = fc.tuple(call, failure, remainingMs);
@@ -86,7 +87,7 @@ export class ComparedCalls {
     this.#options = { ...waits, maxAttempts, codes: RETRYABLE, attemptTimeoutMs: undefined };
     this.#own = own;
     this.#random = seededRandom(seed);
-    const settings = { ratio: 0.1, windowMs: 10_000, minInFlight: IN_FLIGHT };
+    const settings = { ratio: 0.1, windowMs: 1e12, minInFlight: IN_FLIGHT };
     this.#budget = new RetryBudget(settings, { now: () => this.#now });
   }
 

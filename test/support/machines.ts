@@ -137,7 +137,7 @@ export function retries(setting: RetrySetting = {}): RetryUnderTest {
 
 /** An attempt that failed: UNAVAILABLE without headers, unless something else is said. */
 export function aFailed(changes: Partial<FailedAttempt> = {}): FailedAttempt {
-  const plain = { committed: false, pushbackMs: undefined, timedOut: false, rejected: false };
+  const plain = { committed: false, pushbackMs: undefined, timedOut: false, rejected: false, drained: false };
   return { code: Status.UNAVAILABLE, ...plain, ...changes };
 }
 

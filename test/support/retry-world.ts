@@ -58,7 +58,7 @@ export class RetryWorld {
     wallTime: () => this.#fake.wallTime(),
     setTimer: (delayMs, fire) => this.#fake.setTimer(delayMs, fire),
   };
-  readonly #budget = new RetryBudget({ ratio: 0.5, windowMs: 10_000, minInFlight: 2 }, this.#clock);
+  readonly #budget = new RetryBudget({ ratio: 0.5, windowMs: 1e12, minInFlight: 2 }, this.#clock);
   readonly #throttling = new RetryThrottling({ maxTokens: 8, tokenRatio: 0.5 });
   readonly #breaker: Breaker;
   readonly #shared = new AbortController();
@@ -76,7 +76,7 @@ export class RetryWorld {
       share: { throttling: this.#throttling, budget: this.#budget },
       ...{ clock: this.#clock, random, report: reportTo(observe, "retry"), closed: undefined },
     };
-    const guard = { breaker: this.#breaker, codes: failureCodes(), slowMs: 50, report: undefined };
+    const guard = { breaker: this.#breaker, codes: failureCodes(), slowMs: 50, clock: this.#clock, report: undefined };
     const layers = {
       retryOrHedge: retryLayer(retry),
       breaker: breakerLayer(guard),

@@ -398,7 +398,8 @@ export type BreakerPolicy = Message<"bowline.v1.BreakerPolicy"> & {
   windowCalls?: number | undefined;
 
   /**
-   * After how long a trial that has not ended counts as failed. Unit: duration. Default: 5 s.
+   * After how long a trial that has not ended counts as failed; one of a stream, which may be quiet, as nothing.
+   * Unit: duration. Default: the method's timeout, at least 5 s; 60 s for calls without a timeout.
    *
    * @generated from field: google.protobuf.Duration trial_timeout = 10;
    */

@@ -124,7 +124,10 @@ export class Attempts {
     this.#retry ??= new Retry(options, share, random, mostAttempts(this.#call.options));
     this.#note(failure);
     const timedOut = reason === "ATTEMPT_TIMEOUT";
-    const decision = this.#retry.failed({ code, committed, pushbackMs, timedOut, rejected }, deadline - clock.now());
+    const decision = this.#retry.failed(
+      { code, committed, pushbackMs, timedOut, rejected, drained: reason === "DRAINING" },
+      deadline - clock.now(),
+    );
     if (!decision.retry) throw this.#end(failure, decision.stop);
     this.#lastError = failure;
     const { delayMs, because } = decision;
@@ -165,7 +168,7 @@ export class Attempts {
     const reason = own === undefined || passed ? {} : { reason: own, origin: "local" as const };
     const failures = this.#failures;
     const { retryAfterMs } = failure;
-    if (retryStop !== "NOT_RETRYABLE") {
+    if (retryStop !== "NOT_RETRYABLE" && failures.length > 0) {
       const detail = { because: retryStop, attempts: failures.length, status: statusName(failure.code) };
       this.#context.report?.(this.#call, "denied", detail);
     }

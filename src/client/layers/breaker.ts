@@ -1,7 +1,8 @@
 import type { Call, Layer, StreamHandler } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
 import { FailedStream } from "../../core/failed-stream.ts";
-import type { MessageStream, StreamEnd } from "../../core/message-stream.ts";
+import type { MessageStream } from "../../core/message-stream.ts";
 import type { Reason } from "../../core/reasons.ts";
 import type { StatusCode } from "../../core/status.ts";
 import type { Breaker, BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/breaker.ts";
@@ -15,6 +16,9 @@ export interface BreakerContext {
   readonly codes: ReadonlySet<StatusCode>;
   /** Longer than which an attempt is slow, in milliseconds; on a stream, until its first message. */
   readonly slowMs: number;
+  /** After how long a trial is given up, in milliseconds, if it is no stream. */
+  readonly trialTimeoutMs?: number;
+  readonly clock: Clock;
   readonly report: Report | undefined;
 }
 
@@ -39,27 +43,29 @@ const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
  * or a cancellation (rule B7): a stream that breaks later has shown that the target answers.
  */
 export function breakerLayer(context: BreakerContext): Layer {
-  const { breaker, slowMs, report } = context;
-  const unaryUse: BreakerUse = { slowMs };
+  const { breaker, slowMs, trialTimeoutMs, report } = context;
+  const unaryUse: BreakerUse = { slowMs, ...(trialTimeoutMs !== undefined && { trialTimeoutMs }) };
   const streamUse: BreakerUse = { slowMs, givenUp: "ignored" };
   const reject = (call: Call, rejection: BreakerRejection) => {
-    const { state, retryAfterMs = -1 } = rejection;
-    report?.(call, "rejected", { state, retryAfterMs });
+    const { state, retryAfterMs } = rejection;
+    report?.(call, "rejected", { state, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     return rejected(call.method.path, rejection);
   };
+  const stalledMs = () => context.clock.stalledMs?.() ?? 0;
   return {
     // Not in an async function: with that, the whole pipeline costs a twentieth more.
     unary: (next) => (call) => {
       const permit = breaker.tryAcquire(unaryUse, call.startedAt);
       if (!permit.granted) return Promise.reject(reject(call, permit));
+      const before = stalledMs();
       return handOn(next, call).then(
         (reply) => {
-          permit.success();
+          permit.success(stalledMs() - before);
           return reply;
         },
         (error) => {
-          if (call.signal?.aborted) settleLeft(permit, call.signal);
-          else settle(permit, RpcError.from(error), context.codes);
+          if (call.signal?.aborted) settleLeft(permit, call, context);
+          else settleFailed(permit, RpcError.from(error), call, context, stalledMs() - before);
           throw error;
         },
       );
@@ -67,12 +73,15 @@ export function breakerLayer(context: BreakerContext): Layer {
     stream: (next) => (call) => {
       const permit = breaker.tryAcquire(streamUse, call.startedAt);
       if (!permit.granted) return new FailedStream(reject(call, permit));
+      const before = stalledMs();
       const stream = openWith(permit, next, call);
       stream.watch({
-        onFirstMessage: () => permit.success(),
-        onEnd: (end) => {
-          if (end.outcome === "cancelled" && call.signal?.aborted) settleLeft(permit, call.signal);
-          else settleAtEnd(permit, end, context.codes);
+        onFirstMessage: () => permit.success(stalledMs() - before),
+        onEnd: ({ outcome, error }) => {
+          if (outcome === "ok") permit.success(stalledMs() - before);
+          else if (error) settleFailed(permit, error, call, context, stalledMs() - before);
+          else if (call.signal?.aborted) settleLeft(permit, call, context);
+          else permit.ignore();
         },
       });
       return stream;
@@ -91,24 +100,35 @@ function openWith(permit: BreakerPermit, open: StreamHandler, call: Call): Messa
 }
 
 /** Gives a permit back with what an error says about the target. */
-export function settle(permit: BreakerPermit, error: RpcError, codes: ReadonlySet<StatusCode>): void {
+export function settle(permit: BreakerPermit, error: RpcError, codes: ReadonlySet<StatusCode>, excusedMs = 0): void {
   if (SAYS_NOTHING.has(error.reason)) permit.ignore();
-  else if (codes.has(error.code)) permit.failure();
-  else permit.success();
+  else if (codes.has(error.code)) permit.failure(excusedMs);
+  else permit.success(excusedMs);
+}
+
+/** The same, for an attempt whose time may have been too short, or gone while this process stood still. */
+function settleFailed(permit: BreakerPermit, error: RpcError, call: Call, context: BreakerContext, excusedMs: number) {
+  const ranOut = error.reason === "DEADLINE_EXCEEDED" || error.reason === "ATTEMPT_TIMEOUT";
+  const givenMs = call.deadline - call.startedAt;
+  if (ranOut && error.headersReceived) permit.success(excusedMs);
+  else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(givenMs, context)) permit.ignore();
+  else if (ranOut && excusedMs > (context.clock.now() - call.startedAt) / 2) permit.ignore();
+  else settle(permit, error, context.codes, excusedMs);
+}
+
+/** A target that would not even be slow cannot be blamed for what this caller does not wait for. */
+function isImpatient(givenMs: number, { slowMs }: BreakerContext): boolean {
+  return slowMs !== Number.POSITIVE_INFINITY && givenMs < slowMs;
 }
 
 /**
  * The caller has left. Where it is a time limit that made it leave, as `AbortSignal.timeout` does, the target has
  * failed to answer in time; anything else says nothing of it.
  */
-function settleLeft(permit: BreakerPermit, { reason }: AbortSignal): void {
-  if (reason instanceof Error && reason.name === "TimeoutError") permit.failure();
-  else permit.ignore();
-}
-
-function settleAtEnd(permit: BreakerPermit, end: StreamEnd, codes: ReadonlySet<StatusCode>): void {
-  if (end.outcome === "ok") permit.success();
-  else if (end.error) settle(permit, end.error, codes);
+function settleLeft(permit: BreakerPermit, { signal, startedAt }: Call, context: BreakerContext): void {
+  const { reason } = signal ?? {};
+  const ranOut = reason instanceof Error && reason.name === "TimeoutError";
+  if (ranOut && !isImpatient(context.clock.now() - startedAt, context)) permit.failure();
   else permit.ignore();
 }
 

@@ -90,6 +90,54 @@ describe.each(forms)("%s", (form, drive) => {
     expect(breaker.snapshot()).toMatchObject({ calls: 1, failures: 1 });
   });
 
+  describe("while the process stands still", () => {
+    test("nothing becomes slow", async () => {
+      const { layer, clock, breaker, stalls } = breaking({ slowMs: 100, minimumCalls: 20 });
+      const driven = [drive(layer), drive(layer)];
+      await clock.advance(150);
+      stalls.ms += 50;
+      driven[0]?.reply("order");
+      await driven[0]?.outcome;
+      await clock.advance(1);
+      driven[1]?.reply("order");
+      await driven[1]?.outcome;
+      expect(breaker.snapshot()).toMatchObject({ calls: 2, slow: 1 });
+    });
+
+    test.each([
+      [151, 0],
+      [150, 1],
+    ])("%d of 300 ms, a deadline that passes is %d failure of the target's", async (stalledMs, failures) => {
+      const { layer, clock, breaker, stalls } = breaking({ slowMs: 100, minimumCalls: 20 });
+      const driven = drive(layer, { deadline: 300 });
+      await clock.advance(300);
+      stalls.ms += stalledMs;
+      driven.fail(aFailure({ code: Status.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" }));
+      await rejection(driven.outcome);
+      expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+    });
+  });
+
+  test.each([
+    [99, 0],
+    [100, 1],
+  ])("a deadline of %d ms where 100 are slow counts as %d failures", async (deadline, failures) => {
+    const { layer, breaker } = breaking({ slowMs: 100, minimumCalls: 20 });
+    const driven = drive(layer, { deadline });
+    driven.fail(aFailure({ code: Status.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" }));
+    await rejection(driven.outcome);
+    expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+  });
+
+  test("a deadline that passes after the headers came is no failure: the target answered", async () => {
+    const { layer, breaker } = breaking({ minimumCalls: 20 });
+    const driven = drive(layer, { deadline: 300 });
+    const late = { code: Status.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED", headersReceived: true } as const;
+    driven.fail(aFailure(late));
+    await rejection(driven.outcome);
+    expect(breaker.snapshot()).toMatchObject({ calls: 1, failures: 0 });
+  });
+
   test("a server that leaves in good order counts as nothing", async () => {
     const { layer, breaker } = breaking();
     const driven = drive(layer);
@@ -221,7 +269,7 @@ describe.each(forms)("%s", (form, drive) => {
     const details = "the circuit breaker is forced-open: no attempt was sent; it stays so until it is reset";
     expect(error).toMatchObject({ details });
     expect((error as RpcError).retryAfterMs).toBeUndefined();
-    expect(toldOf(events).at(-1)).toEqual(["breaker", "rejected", { state: "forced-open", retryAfterMs: -1 }]);
+    expect(toldOf(events).at(-1)).toEqual(["breaker", "rejected", { state: "forced-open" }]);
   });
 
   test("the observer is told of each change of state, and of each call that is rejected", async () => {

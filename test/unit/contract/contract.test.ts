@@ -26,6 +26,16 @@ describe("contract", () => {
     expect(contract(init)).toEqual({ name: "shop.orders.v1.OrderService", ...init });
   });
 
+  test("refuses what service and method say of a breaker if it does not go together", () => {
+    const apart = {
+      service: { breaker: { windowCalls: 10 } },
+      methods: { getOrder: { breaker: { minimumCalls: 50 } } },
+    };
+    expect(() => contract({ ...init, ...apart })).toThrow(
+      "methods.getOrder.breaker.minimumCalls: must not be greater than the calls of the window, 10",
+    );
+  });
+
   test("tells all problems at once, each with its path", () => {
     const bad = {
       ...init,

@@ -184,3 +184,12 @@ test("the system's chance stays from 0 up to, not including, 1", () => {
   const drawn = Array.from({ length: 100 }, systemRandom);
   expect(drawn.every((value) => value >= 0 && value < 1)).toBe(true);
 });
+
+test("the machine's clock notices for how long the event loop was blocked, and not when it was free", async () => {
+  const before = systemClock.stalledMs?.() ?? Number.NaN;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const begin = performance.now();
+  while (performance.now() - begin < 200);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect((systemClock.stalledMs?.() ?? Number.NaN) - before).toBeGreaterThan(150);
+});

@@ -149,3 +149,10 @@ describe("a wait", () => {
     ]);
   });
 });
+
+test("a server that left in good order is tried again, and takes no token", () => {
+  const { share, call } = retries();
+  const retry = call();
+  expect(retry.failed(aFailed({ drained: true }), FOREVER_MS)).toMatchObject({ retry: true });
+  expect(share.throttling.snapshot().tokens).toBe(10);
+});

@@ -3,8 +3,13 @@ import { type TrialOptions, Trials } from "../../../src/policy/trials.ts";
 
 const OPTIONS = { trials: 5, failureRatio: 0.5, slowRatio: 0.8, trialTimeoutMs: 1_000 };
 
-function someTrials(changes: Partial<TrialOptions> = {}): Trials<{ readonly since: number }> {
+function someTrials(changes: Partial<TrialOptions> = {}): Trials<{ readonly since: number; readonly until: number }> {
   return new Trials({ ...OPTIONS, ...changes });
+}
+
+/** A trial that is given up after a second. */
+function since(since: number) {
+  return { since, until: since + 1_000 };
 }
 
 /** Results as letters: F failed, S slow, B both, a dot neither. @returns what each decided: o, c or a dash. */
@@ -53,10 +58,10 @@ describe("what results decide, as soon as those to come cannot change it", () =>
 describe("room", () => {
   test("is for as many as decide, those that have ended included", () => {
     const trials = someTrials({ trials: 2 });
-    const first = { since: 0 };
+    const first = since(0);
     trials.begin(first);
     expect([trials.hasRoom, trials.underWay]).toEqual([true, 1]);
-    trials.begin({ since: 0 });
+    trials.begin(since(0));
     expect([trials.hasRoom, trials.underWay]).toEqual([false, 2]);
     trials.remove(first);
     expect([trials.hasRoom, trials.underWay]).toEqual([true, 1]);
@@ -66,7 +71,7 @@ describe("room", () => {
 
   test("is free again after reset, and the results are gone", () => {
     const trials = someTrials({ trials: 1 });
-    trials.begin({ since: 0 });
+    trials.begin(since(0));
     trials.add(true, true);
     expect(trials.results).toEqual({ calls: 1, failures: 1, slow: 1 });
     trials.reset();
@@ -77,7 +82,7 @@ describe("room", () => {
 describe("a trial that hangs", () => {
   test("does so at its timeout, and not 1 ms before", () => {
     const trials = someTrials();
-    const [early, late] = [{ since: 100.5 }, { since: 600.5 }];
+    const [early, late] = [since(100.5), since(600.5)];
     trials.begin(early);
     trials.begin(late);
     expect(trials.hanging(1_099.5)).toEqual([]);
@@ -86,14 +91,16 @@ describe("a trial that hangs", () => {
     expect(trials.underWay).toBe(2);
   });
 
-  test("is due when the oldest is", () => {
-    const trials = someTrials();
+  test("makes room when the oldest is given up, where there is none before", () => {
+    const trials = someTrials({ trials: 2 });
     expect(trials.freeAfterMs(50)).toBe(0);
-    const oldest = { since: 100 };
+    const oldest = since(100);
     trials.begin(oldest);
-    trials.begin({ since: 600 });
+    expect(trials.freeAfterMs(50)).toBe(0);
+    trials.begin(since(600));
     expect([trials.freeAfterMs(600), trials.freeAfterMs(1_100), trials.freeAfterMs(5_000)]).toEqual([500, 0, 0]);
     trials.remove(oldest);
+    trials.add(false, false);
     expect(trials.freeAfterMs(600)).toBe(1_000);
   });
 });
