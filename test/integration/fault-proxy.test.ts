@@ -1,4 +1,4 @@
-import { execFileSync, fork, spawn } from "node:child_process";
+import { execFileSync, fork, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, createServer, type ServerHttp2Stream } from "node:http2";
 import { connect as connectTcp } from "node:net";
@@ -449,6 +449,22 @@ describe("the process", () => {
     });
   }
 
+  /** The one fault proxy that a process runs. */
+  function pidOfProxy(parent: number): number {
+    const pids = String(execFileSync("pgrep", ["-P", String(parent), "-f", "fault-proxy/process"]))
+      .trim()
+      .split("\n");
+    expect(pids.length).toBe(1);
+    return Number(pids[0]);
+  }
+
+  function isAlive(pid: number): boolean {
+    // An orphan that nobody has reaped yet is dead.
+    const { error, stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
+    if (error) throw error;
+    return /^[^Z]/.test(stdout.trim());
+  }
+
   test("is gone after close, and so is every connection", async () => {
     const { orders, proxy } = await throughProxy({
       async *watchOrders() {
@@ -459,11 +475,16 @@ describe("the process", () => {
     const watched = orders.watchOrders({})[Symbol.asyncIterator]();
     await watched.next();
     expect(await listens(proxy)).toBe(true);
+    const pid = pidOfProxy(process.pid);
+    expect(isAlive(pid)).toBe(true);
     const asked = rejection(proxy.seen());
-    await proxy.close();
-    expect(await listens(proxy)).toBe(false);
+    const closed = proxy.close();
+    // However fast the process is, it answers no more.
+    expect(await asked).toEqual(new Error("the fault proxy is closed"));
+    await closed;
+    expect(isAlive(pid)).toBe(false);
+    await vi.waitFor(async () => expect(await listens(proxy)).toBe(false), 10_000);
     expect(await rejection(watched.next())).toMatchObject({ code: Status.UNAVAILABLE });
-    await asked;
     for (const late of [proxy.seen(), proxy.script(), proxy.forget()]) {
       expect(await rejection(late)).toEqual(new Error("the fault proxy is closed"));
     }
@@ -482,8 +503,7 @@ describe("the process", () => {
 
   test("is missed if it is killed", async () => {
     const proxy = await proxyTo(9);
-    const [pid] = String(execFileSync("pgrep", ["-P", String(process.pid), "-f", "fault-proxy/process"])).split("\n");
-    process.kill(Number(pid), "SIGKILL");
+    process.kill(pidOfProxy(process.pid), "SIGKILL");
     expect(await rejection(proxy.seen())).toEqual(new Error("the fault proxy ended with SIGKILL"));
     await proxy.close();
   });
@@ -513,6 +533,46 @@ describe("the process", () => {
     }
     const [code] = await once(parent, "exit");
     expect(code).toBe(then === "wait" ? null : 0);
-    await vi.waitFor(async () => expect(await listens({ target: String(target) })).toBe(false));
+    await vi.waitFor(async () => expect(await listens({ target: String(target) })).toBe(false), 10_000);
+  });
+
+  const forgetful = `
+    import { createClient } from "bowline";
+    import { faultProxy } from "bowline/testing";
+    import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
+    const [then, server] = process.argv.slice(1);
+    const proxy = await faultProxy(server).script();
+    process.stdout.write(proxy.target);
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    process.stdin.destroy();
+    if (then === "calls") for await (const _ of createClient(OrderService, proxy.target).listOrders({}));
+    // Its answer is all that this process has to wait for.
+    if (then !== "nothing") process.stdout.write(" " + (await proxy.seen()).calls.length);
+  `;
+
+  test.each([
+    ["nothing", ""],
+    ["seen", " 0"],
+    ["calls", " 1"],
+  ])("keeps no parent alive that forgets to close it: %s", async (then, told) => {
+    const { port } = await serveOrders({ async *listOrders() {} });
+    const args = ["--conditions=bowline-source", "--input-type=module", "--eval", forgetful, then, `127.0.0.1:${port}`];
+    const parent = spawn(process.execPath, args, { cwd: ROOT, stdio: ["pipe", "pipe", "inherit"] });
+    onTestFinished(() => void parent.kill("SIGKILL"));
+    let written = "";
+    parent.stdout.setEncoding("utf8").on("data", (text: string) => {
+      written += text;
+    });
+    await once(parent.stdout, "data");
+    const target = written;
+    const pid = pidOfProxy(Number(parent.pid));
+    expect(isAlive(pid)).toBe(true);
+    expect(await listens({ target })).toBe(true);
+    parent.stdin.write("go");
+    // Well within the time after which the test would end it.
+    const [code] = await once(parent, "close", { signal: AbortSignal.timeout(10_000) });
+    expect([code, written]).toEqual([0, target + told]);
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 5_000);
+    await vi.waitFor(async () => expect(await listens({ target })).toBe(false), 5_000);
   });
 });

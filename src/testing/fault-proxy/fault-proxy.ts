@@ -40,7 +40,10 @@ export interface FaultProxy extends AsyncDisposable {
   seen(): Promise<Seen>;
   /** Forgets what came by, also what is still open: the next `seen()` has none of it. @throws Error if it is closed. */
   forget(): Promise<void>;
-  /** Ends the process, and with it every connection. The same as leaving an `await using` block. */
+  /**
+   * Ends the process, and with it every connection; what is asked and unanswered rejects. The same as leaving an
+   * `await using` block. If it is forgotten, the proxy ends with this process, which it does not keep alive.
+   */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Numbered, Request, Start, Told } from "./messages.ts";
 import type { Seen } from "./seen.ts";
@@ -8,13 +9,15 @@ const FILE = import.meta.url.endsWith(".ts") ? "./process.ts" : "./process.js";
 /** How much is kept of what the process writes before it ends. */
 const MOST_TEXT = 4_000;
 
-/** A fault proxy's process, as the one that started it has it. */
+/** A fault proxy's process, as the one that started it has it: kept alive by it only while something is awaited. */
 export class ProxyProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, PromiseWithResolvers<Seen | undefined>>();
   readonly #listening = Promise.withResolvers<number>();
   readonly #ended = Promise.withResolvers<void>();
   #count = 0;
+  /** Whether its start, or its end, is awaited. */
+  #turning = true;
   #written = "";
   #end: string | undefined;
 
@@ -50,17 +53,33 @@ export class ProxyProcess {
   ask(request: Request): Promise<Seen | undefined> {
     this.#count += 1;
     const reply = Promise.withResolvers<Seen | undefined>();
-    if (this.#end !== undefined) reply.reject(this.#gone());
-    else this.#waiting.set(this.#count, reply);
+    if (this.#end !== undefined) {
+      reply.reject(this.#gone());
+      return reply.promise;
+    }
+    this.#waiting.set(this.#count, reply);
+    this.#hold();
     this.#send({ ...request, id: this.#count });
     return reply.promise;
   }
 
-  /** Resolves when the process is gone, and all its sockets with it. */
+  /** Resolves when the process is gone, and all its sockets with it. What is asked and unanswered rejects at once. */
   async close(): Promise<void> {
     this.#end ??= "is closed";
+    this.#rejectAll();
+    this.#turning = true;
+    this.#hold();
     this.#child.kill("SIGKILL");
     await this.#ended.promise;
+  }
+
+  /** Has the parent live on for an answer, but not for a proxy that nobody closes: that one ends with it. */
+  #hold(): void {
+    const how = this.#turning || this.#waiting.size > 0 ? "ref" : "unref";
+    this.#child[how]();
+    this.#child.channel?.[how]();
+    // A pipe is a socket, which the types do not tell.
+    (this.#child.stderr as Socket | null)?.[how]();
   }
 
   #send(message: Start | Numbered): void {
@@ -69,19 +88,27 @@ export class ProxyProcess {
   }
 
   #hear(told: Told): void {
-    if (told.type === "listening") return this.#listening.resolve(told.port);
+    if (told.type === "listening") {
+      this.#turning = false;
+      this.#hold();
+      return this.#listening.resolve(told.port);
+    }
     if (told.type === "warning") return process.emitWarning(`bowline: fault proxy: ${told.text}`);
     this.#waiting.get(told.id)?.resolve(told.seen);
     this.#waiting.delete(told.id);
+    this.#hold();
   }
 
   #over(how: string): void {
     this.#end ??= this.#written === "" ? how : `${how}: ${this.#written.trim()}`;
-    const error = this.#gone();
-    this.#listening.reject(error);
-    for (const reply of this.#waiting.values()) reply.reject(error);
-    this.#waiting.clear();
+    this.#listening.reject(this.#gone());
+    this.#rejectAll();
     this.#ended.resolve();
+  }
+
+  #rejectAll(): void {
+    for (const reply of this.#waiting.values()) reply.reject(this.#gone());
+    this.#waiting.clear();
   }
 
   #gone(): Error {
