@@ -16,10 +16,14 @@ const MOST_CALLS = 100;
 const WHILE_OPEN = 50;
 const GET_ORDER = "/shop.orders.v1.OrderService/GetOrder";
 
-/** The orders contract with breakers that stay open for longer than a server takes to start, give or take 20 %. */
+/**
+ * The orders contract with breakers that stay open for longer than a server takes to start, give or take 20 %, and time
+ * for a busy machine: a server that is gone fails at once.
+ */
 const LongOpen = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
   ...OrderService,
   service: { ...OrderService.service, breaker: { ...OrderService.service.breaker, openMs: 8_000 } },
+  methods: { ...OrderService.methods, getOrder: { ...OrderService.methods.getOrder, timeoutMs: 5_000 } },
 });
 
 /** What the row saw, from both sides. */

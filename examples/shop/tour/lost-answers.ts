@@ -45,10 +45,7 @@ export const lostAnswers: Row = {
     );
     const items = [{ sku: "shackle", quantity: 4, unitPriceCents: 899n }];
     const writes = await oneByOne(proxy.target, CALLS, (orders) => orders.createOrder({ customerId, items }));
-    const reads = await oneByOne(proxy.target, READS, (orders, n) =>
-      // Time enough for a new connection and another attempt, whatever else the machine does.
-      orders.getOrder({ orderId: `o-${n}` }, { timeoutMs: 5_000 }),
-    );
+    const reads = await oneByOne(proxy.target, READS, (orders, n) => orders.getOrder({ orderId: `o-${n}` }));
     const { calls } = await proxy.seen();
     const came = (method: string) => calls.filter((call) => call.method.endsWith(`/${method}`));
     const lost = (method: string) => came(method).filter(({ fault }) => fault).length;
