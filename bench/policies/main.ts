@@ -48,7 +48,12 @@ const head = `# Benchmark of the policies
 Last output of \`npm run bench:policies -- --save\`. All costs are those of a call that succeeds at once: an async
 function that waits for what is there already. One process, ${rounds} rounds of ${windowMs} ms windows, their order
 reversed every round, equal settings. A ratio is the median over the rounds, within a round; in brackets the quartiles.
-Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanoseconds hold for this machine only.`;
+Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanoseconds hold for this machine only.
+
+Of the two gates on costs: what no wrap can do without that keeps a deadline and a window of time, a timer and two looks
+at the clock, has a row of its own. Where a look at the clock costs as much as a turn of a promise, as on a virtual
+machine, that alone is most of what the gates allow, and three layers of promises fail them. A unary call over grpc-js
+costs its client about a hundred times as much; what the policies do to calls per second is in [bench.md](bench.md).`;
 const text = `${[head, ...sections].join("\n\n")}\n`;
 console.log(text);
 if (values.save) writeFileSync(new URL("../../docs/bench-policies.md", import.meta.url), text);
