@@ -161,10 +161,10 @@ export class Attempts {
 
   /** What the call ends with: the last failure that an attempt had, and why there is no further attempt. */
   #end(failure: RpcError, retryStop: RetryStop): RpcError {
-    const rejectedLater = retryStop === "REJECTED" && this.#lastError !== undefined;
-    const said = rejectedLater ? this.#lastError : failure;
-    const own = rejectedLater ? failure.reason : REASONS[retryStop];
-    const passed = retryStop === "DEADLINE" && said?.reason === "DEADLINE_EXCEEDED";
+    const earlier = retryStop === "REJECTED" ? this.#lastError : undefined;
+    const said = earlier ?? failure;
+    const own = earlier ? failure.reason : REASONS[retryStop];
+    const passed = retryStop === "DEADLINE" && said.reason === "DEADLINE_EXCEEDED";
     const reason = own === undefined || passed ? {} : { reason: own, origin: "local" as const };
     const failures = this.#failures;
     const { retryAfterMs } = failure;
@@ -172,7 +172,7 @@ export class Attempts {
       const detail = { because: retryStop, attempts: failures.length, status: statusName(failure.code) };
       this.#context.report?.(this.#call, "denied", detail);
     }
-    return (said ?? failure).with({ ...reason, attempts: failures.length, failures, retryStop, retryAfterMs });
+    return said.with({ ...reason, attempts: failures.length, failures, retryStop, retryAfterMs });
   }
 }
 
