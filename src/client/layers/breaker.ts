@@ -3,9 +3,9 @@ import type { Clock } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
 import { FailedStream } from "../../core/failed-stream.ts";
 import type { MessageStream } from "../../core/message-stream.ts";
-import type { Reason } from "../../core/reasons.ts";
 import type { StatusCode } from "../../core/status.ts";
 import type { Breaker, BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/breaker.ts";
+import { type AttemptFacts, settleFailed, settleLeft } from "../../policy/breaker-verdict.ts";
 import type { Report } from "../report.ts";
 import { handOn } from "./hand-on.ts";
 
@@ -23,27 +23,11 @@ export interface BreakerContext {
 }
 
 /**
- * What says nothing about how the target is: the client's or the program's own doing, and a server that leaves in good
- * order, whose work another one takes.
- */
-const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
-  "DRAINING",
-  "UNEXPECTED",
-  "CANCELLED",
-  "CLIENT_CLOSED",
-  "REQUEST_NOT_ENCODABLE",
-  "MESSAGE_TOO_LARGE",
-  "DEADLINE_BEFORE_SEND",
-  "BREAKER_OPEN",
-  "BULKHEAD_FULL",
-]);
-
-/**
  * Keeps attempts from a target that fails. On a stream the permit is settled by the first message, an error before it
  * or a cancellation (rule B7): a stream that breaks later has shown that the target answers.
  */
 export function breakerLayer(context: BreakerContext): Layer {
-  const { breaker, slowMs, trialTimeoutMs, report } = context;
+  const { breaker, codes, slowMs, trialTimeoutMs, clock, report } = context;
   const unaryUse: BreakerUse = { slowMs, ...(trialTimeoutMs !== undefined && { trialTimeoutMs }) };
   const streamUse: BreakerUse = { slowMs, givenUp: "ignored" };
   const reject = (call: Call, rejection: BreakerRejection) => {
@@ -51,7 +35,13 @@ export function breakerLayer(context: BreakerContext): Layer {
     report?.(call, "rejected", { state, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     return rejected(call.method.path, rejection);
   };
-  const stalledMs = () => context.clock.stalledMs?.() ?? 0;
+  const stalledMs = () => clock.stalledMs?.() ?? 0;
+  const factsOf = ({ deadline, startedAt }: Call, before: number): AttemptFacts => ({
+    givenMs: deadline - startedAt,
+    tookMs: clock.now() - startedAt,
+    excusedMs: stalledMs() - before,
+    slowMs,
+  });
   return {
     // Not in an async function: with that, the whole pipeline costs a twentieth more.
     unary: (next) => (call) => {
@@ -64,8 +54,8 @@ export function breakerLayer(context: BreakerContext): Layer {
           return reply;
         },
         (error) => {
-          if (call.signal?.aborted) settleLeft(permit, call, context);
-          else settleFailed(permit, RpcError.from(error), call, context, stalledMs() - before);
+          if (call.signal?.aborted) settleLeft(permit, call.signal.reason, factsOf(call, before));
+          else settleFailed(permit, RpcError.from(error), codes, factsOf(call, before));
           throw error;
         },
       );
@@ -79,8 +69,8 @@ export function breakerLayer(context: BreakerContext): Layer {
         onFirstMessage: () => permit.success(stalledMs() - before),
         onEnd: ({ outcome, error }) => {
           if (outcome === "ok") permit.success(stalledMs() - before);
-          else if (error) settleFailed(permit, error, call, context, stalledMs() - before);
-          else if (call.signal?.aborted) settleLeft(permit, call, context);
+          else if (error) settleFailed(permit, error, codes, factsOf(call, before));
+          else if (call.signal?.aborted) settleLeft(permit, call.signal.reason, factsOf(call, before));
           else permit.ignore();
         },
       });
@@ -97,39 +87,6 @@ function openWith(permit: BreakerPermit, open: StreamHandler, call: Call): Messa
     permit.ignore();
     throw error;
   }
-}
-
-/** Gives a permit back with what an error says about the target. */
-export function settle(permit: BreakerPermit, error: RpcError, codes: ReadonlySet<StatusCode>, excusedMs = 0): void {
-  if (SAYS_NOTHING.has(error.reason)) permit.ignore();
-  else if (codes.has(error.code)) permit.failure(excusedMs);
-  else permit.success(excusedMs);
-}
-
-/** The same, for an attempt whose time may have been too short, or gone while this process stood still. */
-function settleFailed(permit: BreakerPermit, error: RpcError, call: Call, context: BreakerContext, excusedMs: number) {
-  const ranOut = error.reason === "DEADLINE_EXCEEDED" || error.reason === "ATTEMPT_TIMEOUT";
-  const givenMs = call.deadline - call.startedAt;
-  if (ranOut && error.headersReceived) permit.success(excusedMs);
-  else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(givenMs, context)) permit.ignore();
-  else if (ranOut && excusedMs > (context.clock.now() - call.startedAt) / 2) permit.ignore();
-  else settle(permit, error, context.codes, excusedMs);
-}
-
-/** A target that would not even be slow cannot be blamed for what this caller does not wait for. */
-function isImpatient(givenMs: number, { slowMs }: BreakerContext): boolean {
-  return slowMs !== Number.POSITIVE_INFINITY && givenMs < slowMs;
-}
-
-/**
- * The caller has left. Where it is a time limit that made it leave, as `AbortSignal.timeout` does, the target has
- * failed to answer in time; anything else says nothing of it.
- */
-function settleLeft(permit: BreakerPermit, { signal, startedAt }: Call, context: BreakerContext): void {
-  const { reason } = signal ?? {};
-  const ranOut = reason instanceof Error && reason.name === "TimeoutError";
-  if (ranOut && !isImpatient(context.clock.now() - startedAt, context)) permit.failure();
-  else permit.ignore();
 }
 
 /** The error of a call that the breaker keeps from its target. */

@@ -1,0 +1,68 @@
+import type { RpcError } from "../core/errors.ts";
+import type { Reason } from "../core/reasons.ts";
+import type { StatusCode } from "../core/status.ts";
+import type { BreakerPermit } from "./breaker.ts";
+
+/**
+ * What says nothing about how the target is: the client's or the program's own doing, and a server that leaves in good
+ * order, whose work another one takes.
+ */
+const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
+  "DRAINING",
+  "UNEXPECTED",
+  "CANCELLED",
+  "CLIENT_CLOSED",
+  "REQUEST_NOT_ENCODABLE",
+  "MESSAGE_TOO_LARGE",
+  "DEADLINE_BEFORE_SEND",
+  "BREAKER_OPEN",
+  "BULKHEAD_FULL",
+]);
+
+/** What is known of an attempt that did not succeed, besides its error. All times in milliseconds. */
+export interface AttemptFacts {
+  /** How long it had; Infinity without a deadline. */
+  readonly givenMs: number;
+  readonly tookMs: number;
+  /** For how long of that the process stood still. */
+  readonly excusedMs: number;
+  /** Longer than which it would have been slow. */
+  readonly slowMs: number;
+}
+
+/** Gives a permit back with what an error says about the target. */
+export function settle(permit: BreakerPermit, error: RpcError, codes: ReadonlySet<StatusCode>, excusedMs = 0): void {
+  if (SAYS_NOTHING.has(error.reason)) permit.ignore();
+  else if (codes.has(error.code)) permit.failure(excusedMs);
+  else permit.success(excusedMs);
+}
+
+/** The same, for an attempt whose time may have been too short, or gone while this process stood still. */
+export function settleFailed(
+  permit: BreakerPermit,
+  error: RpcError,
+  codes: ReadonlySet<StatusCode>,
+  facts: AttemptFacts,
+): void {
+  const { givenMs, tookMs, excusedMs } = facts;
+  const ranOut = error.reason === "DEADLINE_EXCEEDED" || error.reason === "ATTEMPT_TIMEOUT";
+  if (ranOut && error.headersReceived) permit.success(excusedMs);
+  else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(givenMs, facts)) permit.ignore();
+  else if (ranOut && excusedMs > tookMs / 2) permit.ignore();
+  else settle(permit, error, codes, excusedMs);
+}
+
+/**
+ * The caller has left. Where it is a time limit that made it leave, as `AbortSignal.timeout` does, the target has
+ * failed to answer in time; anything else says nothing of it.
+ */
+export function settleLeft(permit: BreakerPermit, reason: unknown, facts: AttemptFacts): void {
+  const ranOut = reason instanceof Error && reason.name === "TimeoutError";
+  if (ranOut && !isImpatient(facts.tookMs, facts)) permit.failure();
+  else permit.ignore();
+}
+
+/** A target that would not even be slow cannot be blamed for what this caller does not wait for. */
+function isImpatient(waitedMs: number, { slowMs }: AttemptFacts): boolean {
+  return slowMs !== Number.POSITIVE_INFINITY && waitedMs < slowMs;
+}
