@@ -1,4 +1,4 @@
-import type { CursorAccess } from "./cursor.ts";
+import type { CursorAccess, HeartbeatAccess } from "./cursor.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import { toMethod } from "./definition.ts";
 import { type MethodPolicy, mergePolicy, type ServicePolicy } from "./policy.ts";
@@ -15,6 +15,8 @@ export interface ContractInit<Definition extends ServiceDefinition> {
   /** Cursor fields of the methods that resume. */
   // biome-ignore lint/suspicious/noExplicitAny: each access is typed by the generated code
   readonly cursors: Readonly<Record<string, CursorAccess<any, any, any> | undefined>>;
+  /** Heartbeat fields of the methods that have any. Older generated files have none. */
+  readonly heartbeats?: Readonly<Record<string, HeartbeatAccess | undefined>>;
   /**
    * Serialised `google.protobuf.FileDescriptorSet` in base64: the service's file and what it imports, without
    * protobuf's well-known files and the toolkit's options, which the server has. Read by reflection alone.

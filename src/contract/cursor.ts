@@ -7,6 +7,16 @@ export interface CursorAccess<Request = unknown, Response = unknown, Value = unk
   /** The fields' names in the generated messages. */
   readonly requestField: string;
   readonly cursorField: string;
+  /** Of the response: true in one that only moves the position on. */
+  readonly progressField?: string;
+  /** Of the request: how many responses at most. */
+  readonly limitField?: string;
   read(response: Response): Value | undefined;
   write(request: Request, cursor: Value): Request;
+}
+
+/** Where the heartbeats of a stream are marked. */
+export interface HeartbeatAccess {
+  /** The field's name in the generated response: true in a heartbeat. */
+  readonly field: string;
 }

@@ -91,10 +91,47 @@ export interface BreakerPolicy {
   readonly disabled?: boolean;
 }
 
-/** Resume of a server-stream, in the contract's own field names. */
+/** Resume of a server-stream: reopen it after the last message delivered. Fields have the contract's own names. */
 export interface ResumePolicy {
+  /** Of the request: takes the position to continue after. */
   readonly requestField: string;
+  /** Of the response: holds its position. */
   readonly cursorField: string;
+  /** Of the response, a bool: marks one that only moves the position on and is not delivered. Default: none. */
+  readonly progressField?: string;
+  /** Of the request, an integer: how many responses at most; 0 for all. Default: none. */
+  readonly limitField?: string;
+  /**
+   * Whether a request without a position begins at the first message that there is, so that it can be sent again as it
+   * was; otherwise it begins now, and what breaks before its position is known ends with `CURSOR_UNKNOWN`.
+   * Default: false.
+   */
+  readonly fromStart?: boolean;
+  /**
+   * Statuses after which it is reopened. Default: `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `ABORTED`,
+   * `INTERNAL`, `CANCELLED` (those of Pub/Sub's streams); the call's own deadline and cancellation end it.
+   */
+  readonly codes?: readonly StatusName[];
+  /** How often in a row it may break without a message in between. Default: 10 (Bigtable). */
+  readonly maxFailures?: number;
+  /** Upper bound of the wait before the first reopening. Default: 100. */
+  readonly initialBackoffMs?: number;
+  /** Upper bound of every wait. Default: 30,000, or `initialBackoffMs` if that is more. */
+  readonly maxBackoffMs?: number;
+  /** What the bound grows by from one reopening to the next. Default: 2. */
+  readonly multiplier?: number;
+  /** How the wait is drawn from its bound. Default: `full`. */
+  readonly jitter?: Jitter;
+}
+
+/** Signs of life on a quiet server-stream. */
+export interface HeartbeatPolicy {
+  /** Of the response, a bool, in the contract's own name: marks a message that is nothing but a sign of life. */
+  readonly field: string;
+  /** After how long without a message the server sends one. Default: 10,000. */
+  readonly intervalMs?: number;
+  /** After how many intervals in a row without any message the client takes the stream for stalled. Default: 3. */
+  readonly missed?: number;
 }
 
 /** A key per call, by which the server recognises a repetition. */
@@ -120,6 +157,7 @@ export interface MethodPolicy {
   readonly hedge?: HedgePolicy;
   readonly breaker?: BreakerPolicy;
   readonly resume?: ResumePolicy;
+  readonly heartbeat?: HeartbeatPolicy;
   readonly idempotencyKey?: IdempotencyKeyPolicy;
 }
 

@@ -1,9 +1,18 @@
 import { parseStatusName, Status, type StatusCode, type StatusName } from "../core/status.ts";
 import type { BreakerOptions } from "../policy/breaker.ts";
+import type { ResumeOptions } from "../policy/resume.ts";
 import type { RetryOptions } from "../policy/retry.ts";
 import type { RetryBudgetOptions } from "../policy/retry-budget.ts";
 import type { RetryThrottlingOptions } from "../policy/retry-throttling.ts";
-import type { BreakerPolicy, RetryBudgetPolicy, RetryPolicy, RetryThrottlingPolicy } from "./policy.ts";
+import type { StallOptions } from "../policy/stall.ts";
+import type {
+  BreakerPolicy,
+  HeartbeatPolicy,
+  ResumePolicy,
+  RetryBudgetPolicy,
+  RetryPolicy,
+  RetryThrottlingPolicy,
+} from "./policy.ts";
 
 /** gRFC A6: more attempts than these are taken as these. */
 const MOST_ATTEMPTS = 5;
@@ -17,8 +26,21 @@ const FAILURES: readonly StatusName[] = [
   "UNKNOWN",
 ];
 
+/** The statuses after which a stream is reopened where the contract names none. */
+const BREAKS: readonly StatusName[] = [
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "RESOURCE_EXHAUSTED",
+  "ABORTED",
+  "INTERNAL",
+  "CANCELLED",
+];
+
 /** After how long a trial is given up at the earliest, where nobody says. */
 export const TRIAL_TIMEOUT_MS = 5_000;
+
+/** How often a server sends heartbeats where the contract does not say. */
+export const HEARTBEAT_INTERVAL_MS = 10_000;
 
 /** A retry policy with its defaults filled in. */
 export function resolveRetry(policy: RetryPolicy, mostAttempts: number = MOST_ATTEMPTS): RetryOptions {
@@ -57,6 +79,24 @@ export function resolveBreaker(policy: BreakerPolicy = {}): BreakerOptions {
     trials: policy.trials ?? 5,
     trialTimeoutMs: policy.trialTimeoutMs ?? Math.max(TRIAL_TIMEOUT_MS, policy.slowMs ?? 0),
   };
+}
+
+/** A resume policy with its defaults filled in. */
+export function resolveResume(policy: Omit<ResumePolicy, "requestField" | "cursorField">): ResumeOptions {
+  return {
+    codes: toCodes(policy.codes, BREAKS),
+    fromStart: policy.fromStart ?? false,
+    maxFailures: policy.maxFailures ?? 10,
+    initialBackoffMs: policy.initialBackoffMs ?? 100,
+    maxBackoffMs: policy.maxBackoffMs ?? Math.max(30_000, policy.initialBackoffMs ?? 0),
+    multiplier: policy.multiplier ?? 2,
+    jitter: policy.jitter ?? "full",
+  };
+}
+
+/** When a stream counts as stalled, with the defaults filled in. */
+export function resolveStall(policy: Omit<HeartbeatPolicy, "field">): StallOptions {
+  return { intervalMs: policy.intervalMs ?? HEARTBEAT_INTERVAL_MS, missed: policy.missed ?? 3 };
 }
 
 /** The statuses that a breaker takes for failures of the target. */
