@@ -21,6 +21,7 @@ const OWN_OPTIONS = {
   waitForReady: true,
   retry: true,
   maxAttempts: true,
+  onExpired: true,
   metadata: true,
   onHeader: true,
   onTrailer: true,

@@ -53,7 +53,10 @@ export function aroundStream(middleware: ClientMiddleware, method: Method, inner
       for (const call of calls) void call.return();
       return messages.return(undefined) as Promise<IteratorResult<unknown, undefined>>;
     };
-    const stream = {
+    const stream: ResponseStream<unknown> = {
+      get cursor() {
+        return calls.at(-1)?.cursor;
+      },
       next: () => messages.next() as Promise<IteratorResult<unknown, undefined>>,
       return: leave,
       [Symbol.asyncIterator]: () => stream,

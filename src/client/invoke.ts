@@ -120,6 +120,10 @@ class CallStream implements ResponseStream<unknown> {
     return this.#stream ? this.#stream.return() : Promise.resolve(DONE);
   }
 
+  get cursor(): unknown {
+    return this.#stream?.cursor;
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }

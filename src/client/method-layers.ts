@@ -13,6 +13,7 @@ import { retryLayer } from "./layers/retry.ts";
 import { telemetryLayer } from "./layers/telemetry.ts";
 import type { Layers } from "./pipeline.ts";
 import { reportTo } from "./report.ts";
+import { type StreamPolicy, streamLayers } from "./stream-layers.ts";
 
 /** The layers that a method's policy asks for. */
 export function methodLayers(
@@ -30,12 +31,26 @@ export function methodLayers(
     deadline: deadlineLayer(timeouts, clock),
     // An idempotency key makes a method safe to repeat only once it is sent.
     ...(method.idempotency === "UNKNOWN" ? {} : retryLayers(policy, state, options.maxAttemptsLimit)),
+    ...streamLayers(streamPolicy(contract, key, policy, method), state),
     ...breakerLayers(policy.breaker, breakerName(contract, own, method), timeouts, state),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),
       attemptTelemetry: telemetryLayer("attempt", observer, clock, target),
     }),
   };
+}
+
+function streamPolicy(
+  { cursors, heartbeats }: Contract,
+  key: string,
+  policy: MethodPolicy,
+  method: Method,
+): StreamPolicy {
+  const { resume, heartbeat } = policy;
+  const access = cursors[key];
+  const emptyCursor = () =>
+    access && Reflect.get(method.request.decode(new Uint8Array()) as object, access.requestField);
+  return { resume, access, emptyCursor, heartbeat, marked: heartbeats?.[key] };
 }
 
 function timeoutsOf(policy: MethodPolicy, options: PipelineOptions, method: Method): Timeouts {

@@ -23,10 +23,18 @@ export interface CallOptions {
    * `clientMiddleware` cannot do it. Default: false.
    */
   readonly waitForReady?: boolean;
-  /** `false`: one attempt, whatever the contract says. Default: true. */
+  /** `false`: one attempt, whatever the contract says; a stream is not reopened either. Default: true. */
   readonly retry?: boolean;
-  /** Upper bound of the attempts of this call, the first included; at least 1. Default: the contract's. */
+  /**
+   * Upper bound of the attempts of this call, the first included; at least 1. On a stream that resumes, of each
+   * opening. Default: the contract's.
+   */
   readonly maxAttempts?: number;
+  /**
+   * On a stream that resumes: called when the server no longer has the position to continue after. What it returns is
+   * sent instead of the request, such as one that begins anew. Default: the call fails with `CURSOR_EXPIRED`.
+   */
+  onExpired?(cursor: unknown): object | undefined | Promise<object | undefined>;
   /** Called once with the response headers: as soon as they come on a stream, else when the call has succeeded. */
   onHeader?(header: Metadata): void;
   /** Called once with the trailers, before the call settles. */

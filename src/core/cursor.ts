@@ -29,13 +29,17 @@ export function encodeCursor(cursor: Cursor): Uint8Array {
 export function decodeCursor(bytes: Uint8Array, like: Cursor): Cursor {
   if (like instanceof Uint8Array) return bytes;
   const text = new TextDecoder().decode(bytes);
-  if (typeof like === "string") return text;
-  const integer = BigInt(text);
+  return typeof like === "string" ? text : integerLike(BigInt(text), like);
+}
+
+/** A whole number, of the type that another value of its field has. */
+export function integerLike(integer: bigint, like: unknown): unknown {
   if (typeof like === "bigint") return integer;
   if (typeof like === "number") return Number(integer);
+  if (typeof like === "string") return String(integer);
   // A Long: its class is the application's, and knows how to read one.
   const { constructor: Long } = like as { constructor: { fromString(text: string): unknown } };
-  return Long.fromString(text);
+  return Long.fromString(String(integer));
 }
 
 /** Whether two positions are the same. */

@@ -1,5 +1,6 @@
 import type { Metadata } from "nice-grpc-common";
 import type { AttemptFailure, RetryStop } from "./attempts.ts";
+import type { Cursor } from "./cursor.ts";
 import { forbiddenKey } from "./metadata-keys.ts";
 import { type Reason, reasons } from "./reasons.ts";
 import { parseStatusName, Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
@@ -18,12 +19,15 @@ export interface RpcErrorInit {
   /** Default: 1. */
   readonly attempts?: number;
   readonly headersReceived?: boolean;
+  /** Default: true. */
+  readonly sent?: boolean;
   readonly trailer?: Metadata | undefined;
   /** Trailers that a server sends along. */
   readonly sendTrailer?: TrailerInit | undefined;
   readonly failures?: readonly AttemptFailure[];
   readonly retryStop?: RetryStop | undefined;
   readonly retryAfterMs?: number | undefined;
+  readonly cursor?: Cursor;
   readonly cause?: unknown;
 }
 
@@ -58,6 +62,10 @@ export class RpcError extends Error {
   declare readonly retryStop: RetryStop | undefined;
   /** With reason `BREAKER_OPEN`: in how many milliseconds the next trial is due; undefined if nobody knows. */
   declare readonly retryAfterMs: number | undefined;
+  /** With reason `CURSOR_EXPIRED`: the position that the server no longer has. */
+  declare readonly cursor: Cursor;
+  /** Whether the server may have seen anything of the call; false if there was no connection to send it over. */
+  declare readonly sent: boolean;
   /** Whether response headers had come: then gRFC A6 forbids another attempt. */
   readonly headersReceived: boolean;
   /** The trailers that came with the status, if one came. */
@@ -87,6 +95,8 @@ export class RpcError extends Error {
     if (init.failures) this.failures = init.failures;
     if (init.retryStop) this.retryStop = init.retryStop;
     if (init.retryAfterMs !== undefined) this.retryAfterMs = init.retryAfterMs;
+    if (init.cursor !== undefined) this.cursor = init.cursor;
+    if (!(init.sent ?? this.attempts > 0)) this.sent = false;
     // Out of the way of logs, which would print the metadata's functions.
     Object.defineProperty(this, "trailer", { enumerable: false });
     Object.defineProperty(this, "sendTrailer", { enumerable: false });
@@ -99,9 +109,9 @@ export class RpcError extends Error {
   /** The same error, with some of it said anew. */
   with(changes: Partial<RpcErrorInit>): RpcError {
     const { path, reason, details, code, origin, attempts, headersReceived, trailer, sendTrailer } = this;
-    const { failures, retryStop, retryAfterMs } = this;
+    const { failures, retryStop, retryAfterMs, sent, cursor } = this;
     const init = { path, reason, details, code, origin, attempts, headersReceived, trailer, sendTrailer };
-    return new RpcError({ ...init, failures, retryStop, retryAfterMs, cause: this.cause, ...changes });
+    return new RpcError({ ...init, failures, retryStop, retryAfterMs, sent, cursor, cause: this.cause, ...changes });
   }
 
   /** What structured logs print. */
@@ -140,6 +150,7 @@ export class RpcError extends Error {
 
 Object.defineProperty(RpcError.prototype, "name", { value: "RpcError", configurable: true, writable: true });
 Object.defineProperty(RpcError.prototype, "failures", { value: Object.freeze([]), writable: true });
+Object.defineProperty(RpcError.prototype, "sent", { value: true, writable: true });
 Object.defineProperty(RpcError.prototype, BRAND, { value: true });
 // What nice-grpc's ClientError asks an instance for.
 Object.defineProperty(RpcError.prototype, "@@nice-grpc:ClientError", { value: true });

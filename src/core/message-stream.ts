@@ -1,4 +1,5 @@
 import type { Metadata } from "nice-grpc-common";
+import type { Cursor } from "./cursor.ts";
 import type { RpcError } from "./errors.ts";
 import { tell } from "./warning.ts";
 
@@ -31,6 +32,8 @@ export interface MessageStream {
   next(): Promise<IteratorResult<unknown, undefined>>;
   /** Leaves the stream: the attempt is cancelled on the wire, and a pending `next()` resolves as done. */
   return(): Promise<IteratorResult<unknown, undefined>>;
+  /** The position up to which messages were handed out, on streams that resume. */
+  readonly cursor?: Cursor;
   /** Adds a watcher; must come before the first `next()`. */
   watch(watcher: StreamWatcher): void;
 }

@@ -114,9 +114,26 @@ export const reasons = {
     "`retryAfterMs` says when the next trial is due. What fails is the target; see its own errors.",
   ),
   BULKHEAD_FULL: reserved(Status.RESOURCE_EXHAUSTED, "Too many calls are under way and waiting."),
-  CURSOR_EXPIRED: reserved(Status.OUT_OF_RANGE, "The server no longer has the position to resume after."),
-  CURSOR_UNKNOWN: reserved(Status.UNAVAILABLE, "The stream broke before its start position was known."),
-  STALLED: reserved(Status.UNAVAILABLE, "The stream was open and made no progress."),
+  CURSOR_EXPIRED: wire(
+    Status.OUT_OF_RANGE,
+    "The server no longer has the position to continue after, which is the error's `cursor`.",
+    "What came after it is lost to this stream: read the state anew, and watch from there; see `onExpired`.",
+  ),
+  CURSOR_UNKNOWN: local(
+    Status.UNAVAILABLE,
+    "The stream broke before it was known where it began, so that reopening it could lose messages.",
+    "Give the position to begin at, have the handler call `context.pin`, or say `from_start` in the contract.",
+  ),
+  STALLED: local(
+    Status.UNAVAILABLE,
+    "The stream was open, and neither a message nor a heartbeat came for too long.",
+    "The server hangs, or something between here and there swallows its messages. It is resumed where the contract says so.",
+  ),
+  SLOW_SUBSCRIBER: local(
+    Status.RESOURCE_EXHAUSTED,
+    "On the server: a broadcast's subscriber fell too far behind and was ended.",
+    "Clients see it as `STATUS`, and a stream that resumes comes back by itself. Read faster, or raise `maxLagMessages`.",
+  ),
 } as const satisfies Record<string, ReasonRow>;
 
 /** The name of a reason, such as `"DEADLINE_EXCEEDED"`. */

@@ -3,8 +3,11 @@ import { DRAIN_TRAILER, RpcError } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
 import { Status, toStatusCode } from "./status.ts";
 
-/** Why a transport made a status itself: connection or stream broke, the deadline passed, a message was too large. */
-export type LocalCause = "broken" | "deadline" | "too-large";
+/**
+ * Why a transport made a status itself: no connection took the call, connection or stream broke, the deadline passed, a
+ * message was too large.
+ */
+export type LocalCause = "unsent" | "broken" | "deadline" | "too-large";
 
 /** What a transport knows when an attempt ends with a status that is not OK. */
 export interface FailedStatus {
@@ -35,7 +38,8 @@ export function statusError(status: FailedStatus): RpcError {
     return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: text, headersReceived, trailer });
   }
   const reason = local ? localReason(code, status.cause) : wireReason(trailer);
-  return new RpcError({ path, reason, code, details, headersReceived, trailer });
+  const sent = !(local && status.cause === "unsent");
+  return new RpcError({ path, reason, code, details, headersReceived, trailer, sent });
 }
 
 function wireReason(trailer: Metadata): Reason {

@@ -32,6 +32,8 @@ export interface BrokenStream {
    * (rule S5).
    */
   readonly unopened: boolean;
+  /** Opening it again would meet the same again, or the call itself is over. */
+  readonly final: boolean;
   /** The server left in good order. */
   readonly drained: boolean;
   /** The server's word on when to try again: after so many milliseconds; negative: not at all. */
@@ -150,8 +152,9 @@ export class Resume {
     this.#delivered = 0;
   }
 
-  #stopAt({ code, unopened, drained, pushbackMs, rejected }: BrokenStream): ResumeStop | undefined {
+  #stopAt({ code, final, unopened, drained, pushbackMs, rejected }: BrokenStream): ResumeStop | undefined {
     if (rejected) return undefined;
+    if (final) return "NOT_RESUMABLE";
     if (code === Status.OUT_OF_RANGE && this.#cursor !== undefined) {
       this.#failures += 1;
       return this.#failures > this.#options.maxFailures ? "MAX_FAILURES" : "CURSOR_EXPIRED";

@@ -1,0 +1,226 @@
+import type { Metadata } from "nice-grpc-common";
+import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
+import type { Call } from "../../core/call.ts";
+import type { Cursor } from "../../core/cursor.ts";
+import { CURSOR_HEADER, decodeCursor, integerLike, isPosition, showCursor } from "../../core/cursor.ts";
+import { RpcError } from "../../core/errors.ts";
+import type { Reason } from "../../core/reasons.ts";
+import { statusName } from "../../core/status.ts";
+import { tell } from "../../core/warning.ts";
+import { Resume, type ResumeStart, type ResumeStop, type Verdict } from "../../policy/resume.ts";
+import type { BudgetPermit } from "../../policy/retry-budget.ts";
+import { pushbackOf } from "../../transport/index.ts";
+import type { ResumeContext } from "./resume.ts";
+import { Wait } from "./wait.ts";
+
+/** What opening the stream again would meet again, or what ended the call and not the stream. */
+const FINAL: ReadonlySet<Reason> = new Set([
+  "DEADLINE_EXCEEDED",
+  "DEADLINE_BEFORE_SEND",
+  "CLIENT_CLOSED",
+  "REQUEST_NOT_ENCODABLE",
+  "RESPONSE_NOT_DECODABLE",
+  "MESSAGE_TOO_LARGE",
+  "UNEXPECTED",
+]);
+
+/** How an error tells why the stream was not reopened. */
+const STOPS: Record<ResumeStop, { readonly reason?: Reason; readonly retryStop?: RetryStop }> = {
+  NOT_RESUMABLE: {},
+  CURSOR_EXPIRED: { reason: "CURSOR_EXPIRED" },
+  CURSOR_UNKNOWN: { reason: "CURSOR_UNKNOWN" },
+  PUSHBACK: { retryStop: "PUSHBACK" },
+  MAX_FAILURES: { retryStop: "MAX_ATTEMPTS" },
+  DEADLINE: { reason: "DEADLINE_BEFORE_RETRY", retryStop: "DEADLINE" },
+};
+
+/** How long a reopening waits before it asks the budget again, in milliseconds; spread, so that many do not meet. */
+const BUDGET_WAIT_MS = 100;
+
+/** The openings of one stream: what the next one is made with, and what became of the ones before. */
+export class Reopenings {
+  readonly #context: ResumeContext;
+  readonly #call: Call;
+  readonly #machine: Resume;
+  readonly #wait: Wait;
+  #request: unknown;
+  #permit: BudgetPermit | undefined;
+  /** Since the last message. */
+  #failures: AttemptFailure[] = [];
+  #reopenings = 0;
+  /** When it broke, until it is open again. */
+  #brokenAt: number | undefined;
+
+  constructor(context: ResumeContext, call: Call) {
+    this.#context = context;
+    this.#call = call;
+    this.#request = call.request;
+    this.#machine = new Resume(context.options, this.#startOf(call.request), context.random);
+    this.#wait = new Wait(context.clock, [call.signal, context.closed]);
+  }
+
+  get call(): Call {
+    return this.#call;
+  }
+
+  get cursor(): Cursor | undefined {
+    return this.#machine.cursor;
+  }
+
+  /** What the stream is opened with now: the request that continues after the last position (rules S1, S2). */
+  begin(): Call {
+    if (this.#reopenings === 0) return this.#call;
+    return { ...this.#call, request: this.#continued(), startedAt: this.#context.clock.now() };
+  }
+
+  /** Headers came; the server may have told in them where the stream begins (rule S5). */
+  opened(header: Metadata): void {
+    const bytes = header.get(CURSOR_HEADER);
+    // What cannot be read tells no position.
+    if (bytes) tell("a stream's first header has no position", () => this.#pin(bytes));
+    this.#resumed();
+  }
+
+  /** What to do with a message. */
+  message(message: unknown): Verdict {
+    const { access, isMarker } = this.#context;
+    const read = access.read(message);
+    const verdict = this.#machine.message(isPosition(read) ? read : undefined, isMarker(message));
+    if (this.#failures.length > 0 && verdict !== "duplicate") this.#failures = [];
+    this.#resumed();
+    return verdict;
+  }
+
+  /**
+   * The stream broke. Waits until it may be opened again.
+   *
+   * @returns false if nothing is left to read (rule S2).
+   * @throws what the call ends with, if it is not reopened.
+   */
+  async broke(error: unknown): Promise<boolean> {
+    const { signal, method, deadline } = this.#call;
+    this.abandoned();
+    if (signal?.aborted) throw signal.reason;
+    if (this.#call.options.retry === false) throw error;
+    const failure = RpcError.from(error, method.path);
+    if (failure.reason === "UNEXPECTED" && !(error instanceof RpcError)) throw error;
+    const { clock, report } = this.#context;
+    this.#brokenAt ??= clock.now();
+    this.#note(failure);
+    const decision = this.#machine.broke(brokenBy(failure), deadline - clock.now());
+    if (decision.action === "end") return false;
+    if (decision.action === "fail") return await this.#stop(failure, decision.stop);
+    const { delayMs, because } = decision;
+    const status = statusName(failure.code);
+    report?.(this.#call, "scheduled", {
+      because,
+      delayMs,
+      status,
+      failures: this.#machine.failures,
+      ...this.#position(),
+    });
+    await this.#wait.for(delayMs);
+    if (because !== "drain") await this.#drawOnBudget();
+    this.#reopenings += 1;
+    return true;
+  }
+
+  /** Ends the wait that is under way: nobody waits for the stream any more. */
+  wake(): void {
+    this.#wait.end();
+  }
+
+  /** The opening is over, or stands: either way it is no extra attempt under way. */
+  abandoned(): void {
+    this.#permit?.release();
+    this.#permit = undefined;
+  }
+
+  #pin(bytes: Uint8Array): void {
+    const cursor = decodeCursor(bytes, this.#context.emptyCursor());
+    if (isPosition(cursor)) this.#machine.pinned(cursor);
+  }
+
+  #resumed(): void {
+    if (this.#permit) this.abandoned();
+    if (this.#brokenAt === undefined) return;
+    const tookMs = this.#context.clock.now() - this.#brokenAt;
+    this.#brokenAt = undefined;
+    this.#context.report?.(this.#call, "resumed", { tookMs, reopenings: this.#reopenings, ...this.#position() });
+  }
+
+  /** Reopening waits for the budget, and is never failed by it (rule S4). */
+  async #drawOnBudget(): Promise<void> {
+    const { share, random } = this.#context;
+    for (;;) {
+      this.#permit = share.budget.tryAcquire();
+      if (this.#permit || this.#wait.over || this.#context.clock.now() >= this.#call.deadline) return;
+      await this.#wait.for(BUDGET_WAIT_MS * (0.5 + 0.5 * random()));
+    }
+  }
+
+  /** @returns true if the application has another request for a position that is gone. */
+  async #stop(failure: RpcError, stop: ResumeStop): Promise<true> {
+    const { onExpired } = this.#call.options;
+    if (stop === "CURSOR_EXPIRED" && onExpired) {
+      const request = await onExpired.call(this.#call.options, this.cursor);
+      if (request !== undefined) {
+        this.#context.report?.(this.#call, "restarted", this.#position());
+        this.#request = request;
+        this.#machine.restart(this.#startOf(request));
+        this.#reopenings += 1;
+        return true;
+      }
+    }
+    const { reason, retryStop } = STOPS[stop];
+    const said = { ...(reason && { reason }), ...(retryStop && { retryStop }) };
+    const cursor = stop === "CURSOR_EXPIRED" ? this.cursor : undefined;
+    throw failure.with({ ...said, cursor, attempts: this.#failures.length, failures: this.#failures });
+  }
+
+  #startOf(request: unknown): ResumeStart {
+    const { requestField, limitField, type } = this.#context.access;
+    const said = fieldOf(request, requestField);
+    const limit = limitField === undefined ? 0 : Number(fieldOf(request, limitField) ?? 0);
+    return {
+      cursor: isPosition(said) ? said : undefined,
+      ordered: type === "int64" || type === "uint64",
+      limit: limit > 0 ? limit : Number.POSITIVE_INFINITY,
+    };
+  }
+
+  #continued(): unknown {
+    const { access } = this.#context;
+    const { cursor, remaining } = this.#machine;
+    const request = cursor === undefined ? this.#request : access.write(this.#request, cursor);
+    if (access.limitField === undefined || remaining === Number.POSITIVE_INFINITY) return request;
+    const limit = integerLike(BigInt(remaining), fieldOf(this.#request, access.limitField));
+    return { ...(request as object), [access.limitField]: limit };
+  }
+
+  #note({ attempts, failures, code, reason, details }: RpcError): void {
+    if (attempts === 0) return;
+    const made = failures.length > 0 ? failures : [{ code, reason, details }];
+    for (const failure of made) this.#failures.push({ ...failure, attempt: this.#failures.length + 1 });
+  }
+
+  #position(): { readonly cursor: string } | Record<string, never> {
+    return this.cursor === undefined ? {} : { cursor: showCursor(this.cursor) };
+  }
+}
+
+function brokenBy(failure: RpcError) {
+  const { code, reason, sent, origin, headersReceived, trailer, retryAfterMs } = failure;
+  return {
+    code,
+    final: FINAL.has(reason),
+    unopened: !sent || (origin === "wire" && !headersReceived),
+    drained: reason === "DRAINING",
+    pushbackMs: trailer && pushbackOf(trailer),
+    rejected: reason === "BREAKER_OPEN" ? { retryAfterMs } : undefined,
+  };
+}
+
+function fieldOf(message: unknown, field: string): unknown {
+  return typeof message === "object" && message !== null ? Reflect.get(message, field) : undefined;
+}

@@ -1,0 +1,145 @@
+import type { StreamHandler } from "../../core/call.ts";
+import type { Cursor } from "../../core/cursor.ts";
+import { RpcError } from "../../core/errors.ts";
+import { DONE, type MessageStream, type StreamEnd, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
+import type { Reopenings } from "./reopenings.ts";
+
+type Next = IteratorResult<unknown, undefined>;
+
+/** A server-stream that is opened again when it breaks. It is reopened when somebody waits for its next message. */
+export class ResumeStream implements MessageStream {
+  readonly #watchers = new Watchers();
+  readonly #reopenings: Reopenings;
+  readonly #open: StreamHandler;
+  #stream: MessageStream | undefined;
+  #over = false;
+  /** Steps are taken one after the other, since one may take several messages off the stream. */
+  #steps = 0;
+  #lastStep: Promise<unknown> = Promise.resolve();
+
+  constructor(reopenings: Reopenings, open: StreamHandler) {
+    this.#reopenings = reopenings;
+    this.#open = open;
+  }
+
+  get cursor(): Cursor | undefined {
+    return this.#reopenings.cursor;
+  }
+
+  watch(watcher: StreamWatcher): void {
+    this.#watchers.add(watcher);
+  }
+
+  next(): Promise<Next> {
+    this.#steps += 1;
+    const isAlone = this.#steps === 1;
+    const step = isAlone && this.#stream ? this.#stream.next().then(this.#onNext, this.#onBreak) : this.#queue(isAlone);
+    this.#lastStep = step;
+    return step;
+  }
+
+  return(): Promise<Next> {
+    this.#finish({ outcome: "cancelled" });
+    this.#reopenings.wake();
+    return this.#stream?.return() ?? Promise.resolve(DONE);
+  }
+
+  #queue(isAlone: boolean): Promise<Next> {
+    const last = isAlone ? undefined : this.#lastStep.then(undefined, () => {});
+    return (last ? last.then(() => this.#search()) : this.#search()).finally(() => {
+      this.#steps -= 1;
+    });
+  }
+
+  /** The short way: a message that is delivered as it is. */
+  readonly #onNext = (result: Next): Next | Promise<Next> => {
+    if (!result.done && this.#reopenings.message(result.value) === "deliver") {
+      this.#steps -= 1;
+      return result;
+    }
+    return this.#goOn(result);
+  };
+
+  readonly #onBreak = async (error: unknown): Promise<Next> => {
+    try {
+      await this.#broke(error);
+      return await this.#search();
+    } finally {
+      this.#steps -= 1;
+    }
+  };
+
+  async #goOn({ done }: Next): Promise<Next> {
+    try {
+      if (done) this.#over = true;
+      return await this.#search();
+    } finally {
+      this.#steps -= 1;
+    }
+  }
+
+  /** The next message to deliver, over as many messages and openings as it takes. */
+  async #search(): Promise<Next> {
+    while (!this.#over) {
+      try {
+        this.#stream ??= this.#begin();
+        const result = await this.#stream.next();
+        if (result.done) this.#over = true;
+        else if (this.#reopenings.message(result.value) === "deliver") return result;
+      } catch (error) {
+        await this.#broke(error);
+      }
+    }
+    return DONE;
+  }
+
+  readonly #onAbort = () => this.#tellEnd({ outcome: "cancelled" });
+
+  async #broke(error: unknown): Promise<void> {
+    this.#stream = undefined;
+    this.#reopenings.call.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#over) return;
+    try {
+      if (!(await this.#reopenings.broke(error))) this.#finish({ outcome: "ok" });
+    } catch (final) {
+      if (this.#over) return;
+      this.#finish(this.#endWith(final));
+      throw final;
+    }
+  }
+
+  #begin(): MessageStream {
+    const stream = this.#open(this.#reopenings.begin());
+    stream.watch({
+      onHeaders: (header) => {
+        this.#reopenings.opened(header);
+        this.#watchers.headers(() => header);
+      },
+      onFirstMessage: () => this.#watchers.firstMessage(),
+      onEnd: (end) => {
+        if (!end.error) return this.#tellEnd(end);
+        // Whoever asks for a message hears of it, and may open the stream again. Nobody does who has left.
+        this.#reopenings.call.signal?.addEventListener("abort", this.#onAbort, { once: true });
+      },
+    });
+    return stream;
+  }
+
+  #endWith(final: unknown): StreamEnd {
+    const { signal, method } = this.#reopenings.call;
+    if (signal?.aborted) return { outcome: "cancelled" };
+    const error = RpcError.from(final, method.path);
+    return { outcome: "error", error, trailer: error.trailer };
+  }
+
+  #finish(end: StreamEnd): void {
+    this.#over = true;
+    this.#tellEnd(end);
+  }
+
+  #tellEnd(end: StreamEnd): void {
+    this.#reopenings.call.signal?.removeEventListener("abort", this.#onAbort);
+    this.#reopenings.abandoned();
+    this.#watchers.end(end);
+  }
+}
