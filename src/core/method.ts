@@ -1,3 +1,5 @@
+import { sharedBytes } from "./shared-encoding.ts";
+
 /** What gRPC calls the four shapes of a method. */
 export type MethodKind = "unary" | "server-stream" | "client-stream" | "bidi";
 
@@ -45,7 +47,8 @@ export class EncodedMessage {
   }
 }
 
-/** The bytes of a message, whether it is encoded already or not. */
+/** The bytes of a message, whether it is encoded already or not; of one that many receive they are made once. */
 export function encodeMessage(codec: Codec, message: unknown): Uint8Array {
-  return message instanceof EncodedMessage ? message.bytes : codec.encode(message);
+  if (message instanceof EncodedMessage) return message.bytes;
+  return sharedBytes(codec, message) ?? codec.encode(message);
 }

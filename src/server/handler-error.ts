@@ -2,15 +2,16 @@ import { PUSHBACK, RpcError, type TrailerInit } from "../core/errors.ts";
 import { Status } from "../core/status.ts";
 
 /**
- * What the client is told when a handler threw. A refusal is told word for word. A failed call of the handler's own
- * becomes INTERNAL with pushback −1, so that layers of services do not multiply retries; a passed deadline and a
- * cancellation keep their code. Of anything else only INTERNAL is told, never its text: also of an abort that is not
- * the call's own, such as that of a fetch that gave up.
+ * What the client is told when a handler threw. A refusal is told word for word, and so is that a broadcast's
+ * subscriber is too slow. A failed call of the handler's own becomes INTERNAL with pushback −1, so that layers of
+ * services do not multiply retries; a passed deadline and a cancellation keep their code. Of anything else only INTERNAL
+ * is told, never its text: also of an abort that is not the call's own, such as that of a fetch that gave up.
  */
 export function toAnswer(error: unknown, path: string): RpcError {
   const known = isOurs(error) ? RpcError.from(error, path) : unexpected(error, path);
+  if (known.reason === "REFUSED" || known.reason === "SLOW_SUBSCRIBER") return known;
   // A drain of our own, not that of a server which the handler called.
-  if (known.reason === "REFUSED" || (known.reason === "DRAINING" && known.origin === "local")) return known;
+  if (known.reason === "DRAINING" && known.origin === "local") return known;
   if (known.code === Status.DEADLINE_EXCEEDED || known.code === Status.CANCELLED) {
     const what = known.code === Status.CANCELLED ? "was cancelled" : "ran into its deadline";
     const details = `a call made while serving this one ${what}`;

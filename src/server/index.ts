@@ -1,3 +1,8 @@
+export type { LagPolicy } from "../policy/broadcast-reader.ts";
+export { type Broadcast, type BroadcastStats, createBroadcast } from "../stream/broadcast/broadcast.ts";
+export type { BroadcastOptions } from "../stream/broadcast/broadcast-options.ts";
+export type { ReplaySource } from "../stream/broadcast/replay.ts";
+export type { SubscribeOptions, Subscription } from "../stream/broadcast/subscription.ts";
 export { deadlineInterceptor } from "../transport/index.ts";
 export { createServer, type DrainResult, Server } from "./create-server.ts";
 export { Health, type ServingStatus } from "./health.ts";
