@@ -2,7 +2,7 @@ import { type DescField, type DescMessage, type DescMethod, ScalarType } from "@
 import { FieldOptions_JSType as JsType } from "@bufbuild/protobuf/wkt";
 import type { CursorType } from "../contract/cursor.ts";
 import type { ResumePolicy } from "../contract/policy.ts";
-import type { Problem } from "../contract/validate.ts";
+import type { Problem } from "../contract/value-checks.ts";
 import { fieldName } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
 

@@ -1,7 +1,7 @@
 import type { DescEnum, DescField } from "@bufbuild/protobuf";
 import type { ReflectList, ReflectMessage } from "@bufbuild/protobuf/reflect";
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import type { Problem } from "../contract/validate.ts";
+import type { Problem } from "../contract/value-checks.ts";
 import { parseStatusName } from "../core/status.ts";
 import type { SourcePath, SourcePositions } from "./source-positions.ts";
 

@@ -9,7 +9,8 @@ import {
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";
-import { checkMethodPolicy, checkServicePolicy, type MethodFacts, type Problem } from "../contract/validate.ts";
+import { checkMethodPolicy, checkServicePolicy, type MethodFacts } from "../contract/validate.ts";
+import type { Problem } from "../contract/value-checks.ts";
 import { methodKind } from "../core/method.ts";
 import { type Cursor, readCursor } from "./cursor.ts";
 import { methodKey } from "./names.ts";

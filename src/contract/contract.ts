@@ -1,8 +1,11 @@
+import { checkFields } from "./check-fields.ts";
 import type { CursorAccess, HeartbeatAccess } from "./cursor.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import { toMethod } from "./definition.ts";
 import { type MethodPolicy, mergePolicy, type ServicePolicy } from "./policy.ts";
-import { checkBreaker, checkMethodPolicy, checkServicePolicy, type Problem } from "./validate.ts";
+import { checkBreaker, checkMethodPolicy, checkServicePolicy } from "./validate.ts";
+import { checkFieldNames } from "./validate-streams.ts";
+import type { Problem } from "./value-checks.ts";
 
 /** What generated code says about a service. */
 export interface ContractInit<Definition extends ServiceDefinition> {
@@ -45,15 +48,21 @@ export type HandlersOf<C> = C extends Contract<ServiceDefinition, unknown, infer
 /**
  * Makes a contract, and checks that its parts fit together.
  *
- * @throws TypeError that lists every problem: a policy that is refused, a method or cursor field that ts-proto's
- *   definition does not have.
+ * @throws TypeError that lists every problem: a policy that is refused, a method, cursor field or heartbeat field that
+ *   ts-proto's definition does not have.
  */
 export function contract<Definition extends ServiceDefinition, Client, Handlers>(
   init: ContractInit<Definition>,
 ): Contract<Definition, Client, Handlers> {
   const problems = checkContract(init);
   if (problems.length > 0) throw new TypeError(describe(init.definition.fullName, problems));
-  return { name: init.definition.fullName, ...init, methods: bare(init.methods), cursors: bare(init.cursors) };
+  return {
+    name: init.definition.fullName,
+    ...init,
+    methods: bare(init.methods),
+    cursors: bare(init.cursors),
+    heartbeats: bare(init.heartbeats ?? {}),
+  };
 }
 
 /** A record that inherits nothing, since a method may be called `toString`. */
@@ -77,10 +86,10 @@ function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
   const known = init.definition.methods;
   const problems = checkServicePolicy(init.service).map((problem) => within(["service"], problem));
   for (const [name, policy] of Object.entries(init.methods)) {
-    const definition = Object.hasOwn(known, name) ? known[name] : undefined;
+    const definition = own(known, name);
     if (!policy) continue;
     const found = definition
-      ? checkMethodPolicy(policy, toMethod(init.definition, definition))
+      ? [...checkMethodPolicy(policy, toMethod(init.definition, definition)), ...checkFieldNames(policy)]
       : [unknownMethod(known)];
     problems.push(...found.map((problem) => within(["methods", name], problem)));
     // What each says by itself may not go together.
@@ -88,32 +97,38 @@ function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
     const { breaker } = mergePolicy(init.service, policy, false);
     problems.push(...checkBreaker(breaker).map((problem) => within(["methods", name], problem)));
   }
-  for (const [name, access] of Object.entries(init.cursors)) {
-    const definition = Object.hasOwn(known, name) ? known[name] : undefined;
-    if (!access) continue;
-    const found = definition
-      ? [
-          ...missingField(definition.requestType, access.requestField, "requestField"),
-          ...missingField(definition.responseType, access.cursorField, "cursorField"),
-        ]
-      : [unknownMethod(known)];
-    problems.push(...found.map((problem) => within(["cursors", name], problem)));
+  return [...problems, ...checkAccess(init)];
+}
+
+/** What is wrong with the fields that resume and heartbeats go by. */
+function checkAccess({ definition, methods, cursors, heartbeats = {} }: ContractInit<ServiceDefinition>): Problem[] {
+  const known = definition.methods;
+  const problems = Object.entries(known).flatMap(([name, method]) =>
+    checkFields(name, method, {
+      policy: own(methods, name),
+      cursor: own(cursors, name),
+      heartbeat: own(heartbeats, name),
+    }),
+  );
+  for (const [key, accesses] of [
+    ["cursors", cursors],
+    ["heartbeats", heartbeats],
+  ] as const) {
+    const given = Object.keys(accesses).filter((name) => accesses[name] !== undefined);
+    const unknown = given.filter((name) => !own(known, name));
+    problems.push(...unknown.map((name) => within([key, name], unknownMethod(known))));
   }
   return problems;
+}
+
+/** A method may be called `toString`. */
+function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function unknownMethod(known: Readonly<Record<string, unknown>>): Problem {
   const names = Object.keys(known).join(", ");
   return { path: [], message: `no such method; ts-proto's definition has ${names || "none"}` };
-}
-
-/** A field that ts-proto names otherwise than the generator did: their options differ. */
-function missingField(type: { fromPartial?: unknown }, field: string, path: string): Problem[] {
-  if (typeof type.fromPartial !== "function") return [];
-  const empty = type.fromPartial({}) as object;
-  if (Object.hasOwn(empty, field)) return [];
-  const message = `ts-proto's message has no field ${field}, only ${Object.keys(empty).join(", ")}: give protoc-gen-bowline the same snakeToCamel as ts-proto`;
-  return [{ path: [path], message }];
 }
 
 function within(path: readonly string[], problem: Problem): Problem {

@@ -1,6 +1,4 @@
 import type { IdempotencyLevel, MethodKind } from "../core/method.ts";
-import { parseStatusName } from "../core/status.ts";
-import type { Jitter } from "../policy/backoff.ts";
 import type {
   BreakerPolicy,
   HedgePolicy,
@@ -10,19 +8,21 @@ import type {
   RetryThrottlingPolicy,
   ServicePolicy,
 } from "./policy.ts";
+import { checkStreams } from "./validate-streams.ts";
+import {
+  atMost,
+  checkAttempts,
+  checkBackoff,
+  checkCodes,
+  count,
+  notNegative,
+  type Problem,
+  positive,
+  ratio,
+} from "./value-checks.ts";
 
 /** A window of the last calls keeps nine bytes for each. */
 const MOST_WINDOW_CALLS = 1_000_000;
-
-const JITTERS: Record<Jitter, true> = { full: true, equal: true, decorrelated: true, a6: true };
-
-/** One thing that is wrong with a policy. */
-export interface Problem {
-  /** Where, as the record's keys from the outside in: `["retry", "maxAttempts"]`. */
-  readonly path: readonly string[];
-  /** What is wrong and what to do. */
-  readonly message: string;
-}
 
 /** What a policy is checked against. */
 export interface MethodFacts {
@@ -51,7 +51,7 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts): Pr
     ...checkScope(policy.breaker),
     ...positive(["idempotencyKey", "ttlMs"], policy.idempotencyKey?.ttlMs),
     ...checkRepetition(policy, method),
-    ...checkResume(policy, method),
+    ...checkStreams(policy, method),
   ];
 }
 
@@ -64,11 +64,7 @@ export function checkRetry(retry: RetryPolicy | undefined): Problem[] {
   if (!retry) return [];
   return [
     ...checkAttempts(["retry", "maxAttempts"], retry.maxAttempts),
-    ...positive(["retry", "initialBackoffMs"], retry.initialBackoffMs),
-    ...positive(["retry", "maxBackoffMs"], retry.maxBackoffMs),
-    ...positive(["retry", "multiplier"], retry.multiplier),
-    ...checkJitter(retry.jitter),
-    ...atMost(["retry", "initialBackoffMs"], retry.initialBackoffMs, "the greatest backoff", retry.maxBackoffMs),
+    ...checkBackoff("retry", retry),
     ...positive(["retry", "attemptTimeoutMs"], retry.attemptTimeoutMs),
     ...checkCodes(["retry", "codes"], retry.codes),
   ];
@@ -81,12 +77,6 @@ function checkHedge(hedge: HedgePolicy | undefined): Problem[] {
     ...notNegative(["hedge", "delayMs"], hedge.delayMs),
     ...checkCodes(["hedge", "nonFatalCodes"], hedge.nonFatalCodes),
   ];
-}
-
-function checkJitter(jitter: Jitter | undefined): Problem[] {
-  if (jitter === undefined || Object.hasOwn(JITTERS, jitter)) return [];
-  const message = `must be one of ${Object.keys(JITTERS).join(", ")}; it is ${JSON.stringify(jitter)}`;
-  return [{ path: ["retry", "jitter"], message }];
 }
 
 /** All that is wrong with a retry throttle. */
@@ -170,56 +160,4 @@ function checkRepetition(policy: MethodPolicy, method: MethodFacts): Problem[] {
     }
   }
   return problems;
-}
-
-function checkResume(policy: MethodPolicy, method: MethodFacts): Problem[] {
-  if (!policy.resume || method.kind === "server-stream") return [];
-  return [{ path: ["resume"], message: `resume on a ${method.kind} method: only a server-stream can be resumed` }];
-}
-
-function checkAttempts(path: readonly string[], attempts: number | undefined): Problem[] {
-  if (attempts === undefined || (Number.isInteger(attempts) && attempts >= 2)) return [];
-  return [{ path, message: `must be a whole number of at least 2, the first attempt included; it is ${attempts}` }];
-}
-
-function checkCodes(path: readonly string[], codes: readonly string[] | undefined): Problem[] {
-  return (codes ?? []).flatMap((code, index) => {
-    const name = parseStatusName(code);
-    const at = [...path, String(index)];
-    if (name === undefined) return [{ path: at, message: `gRPC has no status "${code}"` }];
-    if (name === "OK") return [{ path: at, message: "OK is no failure" }];
-    return [];
-  });
-}
-
-function positive(path: readonly string[], value: number | undefined): Problem[] {
-  if (value === undefined || value > 0) return [];
-  return [{ path, message: `must be greater than zero; it is ${withUnit(path, value)}` }];
-}
-
-function count(path: readonly string[], value: number | undefined): Problem[] {
-  if (value === undefined || (Number.isInteger(value) && value >= 1)) return [];
-  return [{ path, message: `must be a whole number of at least 1; it is ${value}` }];
-}
-
-/** What is limited by something else that is said, and would have no effect beyond that. */
-function atMost(path: readonly string[], value: number | undefined, what: string, most: number | undefined): Problem[] {
-  if (value === undefined || most === undefined || !(value > most)) return [];
-  return [
-    { path, message: `must not be greater than ${what}, ${withUnit(path, most)}; it is ${withUnit(path, value)}` },
-  ];
-}
-
-function notNegative(path: readonly string[], value: number | undefined): Problem[] {
-  if (value === undefined || value >= 0) return [];
-  return [{ path, message: `must not be negative; it is ${withUnit(path, value)}` }];
-}
-
-function withUnit(path: readonly string[], value: number): string {
-  return path.at(-1)?.endsWith("Ms") ? `${value} ms` : String(value);
-}
-
-function ratio(path: readonly string[], value: number | undefined): Problem[] {
-  if (value === undefined || (value > 0 && value <= 1)) return [];
-  return [{ path, message: `must be a ratio above 0 and at most 1; it is ${value}` }];
 }

@@ -21,9 +21,29 @@ const init: ContractInit<Definition> = {
   descriptors: () => "",
 };
 
+/** The shop's definition; WatchOrders' messages have more fields. */
+function definitionWith(more: object) {
+  const { watchOrders } = OrderServiceDefinition.methods;
+  const extend = (type: { encode: unknown; decode: unknown; fromPartial(object: object): object }) => ({
+    ...type,
+    fromPartial: (object: object) => ({ ...type.fromPartial(object), ...more }),
+  });
+  const types = { requestType: extend(watchOrders.requestType), responseType: extend(watchOrders.responseType) };
+  const methods = { ...OrderServiceDefinition.methods, watchOrders: { ...watchOrders, ...types } };
+  return { ...OrderServiceDefinition, methods };
+}
+
 describe("contract", () => {
   test("is named as its service, and keeps what it is given", () => {
-    expect(contract(init)).toEqual({ name: "shop.orders.v1.OrderService", ...init });
+    const heartbeats = { watchOrders: { field: "beat" } };
+    const given = { ...init, definition: definitionWith({ beat: false }), heartbeats } as never as typeof init;
+    expect(contract(given)).toEqual({ name: "shop.orders.v1.OrderService", ...given });
+  });
+
+  test("of an older generated file, which has no heartbeats, has none", () => {
+    const { heartbeats } = contract(init);
+    expect(heartbeats).toEqual({});
+    expect(heartbeats?.toString).toBe(undefined);
   });
 
   test("refuses what service and method say of a breaker if it does not go together", () => {
@@ -80,6 +100,109 @@ describe("contract", () => {
   test("what is left undefined says nothing", () => {
     const silent = { ...init, methods: { getOrder: undefined, gone: undefined }, cursors: { gone: undefined } };
     expect(contract(silent as never).name).toBe("shop.orders.v1.OrderService");
+  });
+
+  const resume = { requestField: "after_revision", cursorField: "revision" };
+
+  test.each([
+    ["true", { moved: true }, "a bool that is false by default; in an empty message moved is true"],
+    ["a text", { moved: "" }, 'a bool that is false by default; in an empty message moved is ""'],
+    ["a message", { moved: {} }, "a bool that is false by default; in an empty message moved is an object"],
+    ["a number", { moved: 0n }, "a bool that is false by default; in an empty message moved is 0"],
+  ])("refuses a mark that is %s", (_, fields, problem) => {
+    const cursors = { watchOrders: { ...init.cursors.watchOrders, progressField: "moved" } };
+    const heartbeats = { watchOrders: { field: "moved" } };
+    expect(() => contract({ ...init, definition: definitionWith(fields), cursors, heartbeats } as never)).toThrow(
+      new TypeError(
+        [
+          "contract of shop.orders.v1.OrderService: 2 problem(s)",
+          `  cursors.watchOrders.progressField: must be ${problem}`,
+          `  heartbeats.watchOrders.field: must be ${problem}`,
+        ].join("\n"),
+      ),
+    );
+  });
+
+  test.each([
+    ["a bool", { most: false }, "false"],
+    ["a text", { most: "ten" }, '"ten"'],
+    ["a list", { most: [] }, "an object"],
+  ])("refuses a limit that is %s", (_, fields, shown) => {
+    const cursors = { watchOrders: { ...init.cursors.watchOrders, limitField: "most" } };
+    expect(() => contract({ ...init, definition: definitionWith(fields), cursors } as never)).toThrow(
+      `  cursors.watchOrders.limitField: must be an integer; in an empty message most is ${shown}`,
+    );
+  });
+
+  test.each([[0], [0n], ["0"], [10], [undefined], [{ low: 0, toString: () => "0" }]])("takes a limit of %s", (most) => {
+    const cursors = { watchOrders: { ...init.cursors.watchOrders, limitField: "most", progressField: "moved" } };
+    const definition = definitionWith({ most, moved: undefined });
+    expect(contract({ ...init, definition, cursors } as never).cursors.watchOrders?.limitField).toBe("most");
+  });
+
+  test("tells which fields of a stream are missing, and which are there and looked at by nobody", () => {
+    const names = { progressField: "moved", limitField: "most" };
+    const bad = {
+      ...init,
+      methods: {
+        watchOrders: { resume: { ...resume, ...names }, heartbeat: { field: "beat" } },
+        listOrders: { resume, heartbeat: { field: "" } },
+        getOrder: { resume: { requestField: "", progressField: 1 } },
+      },
+      cursors: { ...init.cursors, toString: undefined },
+      heartbeats: { dropOrder: { field: "beat" }, quoteBaskets: { field: "beat" }, gone: undefined },
+    };
+    const methods = "createOrder, getOrder, listOrders, watchOrders, importOrders, quoteBaskets";
+    expect(() => contract(bad as never)).toThrow(
+      new TypeError(
+        [
+          "contract of shop.orders.v1.OrderService: 13 problem(s)",
+          '  methods.listOrders.heartbeat.field: must name a field; it is ""',
+          "  methods.getOrder.resume: resume on a unary method: only a server-stream can be resumed",
+          '  methods.getOrder.resume.requestField: must name a field; it is ""',
+          "  methods.getOrder.resume.cursorField: must name a field; it is undefined",
+          "  methods.getOrder.resume.progressField: must name a field; it is 1",
+          "  cursors.getOrder: is missing: the method resumes",
+          "  cursors.listOrders: is missing: the method resumes",
+          "  heartbeats.listOrders: is missing: the method has heartbeats",
+          "  cursors.watchOrders.progressField: is missing: resume names moved",
+          "  cursors.watchOrders.limitField: is missing: resume names most",
+          "  heartbeats.watchOrders: is missing: the method has heartbeats",
+          "  heartbeats.quoteBaskets.field: ts-proto's message has no field beat, only totalCents: give protoc-gen-bowline the same snakeToCamel as ts-proto",
+          `  heartbeats.dropOrder: no such method; ts-proto's definition has ${methods}`,
+        ].join("\n"),
+      ),
+    );
+  });
+
+  test("tells fields of cursors that ts-proto's messages do not have, and one that is for two", () => {
+    const absent = { progressField: "moved", limitField: "most" };
+    const twice = { ...init.cursors.watchOrders, limitField: "afterRevision" };
+    expect(() => contract({ ...init, cursors: { watchOrders: { ...twice, ...absent } } } as never)).toThrow(
+      /cursors\.watchOrders\.progressField: ts-proto's message has no field moved, only revision, .*\n {2}cursors\.watchOrders\.limitField: ts-proto's message has no field most, only customerId, afterRevision:/,
+    );
+    expect(() => contract({ ...init, cursors: { watchOrders: twice } } as never)).toThrow(
+      "cursors.watchOrders.limitField: is requestField too, afterRevision: a limit has a field of its own",
+    );
+  });
+
+  test("is typed: fields are named by texts, and there are no others", () => {
+    const limit = { ...init.cursors.watchOrders, limitField: 5 };
+    const wrong = () => [
+      // @ts-expect-error: a field is named
+      contract({ ...init, heartbeats: { watchOrders: {} } }),
+      // @ts-expect-error: by a text
+      contract({ ...init, heartbeats: { watchOrders: { field: true } } }),
+      // @ts-expect-error: a limit's too
+      contract({ ...init, cursors: { watchOrders: limit } }),
+      // @ts-expect-error: a duration has its unit in its name
+      contract({ ...init, methods: { watchOrders: { heartbeat: { field: "beat", interval: 5_000 } } } }),
+      // @ts-expect-error: resume needs to know where the position goes
+      contract({ ...init, methods: { watchOrders: { resume: { cursorField: "revision" } } } }),
+      // @ts-expect-error: there is no such jitter
+      contract({ ...init, methods: { watchOrders: { resume: { ...resume, jitter: "some" } } } }),
+    ];
+    expect(wrong).toThrow(TypeError);
   });
 
   test("takes messages without fromPartial, whose fields cannot be checked", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { MethodPolicy, ServicePolicy } from "../../../src/contract/policy.ts";
+import type { HeartbeatPolicy, MethodPolicy, ResumePolicy, ServicePolicy } from "../../../src/contract/policy.ts";
 import { checkMethodPolicy, checkServicePolicy, type MethodFacts } from "../../../src/contract/validate.ts";
 
 const unary: MethodFacts = { kind: "unary", idempotency: "NO_SIDE_EFFECTS" };
@@ -73,6 +73,10 @@ describe("each rule has its message", () => {
     [{ breaker: { maxOpenMs: 0 } }, `breaker.maxOpenMs: ${positive} 0 ms`],
     [{ breaker: { trials: 0 } }, `breaker.trials: ${count} 0`],
     [{ idempotencyKey: { ttlMs: 0 } }, `idempotencyKey.ttlMs: ${positive} 0 ms`],
+    [
+      { heartbeat: { field: "beat" } },
+      "heartbeat: heartbeat on a unary method: only a stream of responses can have heartbeats",
+    ],
     [{ retry: {}, hedge: {} }, "hedge: retry and hedge exclude each other (gRFC A6): keep one of them"],
     [
       { resume: { requestField: "after", cursorField: "revision" } },
@@ -80,6 +84,47 @@ describe("each rule has its message", () => {
     ],
   ])("%j", (policy, problem) => {
     expect(listed(checkMethodPolicy(policy, unary))).toEqual([problem]);
+  });
+
+  test.each<[Partial<ResumePolicy>, string]>([
+    [{ maxFailures: 0 }, `maxFailures: ${count} 0`],
+    [{ maxFailures: 1.5 }, `maxFailures: ${count} 1.5`],
+    [{ maxFailures: Number.POSITIVE_INFINITY }, `maxFailures: ${count} Infinity`],
+    [{ initialBackoffMs: 0 }, `initialBackoffMs: ${positive} 0 ms`],
+    [{ initialBackoffMs: Number.NaN }, `initialBackoffMs: ${positive} NaN ms`],
+    [{ maxBackoffMs: -1 }, `maxBackoffMs: ${positive} -1 ms`],
+    [{ multiplier: 0 }, `multiplier: ${positive} 0`],
+    [
+      { initialBackoffMs: 3, maxBackoffMs: 2 },
+      "initialBackoffMs: must not be greater than the greatest backoff, 2 ms; it is 3 ms",
+    ],
+    [{ jitter: "none" as never }, 'jitter: must be one of full, equal, decorrelated, a6; it is "none"'],
+    [{ codes: ["UNAVAILABLE", "NOPE" as never] }, 'codes.1: gRPC has no status "NOPE"'],
+    [{ codes: ["OK"] }, "codes.0: OK is no failure"],
+    [
+      { codes: ["INTERNAL", "OUT_OF_RANGE"] },
+      "codes.1: OUT_OF_RANGE says that the position has expired, and never reopens: leave it out",
+    ],
+    [
+      { codes: ["11" as never] },
+      "codes.0: OUT_OF_RANGE says that the position has expired, and never reopens: leave it out",
+    ],
+  ])("of resume: %j", (policy, problem) => {
+    const resume = { requestField: "after", cursorField: "revision", ...policy };
+    expect(listed(checkMethodPolicy({ resume }, serverStream))).toEqual([`resume.${problem}`]);
+  });
+
+  test.each<[Partial<HeartbeatPolicy>, string]>([
+    [{ intervalMs: 0 }, "intervalMs: must be at least 10 ms, which timers can keep; it is 0 ms"],
+    [{ intervalMs: -1 }, "intervalMs: must be at least 10 ms, which timers can keep; it is -1 ms"],
+    [{ intervalMs: 9.9 }, "intervalMs: must be at least 10 ms, which timers can keep; it is 9.9 ms"],
+    [{ intervalMs: Number.NaN }, "intervalMs: must be at least 10 ms, which timers can keep; it is NaN ms"],
+    [{ intervalMs: 60_001 }, "intervalMs: must not be greater than the timeout, 60000 ms; it is 60001 ms"],
+    [{ missed: 0 }, `missed: ${count} 0`],
+    [{ missed: 2.5 }, `missed: ${count} 2.5`],
+  ])("of heartbeats: %j", (policy, problem) => {
+    const heartbeat = { field: "beat", ...policy };
+    expect(listed(checkMethodPolicy({ timeoutMs: 60_000, heartbeat }, serverStream))).toEqual([`heartbeat.${problem}`]);
   });
 
   test.each<[ServicePolicy, string]>([
@@ -134,6 +179,34 @@ describe("what may be said", () => {
     [{ hedge: { delayMs: 0, maxAttempts: 9 } }, unary],
     [{ breaker: { failureRatio: 1, slowRatio: 0.001, trials: 1, windowCalls: 1 } }, unary],
     [{ resume: { requestField: "after", cursorField: "revision" } }, serverStream],
+    [
+      { resume: { requestField: "after", cursorField: "revision" }, retry: {}, heartbeat: { field: "b" } },
+      serverStream,
+    ],
+    [
+      {
+        resume: {
+          requestField: "after",
+          cursorField: "revision",
+          progressField: "moved",
+          limitField: "most",
+          fromStart: true,
+          codes: ["UNAVAILABLE", "unknown" as never, "4" as never],
+          maxFailures: 1,
+          initialBackoffMs: 2,
+          maxBackoffMs: 2,
+          multiplier: 0.5,
+          jitter: "a6",
+        },
+        // One field may be both: a heartbeat that carries a position is a progress marker.
+        heartbeat: { field: "moved", intervalMs: 10, missed: 1 },
+      },
+      serverStream,
+    ],
+    [{ heartbeat: { field: "beat" } }, { kind: "bidi", idempotency: "UNKNOWN" }],
+    [{ heartbeat: { field: "beat" } }, { kind: "server-stream", idempotency: "UNKNOWN" }],
+    [{ timeoutMs: 5_000, heartbeat: { field: "beat", intervalMs: 5_000 } }, serverStream],
+    [{ heartbeat: { field: "beat", intervalMs: Number.POSITIVE_INFINITY } }, serverStream],
   ])("%j", (policy, facts) => {
     expect(checkMethodPolicy(policy, facts)).toEqual([]);
   });
@@ -146,6 +219,20 @@ test.each(["client-stream", "bidi"] as const)("a %s cannot be resumed", (kind) =
   ]);
 });
 
+test.each(["unary", "client-stream"] as const)("a %s method has no heartbeats", (kind) => {
+  expect(listed(checkMethodPolicy({ heartbeat: { field: "beat" } }, { kind, idempotency: "IDEMPOTENT" }))).toEqual([
+    `heartbeat: heartbeat on a ${kind} method: only a stream of responses can have heartbeats`,
+  ]);
+});
+
+test.each([{}, { idempotencyKey: {} }])("what is not safe to repeat is not reopened: %j", (policy) => {
+  const resume = { requestField: "after", cursorField: "revision" };
+  const facts = { kind: "server-stream", idempotency: "UNKNOWN" } as const;
+  expect(listed(checkMethodPolicy({ ...policy, resume }, facts))).toEqual([
+    "resume: resume on a method that is not safe to repeat: set idempotency_level; no key makes another request safe",
+  ]);
+});
+
 test("all problems are told at once", () => {
   const policy: MethodPolicy = {
     timeoutMs: 0,
@@ -153,7 +240,8 @@ test("all problems are told at once", () => {
     hedge: { delayMs: -1 },
     breaker: { trials: 0 },
     idempotencyKey: { ttlMs: -1 },
-    resume: { requestField: "after", cursorField: "revision" },
+    resume: { requestField: "after", cursorField: "revision", maxFailures: 0, jitter: "no" as never },
+    heartbeat: { field: "", intervalMs: 0, missed: 0 },
   };
   const paths = checkMethodPolicy(policy, unary).map(({ path }) => path.join("."));
   expect(paths).toEqual([
@@ -164,6 +252,11 @@ test("all problems are told at once", () => {
     "breaker.trials",
     "idempotencyKey.ttlMs",
     "hedge",
+    "resume.maxFailures",
+    "resume.jitter",
     "resume",
+    "heartbeat.intervalMs",
+    "heartbeat.missed",
+    "heartbeat",
   ]);
 });
