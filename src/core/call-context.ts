@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CallContext as NiceCallContext } from "nice-grpc-common";
+import type { Cursor } from "./cursor.ts";
 import type { Identity } from "./identity.ts";
 import type { Method } from "./method.ts";
 
@@ -18,6 +19,17 @@ export interface CallContext extends NiceCallContext {
   remainingMs(): number;
   /** Who is calling. */
   readonly identity: Identity;
+  /**
+   * Tells the client of a server-stream where it begins, once the handler's subscription stands: if it then breaks
+   * before its first message, it is resumed without a gap (rule S5). The header goes out at once with the position in
+   * it; so refuse before, while the client may still retry. Without effect once the header is out, as it is after a
+   * `pin`, a message or a heartbeat.
+   *
+   * @param cursor as the contract's cursor field has it: that of the last message which the stream will not send.
+   * @throws TypeError on any other method than a server-stream, for what is no position, and if the handler wrote
+   *   something into the header that cannot be sent.
+   */
+  pin(cursor: Cursor): void;
 }
 
 /**

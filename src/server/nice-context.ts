@@ -1,8 +1,10 @@
 import type { CallContext as NiceCallContext, ServerMiddlewareCall } from "nice-grpc-common";
 import type { Clock } from "../core/clock.ts";
+import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
+import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
 import { DEADLINE_KEY, type Metadata } from "../transport/index.ts";
 
@@ -22,6 +24,7 @@ export class NiceContext implements ServedContext {
   readonly deadlineAt: number;
   readonly remainingMs: () => number;
   readonly identity: Identity;
+  readonly pin: (cursor: Cursor) => void;
   /** The rest of nice-grpc's middleware chain, down to the handler. */
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
   #ends: EndListeners | undefined;
@@ -41,6 +44,7 @@ export class NiceContext implements ServedContext {
     this.deadlineAt = deadlineAt;
     this.remainingMs = () => Math.max(0, deadlineAt - clock.now());
     this.identity = peerIdentity(context.peer);
+    this.pin = (cursor) => pin(this, cursor);
     this.next = next;
   }
 

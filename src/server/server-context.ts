@@ -1,7 +1,9 @@
 import type { Clock } from "../core/clock.ts";
+import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
+import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
 import { type IncomingCall, Metadata } from "../transport/index.ts";
 
@@ -69,6 +71,10 @@ export class ServerContext implements ServedContext {
 
   sendHeader(): void {
     this.#call.sendHeader(this.header);
+  }
+
+  pin(cursor: Cursor): void {
+    pin(this, cursor);
   }
 
   /** Sends the header if a handler wrote one: before the first message, and never before an error (gRFC A6). */
