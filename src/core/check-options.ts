@@ -49,6 +49,7 @@ export const isPem: OptionCheck = (value) => {
   return text.includes("-----BEGIN ") ? undefined : "must be the text of a PEM file, not its name";
 };
 
-function show(value: unknown): string {
+/** A value as a message quotes it. */
+export function show(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

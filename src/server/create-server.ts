@@ -163,7 +163,7 @@ export class Server {
 
   #add(contract: Contract, handlers: object, use: NonNullable<ServerOptions["use"]>): void {
     const served = servedMethods(contract, handlers);
-    const layers = serverLayers(this.#options.observer, systemClock);
+    const layers = serverLayers(contract, this.#options.observer, systemClock);
     const foreign = use.map((middleware) => foreignLayer(middleware));
     for (const { method, handler } of served) {
       if (method.responseStream) {

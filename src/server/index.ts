@@ -6,5 +6,6 @@ export type { SubscribeOptions, Subscription } from "../stream/broadcast/subscri
 export { deadlineInterceptor } from "../transport/index.ts";
 export { createServer, type DrainResult, Server } from "./create-server.ts";
 export { Health, type ServingStatus } from "./health.ts";
+export { type HeartbeatMiddlewareOptions, heartbeat } from "./heartbeat-middleware.ts";
 export { type MiddlewareContext, type ServerMiddlewareOptions, serverMiddleware } from "./server-middleware.ts";
 export type { ListenOptions, ServerOptions } from "./server-options.ts";

@@ -14,6 +14,7 @@ export const SERVER_ORDER = [
   "rateLimit",
   "validation",
   "idempotency",
+  "heartbeat",
 ] as const;
 
 /** The name of a place. */

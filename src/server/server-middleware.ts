@@ -36,7 +36,7 @@ export function serverMiddleware(
   options: ServerMiddlewareOptions = {},
 ): ServerMiddleware<MiddlewareContext> {
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
-  const layers = serverLayers(options.observer, systemClock);
+  const layers = serverLayers(contract, options.observer, systemClock);
   for (const definition of Object.values(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
     const unary = composeServeUnary(layers, callNext, method);
