@@ -10,8 +10,6 @@ export interface ReaderRules<Message, Cursor> {
   /** Unread messages, at most the log's capacity, after which `onLag` applies. */
   readonly maxLagMessages: number;
   readonly onLag: LagPolicy;
-  /** Whether what the log has no more can be had elsewhere. */
-  readonly canReplay: boolean;
 }
 
 /** What one reader is after. */
@@ -19,6 +17,8 @@ export interface ReaderWish<Message, Cursor> {
   /** Everything after it. Undefined: everything from now on. */
   readonly after: Cursor | undefined;
   readonly filter: ((message: Message) => boolean) | undefined;
+  /** Whether what the log has no more can be had elsewhere. */
+  readonly canReplay: boolean;
   /** Is told how many messages were passed over unread. */
   readonly onDropped: (count: number) => void;
 }
@@ -130,7 +130,8 @@ export class BroadcastReader<Message, Cursor> {
   }
 
   #fallenBehind(): "replay" | "slow" | "expired" | undefined {
-    const { maxLagMessages, onLag, canReplay } = this.#rules;
+    const { maxLagMessages, onLag } = this.#rules;
+    const { canReplay } = this.#wish;
     if (this.#position === undefined) return canReplay ? "replay" : "expired";
     if (this.lag <= maxLagMessages) {
       this.#live = true;

@@ -96,6 +96,7 @@ export function checkBroadcastOptions(options: Given<BroadcastOptions<unknown, u
 const SUBSCRIBE: Readonly<Record<keyof SubscribeOptions<unknown, unknown>, OptionCheck>> = {
   after: () => undefined,
   filter: isFunction,
+  replay: isFunction,
   signal: (value) => (value instanceof AbortSignal ? undefined : `must be an AbortSignal; it is ${String(value)}`),
   onDropped: isFunction,
 };

@@ -92,7 +92,7 @@ class LogBroadcast<Message, Cursor> implements Broadcast<Message, Cursor> {
     const { history = DEFAULT_BROADCAST_MESSAGES, maxLagMessages = DEFAULT_BROADCAST_MESSAGES } = options;
     this.#compare = options.compare;
     this.#cursorOf = checked(options);
-    const rules = { compare, cursorOf: this.#cursorOf, maxLagMessages, onLag, canReplay: replay !== undefined };
+    const rules = { compare, cursorOf: this.#cursorOf, maxLagMessages, onLag };
     const log = new BroadcastLog<Message, Cursor>(Math.max(history, maxLagMessages), compare, startAfter);
     const counts = { dropped: 0, disconnected: 0 };
     this.#hub = { log, rules, replay, subscribers: new Set(), waiting: new Set(), closed: undefined, counts };

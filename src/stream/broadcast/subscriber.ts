@@ -33,6 +33,7 @@ export interface Hub<Message, Cursor> {
 export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor> {
   readonly #hub: Hub<Message, Cursor>;
   readonly #reader: BroadcastReader<Message, Cursor>;
+  readonly #source: ReplaySource<Message, Cursor> | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.#end({ error: this.#signal?.reason });
   /** Calls of `next()` that wait for their message, in their order. */
@@ -45,14 +46,16 @@ export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor
   #isBusy = false;
 
   constructor(hub: Hub<Message, Cursor>, options: SubscribeOptions<Message, Cursor>) {
-    const { after, filter, signal, onDropped } = options;
+    const { after, filter, replay = hub.replay, signal, onDropped } = options;
     this.#hub = hub;
+    this.#source = replay;
     this.#signal = signal;
     const dropped = (count: number) => {
       hub.counts.dropped += count;
       if (onDropped) tell("a broadcast's onDropped threw", () => onDropped(count));
     };
-    this.#reader = new BroadcastReader(hub.log, hub.rules, { after, filter, onDropped: dropped });
+    const canReplay = replay !== undefined;
+    this.#reader = new BroadcastReader(hub.log, hub.rules, { after, filter, canReplay, onDropped: dropped });
   }
 
   get cursor(): Cursor | undefined {
@@ -160,10 +163,10 @@ export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor
   }
 
   #startReplay(): Replay<Message> | undefined {
-    const { replay } = this.#hub;
+    const source = this.#source;
     // Only a reader that has a cursor asks for a replay.
     const after = this.#reader.beginReplay() as Cursor;
-    return replay && new Replay((signal) => replay(after, signal));
+    return source && new Replay((signal) => source(after, signal));
   }
 
   #leaveReplay(): void {

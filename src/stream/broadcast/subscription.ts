@@ -1,3 +1,5 @@
+import type { ReplaySource } from "./replay.ts";
+
 /** What a subscriber wants. */
 export interface SubscribeOptions<Message, Cursor> {
   /**
@@ -10,6 +12,11 @@ export interface SubscribeOptions<Message, Cursor> {
    * this subscription. It holds for replayed messages too. Default: all are.
    */
   readonly filter?: ((message: Message) => boolean) | undefined;
+  /**
+   * A replay of its own: one that knows its filter, and reads only what passes it, with an index. Default: the
+   * broadcast's.
+   */
+  readonly replay?: ReplaySource<Message, Cursor> | undefined;
   /** Ends the subscription at once: `next()` rejects with its reason. Default: nothing but `return()` does. */
   readonly signal?: AbortSignal | undefined;
   /**
