@@ -9,13 +9,19 @@ export {
   createClient,
   type MiddlewareCallOptions,
   type PipelineOptions,
+  type ResumeCallOptions,
+  type ResumeMiddlewareOptions,
   type RetryCallOptions,
   type RetryMiddlewareOptions,
+  resume,
   retry,
+  type StallMiddlewareOptions,
+  stall,
 } from "./client/index.ts";
 export type { ClientOf, Contract, HandlersOf } from "./contract/contract.ts";
 export type {
   BreakerPolicy,
+  HeartbeatPolicy,
   HedgePolicy,
   IdempotencyKeyPolicy,
   MethodPolicy,

@@ -3,4 +3,6 @@ export { type CircuitBreaker, type CircuitBreakerOptions, circuitBreaker } from 
 export { clientMiddleware, type MiddlewareCallOptions } from "./client-middleware.ts";
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
+export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./resume-middleware.ts";
 export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
+export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";

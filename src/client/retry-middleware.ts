@@ -1,6 +1,6 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type { RetryBudgetPolicy, RetryPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
-import { checkBudget, checkRetry, checkThrottling } from "../contract/validate.ts";
+import { checkRetry, checkThrottling } from "../contract/validate.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { checkOptions, isCount, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -10,7 +10,7 @@ import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { retryLayers } from "./method-layers.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { areNames, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, budgetProblems, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */
 export interface RetryMiddlewareOptions extends RetryPolicy {
@@ -52,12 +52,6 @@ const THROTTLING: Readonly<Record<keyof RetryThrottlingPolicy, OptionCheck>> = {
   tokenRatio: isNumber,
 };
 
-const BUDGET: Readonly<Record<keyof RetryBudgetPolicy, OptionCheck>> = {
-  ratio: isNumber,
-  windowMs: isNumber,
-  minInFlight: isNumber,
-};
-
 /**
  * Retries as one nice-grpc client middleware: `createClientFactory().use(retry({ maxAttempts: 3 }))`. By gRFC A6 and
  * rules R1 to R11, for unary calls, and for server-streams until their headers; only for methods whose
@@ -81,16 +75,14 @@ export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<Re
 
 function problemsOf(options: RetryMiddlewareOptions): string[] {
   const known = wellTyped(options, OPTIONS);
-  const { retryThrottling = {}, retryBudget = {} } = known;
+  const { retryThrottling = {} } = known;
   return [
     ...checkOptions(options, OPTIONS),
     ...checkOptions(retryThrottling, THROTTLING, "retryThrottling."),
-    ...checkOptions(retryBudget, BUDGET, "retryBudget."),
-    ...[
-      ...checkRetry(known),
-      ...checkThrottling(wellTyped(retryThrottling, THROTTLING)),
-      ...checkBudget(wellTyped(retryBudget, BUDGET)),
-    ].map(({ path, message }) => `${path.filter((key) => key !== "retry").join(".")} ${message}`),
+    ...[...checkRetry(known), ...checkThrottling(wellTyped(retryThrottling, THROTTLING))].map(
+      ({ path, message }) => `${path.filter((key) => key !== "retry").join(".")} ${message}`,
+    ),
+    ...budgetProblems(known.retryBudget),
   ];
 }
 

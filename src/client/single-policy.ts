@@ -1,5 +1,7 @@
 import type { ClientMiddlewareCall } from "nice-grpc-common";
-import type { OptionCheck } from "../core/check-options.ts";
+import type { RetryBudgetPolicy } from "../contract/policy.ts";
+import { checkBudget } from "../contract/validate.ts";
+import { checkOptions, type OptionCheck } from "../core/check-options.ts";
 import { type Method, methodKind } from "../core/method.ts";
 
 type MethodDescriptor = ClientMiddlewareCall<unknown, unknown>["method"];
@@ -37,6 +39,11 @@ export function perMethod<T>(make: (method: Method) => T): (descriptor: MethodDe
   };
 }
 
+/** Whether a policy is for a method: one of those named or, if none is, any that is fit for it. */
+export function watches(paths: readonly string[] | undefined, { path }: Method, fit = true): boolean {
+  return paths ? paths.includes(path) : fit;
+}
+
 /** A number; what it may be is for the policy's own check. */
 export const isNumber: OptionCheck = (value) =>
   typeof value === "number" ? undefined : `must be a number; it is ${JSON.stringify(value)}`;
@@ -45,10 +52,29 @@ export const isNumber: OptionCheck = (value) =>
 export const areNames: OptionCheck = (value) =>
   Array.isArray(value) ? undefined : `must be an array of names; it is ${JSON.stringify(value)}`;
 
+/** The name of a field. */
+export const isName: OptionCheck = (value) =>
+  typeof value === "string" && value !== "" ? undefined : `must be a name; it is ${JSON.stringify(value)}`;
+
 /** One of a few words. */
 export function isOneOf(...words: readonly string[]): OptionCheck {
   return (value) =>
     words.some((word) => word === value) ? undefined : `must be ${words.join(" or ")}; it is ${JSON.stringify(value)}`;
+}
+
+const BUDGET: Readonly<Record<keyof RetryBudgetPolicy, OptionCheck>> = {
+  ratio: isNumber,
+  windowMs: isNumber,
+  minInFlight: isNumber,
+};
+
+/** All that is wrong with the retry budget among the options of a middleware. */
+export function budgetProblems(retryBudget: RetryBudgetPolicy = {}): string[] {
+  const found = checkBudget(wellTyped(retryBudget, BUDGET));
+  return [
+    ...checkOptions(retryBudget, BUDGET, "retryBudget."),
+    ...found.map(({ path, message }) => `${path.join(".")} ${message}`),
+  ];
 }
 
 /** Those of the options that are of the right kind, for the check that looks at what they say. */

@@ -1,44 +1,14 @@
 import { circuitBreaker, RpcError, retry } from "bowline";
-import {
-  type CallContext,
-  ClientError,
-  createChannel,
-  createClientFactory,
-  createServer,
-  ServerError,
-  type ServiceImplementation,
-  Status,
-} from "nice-grpc";
+import { type CallContext, ClientError, ServerError, Status } from "nice-grpc";
 import type { ClientMiddleware } from "nice-grpc-common";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
+import { describe, expect, test } from "vitest";
+import {
+  type NiceClient as Client,
+  connectNice as connect,
+  type NiceHandlers as Handlers,
+  serveNice as serve,
+} from "../support/nice-alone.ts";
 import { rejection } from "../support/orders.ts";
-
-type Handlers = ServiceImplementation<typeof OrderServiceDefinition>;
-
-/** Serves orders with nice-grpc's own server until the test is over; whatever a test does not give is UNIMPLEMENTED. */
-async function serve(given: Partial<Handlers>): Promise<number> {
-  const server = createServer();
-  const refused = () => {
-    throw new ServerError(Status.UNIMPLEMENTED, "not in this test");
-  };
-  const names = Object.keys(OrderServiceDefinition.methods);
-  const handlers = { ...Object.fromEntries(names.map((name) => [name, refused])), ...given };
-  server.add(OrderServiceDefinition, handlers as unknown as Handlers);
-  const port = await server.listen("127.0.0.1:0");
-  onTestFinished(() => server.forceShutdown());
-  return port;
-}
-
-/** nice-grpc's own client, with its middlewares; the first is the innermost. */
-function connect(port: number, ...middlewares: ClientMiddleware[]) {
-  const channel = createChannel(`127.0.0.1:${port}`);
-  onTestFinished(() => channel.close());
-  const factory = middlewares.reduce((factory, middleware) => factory.use(middleware), createClientFactory());
-  return factory.create(OrderServiceDefinition, channel);
-}
-
-type Client = ReturnType<typeof connect>;
 
 const quick = { initialBackoffMs: 0.1 };
 const down = () => new ServerError(Status.UNAVAILABLE, "the disk is full");

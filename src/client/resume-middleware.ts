@@ -1,0 +1,100 @@
+import type { ClientMiddleware } from "nice-grpc-common";
+import type { CursorAccess, CursorType } from "../contract/cursor.ts";
+import type { ResumePolicy, RetryBudgetPolicy } from "../contract/policy.ts";
+import { checkResume } from "../contract/validate-streams.ts";
+import type { CallOptions } from "../core/call-options.ts";
+import { checkOptions, isBoolean, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { Observer } from "../core/observer.ts";
+import { type Random, systemRandom } from "../core/random.ts";
+import { ClientState } from "./client-state.ts";
+import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+import { areNames, budgetProblems, isName, isNumber, isOneOf, perMethod, watches, wellTyped } from "./single-policy.ts";
+import { streamLayers } from "./stream-layers.ts";
+
+/** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */
+export interface ResumeMiddlewareOptions extends ResumePolicy {
+  /** The protobuf type of the position. Numbers have an order; others are compared for equality. Default: `int64`. */
+  readonly cursorType?: CursorType;
+  /** The methods that are resumed, as paths. Default: every server-stream whose `idempotency_level` makes it safe. */
+  readonly methods?: readonly string[];
+  /** How many reopenings may be under way. Default: 3, and as many as are 10 % of the calls in 10 s. */
+  readonly retryBudget?: RetryBudgetPolicy;
+  /** Is told of each reopening. Default: nobody is. */
+  readonly observer?: Observer;
+  /** For tests. Default: the machine's. */
+  readonly clock?: Clock;
+  /** For tests. Default: the machine's. */
+  readonly random?: Random;
+}
+
+/** What `resume()` adds to nice-grpc's call options. */
+export type ResumeCallOptions = Pick<CallOptions, "retry" | "onExpired">;
+
+const OWN_OPTIONS: OwnOptions = {
+  retry: true,
+  onExpired: true,
+  signal: true,
+  metadata: true,
+  onHeader: true,
+  onTrailer: true,
+};
+
+/** What a request says that begins nowhere, by the position's type. */
+const EMPTY: Record<CursorType, unknown> = { int64: 0n, uint64: 0n, string: "", bytes: new Uint8Array() };
+
+const OPTIONS: Readonly<Record<keyof ResumeMiddlewareOptions, OptionCheck>> = {
+  ...{ requestField: isName, cursorField: isName, progressField: isName, limitField: isName },
+  ...{ cursorType: isOneOf(...Object.keys(EMPTY)), methods: areNames, fromStart: isBoolean, codes: areNames },
+  ...{ maxFailures: isNumber, initialBackoffMs: isNumber, maxBackoffMs: isNumber, multiplier: isNumber },
+  ...{ jitter: isOneOf("full", "equal", "decorrelated", "a6"), retryBudget: isObject },
+  ...{ observer: isFunction, clock: isObject, random: isFunction },
+};
+
+/**
+ * Resume as one nice-grpc client middleware:
+ * `createClientFactory().use(resume({ requestField: "afterRevision", cursorField: "revision" }))`. A server-stream that
+ * breaks is reopened after the last message delivered, by rules S1 to S5. Make one per channel: the retry budget that
+ * reopenings draw on is its own.
+ *
+ * @throws TypeError that lists everything that is wrong with the options.
+ */
+export function resume(options: ResumeMiddlewareOptions): ClientMiddleware<ResumeCallOptions> {
+  const problems = problemsOf(options);
+  if (problems.length > 0) throw new TypeError(`resume: ${problems.join("; ")}`);
+  const { methods, retryBudget, clock = systemClock, random = systemRandom, observer, cursorType = "int64" } = options;
+  const state = new ClientState({ clock, random, observer, target: undefined }, undefined, retryBudget);
+  const access = accessOf(options, cursorType);
+  const emptyCursor = () => EMPTY[cursorType];
+  const find = perMethod((method) => {
+    const resumes = method.kind === "server-stream" && watches(methods, method, method.idempotency !== "UNKNOWN");
+    return resumes
+      ? aroundNice(method, streamLayers({ resume: options, access, emptyCursor }, state), clock)
+      : undefined;
+  });
+  return niceMiddleware(find, OWN_OPTIONS);
+}
+
+function accessOf(
+  { requestField, cursorField, progressField, limitField }: ResumePolicy,
+  type: CursorType,
+): CursorAccess {
+  return {
+    ...{ type, requestField, cursorField },
+    ...(progressField !== undefined && { progressField }),
+    ...(limitField !== undefined && { limitField }),
+    read: (response) => Reflect.get(response as object, cursorField),
+    write: (request, cursor) => ({ ...(request as object), [requestField]: cursor }),
+  };
+}
+
+function problemsOf(options: ResumeMiddlewareOptions): string[] {
+  const known = wellTyped(options, OPTIONS);
+  const missing = (["requestField", "cursorField"] as const).filter((name) => options?.[name] === undefined);
+  return [
+    ...checkOptions(options, OPTIONS),
+    ...missing.map((name) => `${name} is missing: name the field of the generated message`),
+    ...checkResume(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
+    ...budgetProblems(known.retryBudget),
+  ];
+}

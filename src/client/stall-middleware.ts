@@ -1,0 +1,58 @@
+import type { ClientMiddleware } from "nice-grpc-common";
+import type { HeartbeatPolicy } from "../contract/policy.ts";
+import { checkHeartbeat } from "../contract/validate-streams.ts";
+import { checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { Observer } from "../core/observer.ts";
+import { systemRandom } from "../core/random.ts";
+import { ClientState } from "./client-state.ts";
+import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+import { areNames, isName, isNumber, perMethod, watches, wellTyped } from "./single-policy.ts";
+import { streamLayers } from "./stream-layers.ts";
+
+/** What `stall()` takes: a heartbeat policy, its field by its name in the generated message. */
+export interface StallMiddlewareOptions extends HeartbeatPolicy {
+  /** The methods that are watched, as paths. Default: every method with a stream of responses. */
+  readonly methods?: readonly string[];
+  /** Is told of each stream that stalls. Default: nobody is. */
+  readonly observer?: Observer;
+  /** For tests. Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+const OWN_OPTIONS: OwnOptions = { signal: true, metadata: true, onHeader: true, onTrailer: true };
+
+const OPTIONS: Readonly<Record<keyof StallMiddlewareOptions, OptionCheck>> = {
+  ...{ field: isName, intervalMs: isNumber, missed: isNumber, methods: areNames },
+  ...{ observer: isFunction, clock: isObject },
+};
+
+/**
+ * Stall detection as one nice-grpc client middleware: `createClientFactory().use(stall({ field: "heartbeat" }))`. A
+ * stream on which neither a message nor a heartbeat comes for three intervals ends with UNAVAILABLE and reason
+ * `STALLED` (rule S6); heartbeats, which have the field true, are not handed on. With `resume()`, put that one outside:
+ * `.use(stall(…)).use(resume(…))`.
+ *
+ * @throws TypeError that lists everything that is wrong with the options.
+ */
+export function stall(options: StallMiddlewareOptions): ClientMiddleware {
+  const problems = problemsOf(options);
+  if (problems.length > 0) throw new TypeError(`stall: ${problems.join("; ")}`);
+  const { field, methods, clock = systemClock, observer } = options;
+  const state = new ClientState({ clock, random: systemRandom, observer, target: undefined });
+  const find = perMethod((method) =>
+    method.responseStream && watches(methods, method)
+      ? aroundNice(method, streamLayers({ heartbeat: options, marked: { field } }, state), clock)
+      : undefined,
+  );
+  return niceMiddleware(find, OWN_OPTIONS);
+}
+
+function problemsOf(options: StallMiddlewareOptions): string[] {
+  const missing = options?.field === undefined ? ["field is missing: name the field of the generated message"] : [];
+  return [
+    ...checkOptions(options, OPTIONS),
+    ...missing,
+    ...checkHeartbeat(wellTyped(options, OPTIONS)).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
+  ];
+}
