@@ -20,6 +20,9 @@ const REFERENCE_TITLES = ["none", "3 retries", "token bucket", "breaker at 10 %"
 /** Attempts per call that a target which fails altogether may cause, to two decimals. */
 const MOST_AT_ALL = 1;
 
+/** Which share of the successes a breaker leaves that opens at half, where one attempt in ten fails. */
+const LEAST_PASSED = 0.99;
+
 /** A table of what retries add to a target's load, and what came of the gate. */
 export function amplificationSection(results: Amplifications): string {
   const strategies = Object.keys(TITLES) as StrategyName[];
@@ -31,7 +34,8 @@ export function amplificationSection(results: Amplifications): string {
   });
   const rule = `|${"---|".repeat(head.length + 1)}`;
   const loads = results.get(1)?.get("retry")?.attemptsPerCall ?? Number.NaN;
-  const verdict = Number(loads.toFixed(2)) <= MOST_AT_ALL ? "pass" : "FAIL";
+  const few = results.get(0.1);
+  const passed = (few?.get("retryAndBreaker")?.successShare ?? 0) / (few?.get("retry")?.successShare ?? 0);
   return `## Load while attempts fail
 
 Share of calls that succeed / attempts per call, of 100 clients with 10 calls per second each, on a virtual clock, once
@@ -43,7 +47,12 @@ is open. The reference is Marc Brooker's simulation of the same load; its 3 retr
 ${rule}
 ${lines.join("\n")}
 
-- ${verdict}: ${TITLES.retry} ${loads.toFixed(2)} attempts per call where all fail, at most ${MOST_AT_ALL.toFixed(2)}`;
+- ${verdict(Number(loads.toFixed(2)) <= MOST_AT_ALL)}: ${TITLES.retry} ${loads.toFixed(2)} attempts per call where all fail, at most ${MOST_AT_ALL.toFixed(2)}
+- ${verdict(passed >= LEAST_PASSED)}: ${TITLES.retryAndBreaker} ${passed.toFixed(2)} of the successes without the breaker where 10 % fail, at least ${LEAST_PASSED.toFixed(2)}`;
+}
+
+function verdict(passes: boolean): string {
+  return passes ? "pass" : "FAIL";
 }
 
 function cell(result: Amplification | undefined): string {

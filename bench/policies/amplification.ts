@@ -67,7 +67,7 @@ export async function simulate(name: StrategyName, failureRatio: number, seed: n
   const succeeded = () => {
     successes += 1;
   };
-  const client = () => unaryMethod(method, composed(strategies[name](clock, random), attempt));
+  const client = () => unaryMethod(method, composed(strategies[name](clock, random), attempt), clock);
   const clients = Array.from({ length: CLIENTS }, client);
   while (clock.now() < SETTLE_MS + MEASURE_MS) {
     if (clock.now() === SETTLE_MS) [calls, attempts, successes] = [0, 0, 0];
