@@ -3,21 +3,33 @@ import type { CursorAccess, CursorType } from "../contract/cursor.ts";
 import type { ResumePolicy, RetryBudgetPolicy } from "../contract/policy.ts";
 import { checkResume } from "../contract/validate-streams.ts";
 import type { CallOptions } from "../core/call-options.ts";
-import { checkOptions, isBoolean, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import { arePaths, checkOptions, isBoolean, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { areNames, budgetProblems, isName, isNumber, isOneOf, perMethod, watches, wellTyped } from "./single-policy.ts";
+import {
+  areNames,
+  arePaths,
+  budgetProblems,
+  isName,
+  isNumber,
+  isOneOf,
+  perMethod,
+  wellTyped,
+} from "./single-policy.ts";
 import { streamLayers } from "./stream-layers.ts";
 
 /** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */
 export interface ResumeMiddlewareOptions extends ResumePolicy {
   /** The protobuf type of the position. Numbers have an order; others are compared for equality. Default: `int64`. */
   readonly cursorType?: CursorType;
-  /** The methods that are resumed, as paths. Default: every server-stream whose `idempotency_level` makes it safe. */
-  readonly methods?: readonly string[];
+  /**
+   * The server-streams that are resumed, by path: `/shop.orders.v1.OrderService/WatchOrders`. Reopening repeats the call:
+   * name none for which that is not safe. No default.
+   */
+  readonly methods: readonly string[];
   /** How many reopenings may be under way. Default: 3, and as many as are 10 % of the calls in 10 s. */
   readonly retryBudget?: RetryBudgetPolicy;
   /** Is told of each reopening. Default: nobody is. */
@@ -45,17 +57,24 @@ const EMPTY: Record<CursorType, unknown> = { int64: 0n, uint64: 0n, string: "", 
 
 const OPTIONS: Readonly<Record<keyof ResumeMiddlewareOptions, OptionCheck>> = {
   ...{ requestField: isName, cursorField: isName, progressField: isName, limitField: isName },
-  ...{ cursorType: isOneOf(...Object.keys(EMPTY)), methods: areNames, fromStart: isBoolean, codes: areNames },
+  ...{ cursorType: isOneOf(...Object.keys(EMPTY)), methods: arePaths, fromStart: isBoolean, codes: areNames },
   ...{ maxFailures: isNumber, initialBackoffMs: isNumber, maxBackoffMs: isNumber, multiplier: isNumber },
   ...{ jitter: isOneOf("full", "equal", "decorrelated", "a6"), retryBudget: isObject },
   ...{ observer: isFunction, clock: isObject, random: isFunction },
 };
 
+/** What must be given. */
+const MISSING = [
+  ["methods", "name the streams, by path"],
+  ["requestField", "name the field of the generated message"],
+  ["cursorField", "name the field of the generated message"],
+] as const;
+
 /**
  * Resume as one nice-grpc client middleware:
- * `createClientFactory().use(resume({ requestField: "afterRevision", cursorField: "revision" }))`. A server-stream that
- * breaks is reopened after the last message delivered, by rules S1 to S5. Make one per channel: the retry budget that
- * reopenings draw on is its own.
+ * `createClientFactory().use(resume({ methods, requestField: "afterRevision", cursorField: "revision" }))`. A
+ * server-stream that breaks is reopened after the last message delivered, by rules S1 to S5. Calls of other methods pass
+ * untouched. Make one per channel: the retry budget that reopenings draw on is its own.
  *
  * @throws TypeError that lists everything that is wrong with the options.
  */
@@ -67,7 +86,7 @@ export function resume(options: ResumeMiddlewareOptions): ClientMiddleware<Resum
   const access = accessOf(options, cursorType);
   const emptyCursor = () => EMPTY[cursorType];
   const find = perMethod((method) => {
-    const resumes = method.kind === "server-stream" && watches(methods, method, method.idempotency !== "UNKNOWN");
+    const resumes = method.kind === "server-stream" && methods.includes(method.path);
     return resumes
       ? aroundNice(method, streamLayers({ resume: options, access, emptyCursor }, state), clock)
       : undefined;
@@ -90,10 +109,10 @@ function accessOf(
 
 function problemsOf(options: ResumeMiddlewareOptions): string[] {
   const known = wellTyped(options, OPTIONS);
-  const missing = (["requestField", "cursorField"] as const).filter((name) => options?.[name] === undefined);
+  const missing = MISSING.filter(([name]) => options?.[name] === undefined);
   return [
     ...checkOptions(options, OPTIONS),
-    ...missing.map((name) => `${name} is missing: name the field of the generated message`),
+    ...missing.map(([name, remedy]) => `${name} is missing: ${remedy}`),
     ...checkResume(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
     ...budgetProblems(known.retryBudget),
   ];

@@ -39,11 +39,6 @@ export function perMethod<T>(make: (method: Method) => T): (descriptor: MethodDe
   };
 }
 
-/** Whether a policy is for a method: one of those named or, if none is, any that is fit for it. */
-export function watches(paths: readonly string[] | undefined, { path }: Method, fit = true): boolean {
-  return paths ? paths.includes(path) : fit;
-}
-
 /** A number; what it may be is for the policy's own check. */
 export const isNumber: OptionCheck = (value) =>
   typeof value === "number" ? undefined : `must be a number; it is ${JSON.stringify(value)}`;

@@ -1,19 +1,22 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type { HeartbeatPolicy } from "../contract/policy.ts";
 import { checkHeartbeat } from "../contract/validate-streams.ts";
-import { checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import { arePaths, checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Observer } from "../core/observer.ts";
 import { systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { areNames, isName, isNumber, perMethod, watches, wellTyped } from "./single-policy.ts";
+import { isName, isNumber, perMethod, wellTyped } from "./single-policy.ts";
 import { streamLayers } from "./stream-layers.ts";
 
 /** What `stall()` takes: a heartbeat policy, its field by its name in the generated message. */
 export interface StallMiddlewareOptions extends HeartbeatPolicy {
-  /** The methods that are watched, as paths. Default: every method with a stream of responses. */
-  readonly methods?: readonly string[];
+  /**
+   * The streams that have heartbeats, by path: `/shop.orders.v1.OrderService/WatchOrders`. Any other would be taken for
+   * stalled when it is merely quiet. No default.
+   */
+  readonly methods: readonly string[];
   /** Is told of each stream that stalls. Default: nobody is. */
   readonly observer?: Observer;
   /** For tests. Default: the machine's. */
@@ -23,13 +26,13 @@ export interface StallMiddlewareOptions extends HeartbeatPolicy {
 const OWN_OPTIONS: OwnOptions = { signal: true, metadata: true, onHeader: true, onTrailer: true };
 
 const OPTIONS: Readonly<Record<keyof StallMiddlewareOptions, OptionCheck>> = {
-  ...{ field: isName, intervalMs: isNumber, missed: isNumber, methods: areNames },
+  ...{ field: isName, intervalMs: isNumber, missed: isNumber, methods: arePaths },
   ...{ observer: isFunction, clock: isObject },
 };
 
 /**
- * Stall detection as one nice-grpc client middleware: `createClientFactory().use(stall({ field: "heartbeat" }))`. A
- * stream on which neither a message nor a heartbeat comes for three intervals ends with UNAVAILABLE and reason
+ * Stall detection as one nice-grpc client middleware: `createClientFactory().use(stall({ methods, field: "heartbeat" }))`.
+ * A stream on which neither a message nor a heartbeat comes for three intervals ends with UNAVAILABLE and reason
  * `STALLED` (rule S6); heartbeats, which have the field true, are not handed on. With `resume()`, put that one outside:
  * `.use(stall(…)).use(resume(…))`.
  *
@@ -41,7 +44,7 @@ export function stall(options: StallMiddlewareOptions): ClientMiddleware {
   const { field, methods, clock = systemClock, observer } = options;
   const state = new ClientState({ clock, random: systemRandom, observer, target: undefined });
   const find = perMethod((method) =>
-    method.responseStream && watches(methods, method)
+    method.responseStream && methods.includes(method.path)
       ? aroundNice(method, streamLayers({ heartbeat: options, marked: { field } }, state), clock)
       : undefined,
   );
@@ -49,7 +52,10 @@ export function stall(options: StallMiddlewareOptions): ClientMiddleware {
 }
 
 function problemsOf(options: StallMiddlewareOptions): string[] {
-  const missing = options?.field === undefined ? ["field is missing: name the field of the generated message"] : [];
+  const missing = [
+    ...(options?.methods === undefined ? ["methods is missing: name the streams, by path"] : []),
+    ...(options?.field === undefined ? ["field is missing: name the field of the generated message"] : []),
+  ];
   return [
     ...checkOptions(options, OPTIONS),
     ...missing,

@@ -43,6 +43,12 @@ export const areFunctions: OptionCheck = (value) =>
     ? undefined
     : `must be an array of functions; it is ${show(value)}`;
 
+/** Paths of methods. */
+export const arePaths: OptionCheck = (value) =>
+  Array.isArray(value) && value.length > 0 && value.every((path) => /^\/[^/]+\/[^/]+$/.test(path))
+    ? undefined
+    : `must be an array of paths, such as /package.Service/Method; it is ${JSON.stringify(value)}`;
+
 /** A certificate or key: its text, not the name of its file. */
 export const isPem: OptionCheck = (value) => {
   const text = typeof value === "string" ? value : value instanceof Uint8Array ? new TextDecoder().decode(value) : "";

@@ -7,7 +7,8 @@ import { rejection } from "../support/orders.ts";
 import { drained, portOf, proxyTo } from "../support/through-proxy.ts";
 
 const LAST = 200n;
-const fields = { requestField: "afterRevision", cursorField: "revision" };
+const methods = ["/shop.orders.v1.OrderService/WatchOrders"];
+const fields = { methods, requestField: "afterRevision", cursorField: "revision" };
 const quick = { ...fields, fromStart: true, initialBackoffMs: 1, maxBackoffMs: 5 };
 
 /** Yields all events after a revision, and keeps what it was asked for. */
@@ -120,7 +121,7 @@ describe("stall() on nice-grpc alone", () => {
   };
 
   test("a stream that is open and silent ends with STALLED", async () => {
-    const client = connectNice(await serveNice(silentOnce()), stall({ field: "heartbeat", intervalMs: 20 }));
+    const client = connectNice(await serveNice(silentOnce()), stall({ methods, field: "heartbeat", intervalMs: 20 }));
     const { messages, error } = await drained(client.watchOrders({}));
     expect(revisionsOf(messages)).toEqual([1n]);
     expect(error).toMatchObject({ code: Status.UNAVAILABLE, reason: "STALLED", origin: "local" });
@@ -128,7 +129,7 @@ describe("stall() on nice-grpc alone", () => {
 
   test("below resume(), it is reopened", async () => {
     const port = await serveNice(silentOnce());
-    const client = connectNice(port, stall({ field: "heartbeat", intervalMs: 20 }), resume(quick));
+    const client = connectNice(port, stall({ methods, field: "heartbeat", intervalMs: 20 }), resume(quick));
     const { messages, error } = await drained(client.watchOrders({}));
     expect([error, revisionsOf(messages)]).toEqual([undefined, [1n, 2n]]);
   });

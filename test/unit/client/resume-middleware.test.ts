@@ -2,19 +2,27 @@ import { expect, test } from "vitest";
 import { type ResumeMiddlewareOptions, resume } from "../../../src/client/resume-middleware.ts";
 import { type StallMiddlewareOptions, stall } from "../../../src/client/stall-middleware.ts";
 
-const fields = { requestField: "afterRevision", cursorField: "revision" };
+const methods = ["/shop.Orders/Watch"];
+const fields = { methods, requestField: "afterRevision", cursorField: "revision" };
 const anything = (options: unknown) => options as ResumeMiddlewareOptions & StallMiddlewareOptions;
 
 test.each<[ResumeMiddlewareOptions, string]>([
-  [anything({ cursorField: "r" }), "requestField is missing: name the field of the generated message"],
-  [anything({ requestField: "r" }), "cursorField is missing: name the field of the generated message"],
+  [anything({ methods, cursorField: "r" }), "requestField is missing: name the field of the generated message"],
+  [anything({ methods, requestField: "r" }), "cursorField is missing: name the field of the generated message"],
   [{ ...fields, requestField: "" }, 'requestField must be a name; it is ""'],
   [anything({ ...fields, limitField: 5 }), "limitField must be a name; it is 5"],
   [
     anything({ ...fields, cursorType: "int32" }),
     'cursorType must be int64 or uint64 or string or bytes; it is "int32"',
   ],
-  [anything({ ...fields, methods: "/a/B" }), 'methods must be an array of names; it is "/a/B"'],
+  [
+    anything({ ...fields, methods: "/a/B" }),
+    'methods must be an array of paths, such as /package.Service/Method; it is "/a/B"',
+  ],
+  [
+    { ...fields, methods: ["WatchOrders"] },
+    'methods must be an array of paths, such as /package.Service/Method; it is ["WatchOrders"]',
+  ],
   [anything({ ...fields, fromStart: 1 }), "fromStart must be true or false; it is 1"],
   [{ ...fields, maxFailures: 0 }, "maxFailures must be a whole number of at least 1; it is 0"],
   [{ ...fields, initialBackoffMs: -1 }, "initialBackoffMs must be greater than zero; it is -1 ms"],
@@ -24,6 +32,7 @@ test.each<[ResumeMiddlewareOptions, string]>([
     anything({ jitter: "none", maxFailures: 0 }),
     [
       'jitter must be full or equal or decorrelated or a6; it is "none"',
+      "methods is missing: name the streams, by path",
       "requestField is missing: name the field of the generated message",
       "cursorField is missing: name the field of the generated message",
       "maxFailures must be a whole number of at least 1; it is 0",
@@ -34,15 +43,16 @@ test.each<[ResumeMiddlewareOptions, string]>([
 });
 
 test.each<[StallMiddlewareOptions, string]>([
-  [anything({}), "field is missing: name the field of the generated message"],
-  [anything({ field: 5 }), "field must be a name; it is 5"],
-  [anything({ field: "heartbeat", intervalMs: "1" }), 'intervalMs must be a number; it is "1"'],
-  [{ field: "heartbeat", missed: 0 }, "missed must be a whole number of at least 1; it is 0"],
+  [anything({ methods }), "field is missing: name the field of the generated message"],
+  [anything({ methods, field: 5 }), "field must be a name; it is 5"],
+  [anything({ methods, field: "heartbeat", intervalMs: "1" }), 'intervalMs must be a number; it is "1"'],
+  [{ methods, field: "heartbeat", missed: 0 }, "missed must be a whole number of at least 1; it is 0"],
   [
     anything({ field: "", missed: 0, observer: 5 }),
     [
       'field must be a name; it is ""',
       "observer must be a function; it is 5",
+      "methods is missing: name the streams, by path",
       "missed must be a whole number of at least 1; it is 0",
     ].join("; "),
   ],
