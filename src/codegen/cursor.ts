@@ -1,18 +1,14 @@
-import { type DescField, type DescMessage, type DescMethod, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, type DescMethod, ScalarType } from "@bufbuild/protobuf";
 import { FieldOptions_JSType as JsType } from "@bufbuild/protobuf/wkt";
-import type { CursorType } from "../contract/cursor.ts";
+import type { CursorAccess, CursorType } from "../contract/cursor.ts";
 import type { ResumePolicy } from "../contract/policy.ts";
 import type { Problem } from "../contract/value-checks.ts";
+import { describeField, type FieldRole, findField } from "./named-field.ts";
 import { fieldName } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
 
-/** The fields of a resumable stream that hold its position. */
-export interface Cursor {
-  readonly type: CursorType;
-  /** Their keys in ts-proto's messages. */
-  readonly requestField: string;
-  readonly cursorField: string;
-}
+/** The fields that a stream resumes by: their keys in ts-proto's messages. */
+export type Cursor = Omit<CursorAccess, "read" | "write">;
 
 /** The scalar types that a cursor may have, and what each is to the runtime. */
 const TYPES: ReadonlyMap<ScalarType, CursorType> = new Map([
@@ -25,46 +21,74 @@ const TYPES: ReadonlyMap<ScalarType, CursorType> = new Map([
   [ScalarType.BYTES, "bytes"],
 ]);
 
-type Side = keyof ResumePolicy;
+const CURSOR = { does: "holds the position", what: "a cursor", types: [...TYPES.keys()] };
+const REQUEST: FieldRole = { ...CURSOR, path: ["resume", "requestField"], option: "request_field" };
+const RESPONSE: FieldRole = { ...CURSOR, path: ["resume", "cursorField"], option: "cursor_field" };
 
-/** Finds the fields that `resume` names, and tells why they cannot hold a cursor. */
+const PROGRESS: FieldRole = {
+  path: ["resume", "progressField"],
+  option: "progress_field",
+  does: "marks one that is not delivered",
+  what: "a progress marker",
+  types: [ScalarType.BOOL],
+};
+
+const LIMIT: FieldRole = {
+  path: ["resume", "limitField"],
+  option: "limit_field",
+  does: "says how many responses at most",
+  what: "a limit",
+  types: [
+    ...[ScalarType.INT32, ScalarType.SINT32, ScalarType.SFIXED32, ScalarType.UINT32, ScalarType.FIXED32],
+    ...[ScalarType.INT64, ScalarType.SINT64, ScalarType.SFIXED64, ScalarType.UINT64, ScalarType.FIXED64],
+  ],
+};
+
+/** Finds the fields that `resume` names, and tells why the stream cannot resume by them. */
 export function readCursor(
-  method: DescMethod,
+  { input, output }: DescMethod,
   resume: Partial<ResumePolicy>,
   options: TsProtoOptions,
 ): { readonly cursor?: Cursor; readonly problems: readonly Problem[] } {
+  const { requestField, cursorField, progressField, limitField } = resume;
   const problems: Problem[] = [];
-  const request = findField(method.input, "requestField", resume.requestField, problems);
-  const response = findField(method.output, "cursorField", resume.cursorField, problems);
-  if (!request || !response) return { problems };
+  const request = findField(input, requestField, REQUEST, problems);
+  const response = findField(output, cursorField, RESPONSE, problems);
+  const type = request && response && sharedType(request, response, options, problems);
+  // What is not named is not wanted; what is named emptily reads the same.
+  const progress = progressField ? findField(output, progressField, PROGRESS, problems) : undefined;
+  const limit = limitField ? findField(input, limitField, LIMIT, problems) : undefined;
+  if (limit && limit === request) problems.push(doubled(limit));
+  if (!request || !response || !type) return { problems };
+  return {
+    cursor: {
+      type,
+      requestField: fieldName(request, options),
+      cursorField: fieldName(response, options),
+      ...(progress && { progressField: fieldName(progress, options) }),
+      ...(limit && { limitField: fieldName(limit, options) }),
+    },
+    problems,
+  };
+}
+
+/** The type of both fields that hold a position. */
+function sharedType(
+  request: DescField,
+  response: DescField,
+  options: TsProtoOptions,
+  problems: Problem[],
+): CursorType | undefined {
   const type = cursorType(request);
-  if (type !== cursorType(response) || jsType(request, options) !== jsType(response, options)) {
-    const message = `must be of one type; ${describe(request)}, ${describe(response)}`;
-    return { problems: [{ path: ["resume"], message: `request_field and cursor_field ${message}` }] };
-  }
-  if (!type) return { problems };
-  const cursor = { type, requestField: fieldName(request, options), cursorField: fieldName(response, options) };
-  return { cursor, problems };
+  if (type === cursorType(response) && jsType(request, options) === jsType(response, options)) return type;
+  const message = `must be of one type; ${describeField(request)}, ${describeField(response)}`;
+  problems.push({ path: ["resume"], message: `request_field and cursor_field ${message}` });
+  return undefined;
 }
 
-function findField(message: DescMessage, side: Side, name: string | undefined, problems: Problem[]) {
-  const found = message.fields.find((field) => field.name === name);
-  const wrong = found ? unfit(found) : missing(message, side, name);
-  if (wrong) problems.push({ path: ["resume", side], message: wrong });
-  return wrong ? undefined : found;
-}
-
-function missing(message: DescMessage, side: Side, name: string | undefined): string {
-  const known = message.fields.map((field) => field.name).join(", ") || "none";
-  if (name) return `${message.name} has no field ${name}; it has ${known}`;
-  const option = side === "requestField" ? "request_field" : "cursor_field";
-  return `${option} is missing: name the field of ${message.name} that holds the position; it has ${known}`;
-}
-
-function unfit(field: DescField): string | undefined {
-  if (field.oneof) return `${field.name} is in the oneof ${field.oneof.name}: a cursor must be a field of its own`;
-  if (cursorType(field)) return undefined;
-  return `${describe(field)}: a cursor must be one int64, sint64, sfixed64, uint64, fixed64, string or bytes`;
+function doubled(limit: DescField): Problem {
+  const message = `${limit.name} is request_field too: a limit must be a field of its own`;
+  return { path: LIMIT.path, message };
 }
 
 function cursorType(field: DescField): CursorType | undefined {
@@ -74,17 +98,4 @@ function cursorType(field: DescField): CursorType | undefined {
 /** What decides on the type of a 64-bit field besides `forceLong`. */
 function jsType(field: DescField, options: TsProtoOptions): JsType {
   return (options.useJsTypeOverride && field.proto.options?.jstype) || JsType.JS_NORMAL;
-}
-
-function describe(field: DescField): string {
-  const jstype = field.proto.options?.jstype ? ` with jstype ${JsType[field.proto.options.jstype]}` : "";
-  return `${field.parent.name}.${field.name} is ${kindOf(field)}${jstype}`;
-}
-
-function kindOf(field: DescField): string {
-  if (field.fieldKind === "map") return "a map";
-  if (field.fieldKind === "list") return "repeated";
-  if (field.message) return `the message ${field.message.typeName}`;
-  if (field.enum) return `the enum ${field.enum.typeName}`;
-  return field.fieldKind === "scalar" ? ScalarType[field.scalar].toLowerCase() : "unknown";
 }

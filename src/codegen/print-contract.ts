@@ -89,6 +89,7 @@ class ContractPrinter {
       `service: ${printLiteral(service.policy, 2, "  service: ,".length)}`,
       `methods: ${printObject(service.methods.flatMap(printMethodPolicy))}`,
       `cursors: ${printObject(service.methods.flatMap((method) => this.#cursor(method)))}`,
+      ...printHeartbeats(service.methods),
       this.#descriptors === "descriptors" ? "descriptors" : `descriptors: ${this.#descriptors}`,
     ]);
     return printConstant(declaration, types, `${this.#imports.value("contract", RUNTIME)}(${init})`);
@@ -96,7 +97,7 @@ class ContractPrinter {
 
   #cursor({ desc, key, cursor }: MethodContract): string[] {
     if (!cursor) return [];
-    const { type, requestField, cursorField } = cursor;
+    const { type, requestField, cursorField, progressField, limitField } = cursor;
     const request = this.#messageType(desc.input);
     const head = `write: (request: ${request}, cursor: ${request}[${printString(requestField)}]) => (`;
     const copy = ["...request", `${printKey(requestField)}: cursor`];
@@ -106,6 +107,8 @@ class ContractPrinter {
       `type: "${type}"`,
       `requestField: ${printString(requestField)}`,
       `cursorField: ${printString(cursorField)}`,
+      ...(progressField === undefined ? [] : [`progressField: ${printString(progressField)}`]),
+      ...(limitField === undefined ? [] : [`limitField: ${printString(limitField)}`]),
       `read: (response: ${this.#messageType(desc.output)}) => response${printMember(cursorField)}`,
       `${head}${fits ? flat : printObject(copy)})`,
     ];
@@ -182,6 +185,13 @@ function handlersName(service: string): string {
 function printMethodPolicy({ key, policy }: MethodContract): string[] {
   if (Object.keys(policy).length === 0) return [];
   return [`${key}: ${printLiteral(policy, 4, `    ${key}: ,`.length)}`];
+}
+
+/** Left out where there are none, so that other contracts stay as they are, and older versions can read them. */
+function printHeartbeats(methods: readonly MethodContract[]): string[] {
+  const entries = methods.flatMap(({ key, heartbeat }) => (heartbeat ? [[key, { field: heartbeat.field }]] : []));
+  if (entries.length === 0) return [];
+  return [`heartbeats: ${printLiteral(Object.fromEntries(entries), 2, "  heartbeats: ,".length)}`];
 }
 
 function printParameter(streams: boolean, type: string): string {

@@ -8,11 +8,13 @@ import {
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import type { HeartbeatAccess } from "../contract/cursor.ts";
 import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";
 import { checkMethodPolicy, checkServicePolicy, type MethodFacts } from "../contract/validate.ts";
 import type { Problem } from "../contract/value-checks.ts";
 import { methodKind } from "../core/method.ts";
 import { type Cursor, readCursor } from "./cursor.ts";
+import { readHeartbeat } from "./heartbeat.ts";
 import { methodKey } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
 import { type PolicyRecord, type RecordValue, readPolicy } from "./policy-record.ts";
@@ -33,6 +35,8 @@ export interface MethodContract {
   readonly policy: PolicyValues;
   /** With resume. */
   readonly cursor: Cursor | undefined;
+  /** With heartbeats. */
+  readonly heartbeat: HeartbeatAccess | undefined;
 }
 
 /** What a service's contract says. */
@@ -72,13 +76,16 @@ export class ContractReader {
     const option = this.#policy(desc, "bowline.v1.method", [...at, METHOD_OPTIONS], file);
     const policy = (option?.record ?? {}) as MethodPolicy;
     const cursor = policy.resume && readCursor(desc, policy.resume, this.#options);
-    if (option) tell(option, [...checkMethodPolicy(policy, facts(desc)), ...(cursor?.problems ?? [])], file);
+    const heartbeat = policy.heartbeat && readHeartbeat(desc, policy.heartbeat, this.#options);
+    const problems = [...(cursor?.problems ?? []), ...(heartbeat?.problems ?? [])];
+    if (option) tell(option, [...checkMethodPolicy(policy, facts(desc)), ...problems], file);
     return {
       desc,
       key: methodKey(desc.name),
       comment: this.#comment(at, file),
       policy: option?.record ?? {},
       cursor: cursor?.cursor,
+      heartbeat: heartbeat?.heartbeat,
     };
   }
 

@@ -16,6 +16,10 @@ message Positions {
   int32 small = 7; repeated int64 many = 8; map<string, int64> by_name = 9; oneof either { int64 one = 10; }
   M sub = 11; E kind = 12; double ratio = 13;
 }
+message Marks {
+  int64 i = 1; bool moved = 2; optional bool beat = 3; repeated bool all = 4; oneof either { bool one = 5; }
+  int32 small = 6; google.protobuf.BoolValue wrapped = 7; E kind = 8; map<string, bool> by_name = 9;
+}
 enum E { E_UNSPECIFIED = 0; }`;
 
 function service(...lines: string[]): string {
@@ -37,14 +41,30 @@ function unary(...options: string[]): string {
 function resume(policy: string): string {
   return service(
     "rpc Watch(Positions) returns (stream Positions) {",
+    "option idempotency_level = NO_SIDE_EFFECTS;",
     `option (bowline.v1.method) = { ${policy} };`,
     "}",
   );
 }
 
+/** A stream of marks that resumes, with these further settings. */
+function marked(more: string): string {
+  const policy = `resume: { request_field: "i" cursor_field: "i" ${more}`;
+  return resume(policy).replace("stream Positions", "stream Marks");
+}
+
+/** A stream of marks with heartbeats. */
+function beating(policy: string, requests = "M"): string {
+  return service(`rpc Watch(${requests}) returns (stream Marks) {`, `option (bowline.v1.method) = { ${policy} };`, "}");
+}
+
 const UNSAFE = "on a method that is not safe to repeat: set idempotency_level, or idempotency_key: {}";
 const ONE_OF = "a cursor must be one int64, sint64, sfixed64, uint64, fixed64, string or bytes";
 const FIELDS = "it has i, s, u, text, raw, maybe, small, many, by_name, one, sub, kind, ratio";
+const MARKS = "it has i, moved, beat, all, one, small, wrapped, kind, by_name";
+const LIMIT =
+  "a limit must be one int32, sint32, sfixed32, uint32, fixed32, int64, sint64, sfixed64, uint64 or fixed64";
+const COUNT = "must be a whole number of at least 1; it is";
 const ATTEMPTS = "must be a whole number of at least 2, the first attempt included; it is";
 const RENAME = "rename it, or give ts-proto a typeSuffix";
 
@@ -191,7 +211,11 @@ const rows: Record<string, Row> = {
     "resume on a bidi method: only a server-stream can be resumed",
   ],
   "resume without fields": [
-    service("rpc Watch(M) returns (stream Positions) {", "option ▸▸(bowline.v1.method) = { resume: {} };", "}"),
+    service(
+      "rpc Watch(M) returns (stream Positions) { option idempotency_level = IDEMPOTENT;",
+      "option ▸▸(bowline.v1.method) = { resume: {} };",
+      "}",
+    ),
     "request_field is missing: name the field of M that holds the position; it has none",
     `cursor_field is missing: name the field of Positions that holds the position; ${FIELDS}`,
   ],
@@ -226,6 +250,124 @@ const rows: Record<string, Row> = {
   "a cursor in a oneof": [
     resume('resume: { request_field: "maybe" ▸cursor_field: "one" }'),
     "resume.cursor_field: one is in the oneof either: a cursor must be a field of its own",
+  ],
+  "resume on a method that is not safe to repeat": [
+    service(
+      "rpc Watch(Positions) returns (stream Positions) {",
+      'option (bowline.v1.method) = { idempotency_key: {} resume: { ▸request_field: "i" cursor_field: "i" } };',
+      "}",
+    ),
+    "resume on a method that is not safe to repeat: set idempotency_level; no key makes another request safe",
+  ],
+  "what a stream cannot be resumed with": [
+    resume(`resume: {
+      request_field: "i"
+      cursor_field: "i"
+      ▸codes: "SOMETIMES"
+      ▸codes: "out_of_range"
+      ▸max_failures: 0
+      initial_backoff: { ▸nanos: 0 }
+      max_backoff: { ▸nanos: 0 }
+      ▸multiplier: -2
+      ▸jitter: 9
+    }`),
+    'resume.codes: gRPC has no status "SOMETIMES"',
+    "resume.codes: OUT_OF_RANGE says that the position has expired, and never reopens: leave it out",
+    `resume.max_failures: ${COUNT} 0`,
+    "resume.initial_backoff: must be greater than zero; it is 0 ms",
+    "resume.max_backoff: must be greater than zero; it is 0 ms",
+    "resume.multiplier: must be greater than zero; it is -2",
+    "resume.jitter: Jitter has no value 9; it has JITTER_UNSPECIFIED, JITTER_FULL, JITTER_EQUAL, JITTER_DECORRELATED, JITTER_A6",
+  ],
+  "a wait before the first reopening that is longer than any": [
+    resume(`resume: {
+      request_field: "i" cursor_field: "i"
+      initial_backoff: { ▸seconds: 2 }
+      max_backoff: { seconds: 1 }
+    }`),
+    "resume.initial_backoff: must not be greater than the greatest backoff, 1000 ms; it is 2000 ms",
+  ],
+  "a marker and a limit that do not exist": [
+    marked('▸progress_field: "bookmark" ▸limit_field: "moved" }'),
+    `resume.progress_field: Marks has no field bookmark; ${MARKS}`,
+    `resume.limit_field: Positions has no field moved; ${FIELDS}`,
+  ],
+  "a marker that is no bool, and a limit that is no integer": [
+    marked('▸progress_field: "small" ▸limit_field: "ratio" }'),
+    "resume.progress_field: Marks.small is int32: a progress marker must be one bool",
+    `resume.limit_field: Positions.ratio is double: ${LIMIT}`,
+  ],
+  "a marker that is an enum, and a limit that is text": [
+    marked('▸progress_field: "kind" ▸limit_field: "text" }'),
+    "resume.progress_field: Marks.kind is the enum PACKAGE.E: a progress marker must be one bool",
+    `resume.limit_field: Positions.text is string: ${LIMIT}`,
+  ],
+  "a marker and a limit that are many": [
+    marked('▸progress_field: "all" ▸limit_field: "many" }'),
+    "resume.progress_field: Marks.all is repeated: a progress marker must be one bool",
+    `resume.limit_field: Positions.many is repeated: ${LIMIT}`,
+  ],
+  "a marker and a limit that are in a oneof": [
+    marked('▸progress_field: "one" ▸limit_field: "one" }'),
+    "resume.progress_field: one is in the oneof either: a progress marker must be a field of its own",
+    "resume.limit_field: one is in the oneof either: a limit must be a field of its own",
+  ],
+  "a limit that is the position": [
+    marked('progress_field: "beat" ▸limit_field: "i" }'),
+    "resume.limit_field: i is request_field too: a limit must be a field of its own",
+  ],
+  "heartbeats without a field": [
+    beating("heartbeat: { interval: { ▸seconds: 5 } }"),
+    `heartbeat.field is missing: name the field of Marks that marks a heartbeat; ${MARKS}`,
+  ],
+  "heartbeats with a field that does not exist": [
+    beating('heartbeat: { ▸field: "heartbeat" }'),
+    `heartbeat.field: Marks has no field heartbeat; ${MARKS}`,
+  ],
+  "a heartbeat that is a wrapper": [
+    beating('heartbeat: { ▸field: "wrapped" }'),
+    "heartbeat.field: Marks.wrapped is the message google.protobuf.BoolValue: a heartbeat must be one bool",
+  ],
+  "a heartbeat that is a map": [
+    beating('heartbeat: { ▸field: "by_name" }'),
+    "heartbeat.field: Marks.by_name is a map: a heartbeat must be one bool",
+  ],
+  "a heartbeat in a oneof": [
+    beating('heartbeat: { ▸field: "one" }'),
+    "heartbeat.field: one is in the oneof either: a heartbeat must be a field of its own",
+  ],
+  "heartbeats that come too often, and are missed at once": [
+    beating('heartbeat: { field: "beat" interval: { ▸nanos: 9000000 } ▸missed: 0 }', "stream M"),
+    "heartbeat.interval: must be at least 10 ms, which timers can keep; it is 9 ms",
+    `heartbeat.missed: ${COUNT} 0`,
+  ],
+  "heartbeats that come after the stream's end": [
+    beating('timeout: { seconds: 4 } heartbeat: { field: "beat" interval: { ▸seconds: 5 } }'),
+    "heartbeat.interval: must not be greater than the timeout, 4000 ms; it is 5000 ms",
+  ],
+  "heartbeats on a unary method": [
+    service("rpc Get(M) returns (Marks) {", 'option ▸(bowline.v1.method).heartbeat = { field: "beat" };', "}"),
+    "heartbeat on a unary method: only a stream of responses can have heartbeats",
+  ],
+  "heartbeats on a client-stream, of a field that is not there": [
+    service("rpc Put(stream M) returns (M) {", 'option ▸(bowline.v1.method).heartbeat = { ▸field: "beat" };', "}"),
+    "heartbeat on a client-stream method: only a stream of responses can have heartbeats",
+    "heartbeat.field: M has no field beat; it has none",
+  ],
+  "all that can be wrong with one stream": [
+    service(
+      "rpc Watch(Positions) returns (stream Marks) { option (bowline.v1.method) = {",
+      'resume: { ▸▸request_field: "ratio" ▸cursor_field: "moved" ▸progress_field: "i" ▸limit_field: "kind" }',
+      'heartbeat: { ▸field: "i" interval: { ▸nanos: 1 } }',
+      "}; }",
+    ),
+    "resume on a method that is not safe to repeat: set idempotency_level; no key makes another request safe",
+    `resume.request_field: Positions.ratio is double: ${ONE_OF}`,
+    `resume.cursor_field: Marks.moved is bool: ${ONE_OF}`,
+    "resume.progress_field: Marks.i is int64: a progress marker must be one bool",
+    `resume.limit_field: Positions.kind is the enum PACKAGE.E: ${LIMIT}`,
+    "heartbeat.field: Marks.i is int64: a heartbeat must be one bool",
+    "heartbeat.interval: must be at least 10 ms, which timers can keep; it is 0.000001 ms",
   ],
   "messages and enums whose names are words of TypeScript": [
     "message ▸class {} message Fine { message string {} message class {} } enum ▸any { ANY = 0; }",
@@ -269,7 +411,7 @@ const rows: Record<string, Row> = {
 /** A row as a file, and as what is expected to be said about it. */
 function toCase([title, [text, ...problems]]: [string, Row]) {
   const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "_");
-  const marked = `syntax = "proto3"; package ${name}; import "bowline/v1/options.proto";\n${text}\n`;
+  const marked = `syntax = "proto3"; package ${name}; import "bowline/v1/options.proto"; import "google/protobuf/wrappers.proto";\n${text}\n`;
   const places = marked.split(MARK).slice(0, -1);
   let before = "";
   const expected = places.map((part, index) => {
@@ -331,10 +473,10 @@ test("cursor fields of one type are refused if jstype makes them two", () => {
 message Request { int64 after = 1 [jstype = JS_STRING]; }
 message Event { int64 revision = 1; int64 text = 2 [jstype = JS_STRING]; }
 service S {
-  rpc Bad(Request) returns (stream Event) {
+  rpc Bad(Request) returns (stream Event) { option idempotency_level = IDEMPOTENT;
     option (bowline.v1.method) = { resume: { request_field: "after" cursor_field: "revision" } };
   }
-  rpc Good(Request) returns (stream Event) {
+  rpc Good(Request) returns (stream Event) { option idempotency_level = IDEMPOTENT;
     option (bowline.v1.method) = { resume: { request_field: "after" cursor_field: "text" } };
   }
 }`;
@@ -345,6 +487,31 @@ service S {
     "1 problem\njstype.proto:6:46: request_field and cursor_field must be of one type; Request.after is int64 with jstype JS_STRING, Event.revision is int64",
   );
   expect(generate(requestFor(set, ["jstype.proto"])).response.error).toBe("");
+});
+
+test("a mark that every message of proto2 bears is refused", () => {
+  const proto2 = new Workspace("proto2");
+  const text = `syntax = "proto2"; import "bowline/v1/options.proto";
+message Request { required int64 after = 1; optional int32 most = 2 [default = 5]; }
+message Event { required int64 revision = 1; optional bool moved = 2 [default = true]; required bool beat = 3; }
+service S {
+  rpc Bad(Request) returns (stream Event) { option idempotency_level = IDEMPOTENT; option (bowline.v1.method) = {
+    resume: { request_field: "after" cursor_field: "revision" progress_field: "moved" limit_field: "most" }
+    heartbeat: { field: "moved" }
+  }; }
+  rpc Good(Request) returns (stream Event) { option idempotency_level = IDEMPOTENT; option (bowline.v1.method) = {
+    resume: { request_field: "after" cursor_field: "revision" progress_field: "beat" limit_field: "most" }
+    heartbeat: { field: "beat" }
+  }; }
+}`;
+  proto2.write({ "proto/proto2.proto": text });
+  const { response } = generate(requestFor(compile(proto2), ["proto2.proto"]));
+  const reason = "moved is true by default: every Event that does not say otherwise would be";
+  expect(response.error.split("\n")).toEqual([
+    "2 problems",
+    `proto2.proto:6:63: resume.progress_field: ${reason} a progress marker`,
+    `proto2.proto:7:18: heartbeat.field: ${reason} a heartbeat`,
+  ]);
 });
 
 test("buf shows each problem in a line of its own, ends with 1 and writes nothing", () => {

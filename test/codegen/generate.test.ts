@@ -52,7 +52,22 @@ service Everything {
     option deprecated = true;
   }
   rpc Watch(other.Request) returns (stream other.Response) {
+    option idempotency_level = IDEMPOTENT;
     option (bowline.v1.method) = { breaker: { trials: 2 } resume: { request_field: "after" cursor_field: "position" } };
+  }
+  rpc Live(other.Request) returns (stream other.Response) {
+    option idempotency_level = NO_SIDE_EFFECTS;
+    option (bowline.v1.method) = {
+      resume: {
+        request_field: "after" cursor_field: "position" progress_field: "is_bookmark" limit_field: "at_most"
+        from_start: true codes: ["14", "aborted"] max_failures: 4294967295
+        initial_backoff { nanos: 1000000 } max_backoff { seconds: 5 } multiplier: 1.25 jitter: JITTER_A6
+      }
+      heartbeat: { field: "is_bookmark" interval { nanos: 10000000 } missed: 1 }
+    };
+  }
+  rpc Chat(stream other.Request) returns (stream other.Response) {
+    option (bowline.v1.method).heartbeat.field = "is_bookmark";
   }
   rpc Plain(other.Request) returns (other.Response) {
     option (bowline.v1.method) = { retry: {} idempotency_key: {} };
@@ -67,8 +82,8 @@ const other = `syntax = "proto3";
 package other;
 import "google/protobuf/timestamp.proto";
 import public "unused.proto";
-message Request { string after = 1; google.protobuf.Timestamp time = 2; }
-message Response { string position = 1; }
+message Request { string after = 1; google.protobuf.Timestamp time = 2; uint32 at_most = 3; }
+message Response { string position = 1; bool is_bookmark = 2; }
 `;
 
 const workspace = new Workspace("generate");
@@ -132,10 +147,27 @@ test("policies arrive as the records of src/contract", async () => {
       idempotencyKey: { ttlMs: 86_400_000 },
     },
     watch: { breaker: { trials: 2 }, resume: { requestField: "after", cursorField: "position" } },
+    live: {
+      resume: {
+        requestField: "after",
+        cursorField: "position",
+        progressField: "is_bookmark",
+        limitField: "at_most",
+        fromStart: true,
+        codes: ["UNAVAILABLE", "ABORTED"],
+        maxFailures: 4_294_967_295,
+        initialBackoffMs: 1,
+        maxBackoffMs: 5_000,
+        multiplier: 1.25,
+        jitter: "a6",
+      },
+      heartbeat: { field: "is_bookmark", intervalMs: 10, missed: 1 },
+    },
+    chat: { heartbeat: { field: "is_bookmark" } },
     plain: { retry: {}, idempotencyKey: {} },
   };
   expect({ ...Everything.methods }).toStrictEqual(methods);
-  expect(Empty).toMatchObject({ name: "every.thing.v1.Empty", service: {}, methods: {}, cursors: {} });
+  expect(Empty).toMatchObject({ name: "every.thing.v1.Empty", service: {}, methods: {}, cursors: {}, heartbeats: {} });
 });
 
 test("cursors are read and written", async () => {
@@ -144,6 +176,17 @@ test("cursors are read and written", async () => {
   expect(watch?.read({ position: "p" })).toBe("p");
   const request = Object.freeze({ after: "", time: undefined });
   expect(watch?.write(request, "p")).toEqual({ after: "p", time: undefined });
+});
+
+test("marks and limits are named by ts-proto's keys", async () => {
+  const { Everything, source } = await load();
+  const { live, watch } = Everything.cursors;
+  expect(live).toMatchObject({ cursorField: "position", progressField: "isBookmark", limitField: "atMost" });
+  expect(Object.keys(watch ?? {})).toEqual(["type", "requestField", "cursorField", "read", "write"]);
+  expect({ ...Everything.heartbeats }).toEqual({ live: { field: "isBookmark" }, chat: { field: "isBookmark" } });
+  expect(source).toContain('\n  heartbeats: { live: { field: "isBookmark" }, chat: { field: "isBookmark" } },\n');
+  // What has none stays as older versions printed it.
+  expect(source.match(/\bheartbeats:/g)).toHaveLength(1);
 });
 
 test("comments become doc comments", async () => {
@@ -171,8 +214,7 @@ test("what is checked and not applied yet is noted, each use", () => {
   const notes = [
     `${FILE}:39:12: note: ${later("hedge")}`,
     `${FILE}:40:5: note: ${later("idempotency_key")}`,
-    `${FILE}:44:69: note: ${later("resume")}`,
-    `${FILE}:47:12: note: ${later("idempotency_key")}`,
+    `${FILE}:62:12: note: ${later("idempotency_key")}`,
   ];
   expect(generate(requestFor(set, [FILE])).notes).toEqual(notes);
   expect(generated.stderr).toBe(notes.map((note) => `${note}\n`).join(""));

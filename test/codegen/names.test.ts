@@ -100,18 +100,37 @@ service Alone {
 package cursors;
 import "bowline/v1/options.proto";
 message Request {
+  bool new = 10; bool is_new = 11; uint32 limit = 12; int32 at_most = 13; bool renamed = 14 [json_name = "what-ever"];
   string delete = 1; string after_2_times = 2; string UPPER_CASE = 3; string mixed_Case_ID = 4; string _leading = 5;
   string trailing_ = 6; string two__lines = 7; string named = 8 [json_name = "other-name"];
 }
 service Cursors {
 ${["delete", "after_2_times", "UPPER_CASE", "mixed_Case_ID", "_leading", "trailing_", "two__lines", "named"].map(watch).join("\n")}
+${[
+  ["new", "limit"],
+  ["is_new", "at_most"],
+  ["renamed", "limit"],
+]
+  .map(mark)
+  .join("\n")}
 }`,
 };
 
 /** A stream that resumes by one field. */
 function watch(field: string, index: number): string {
   const resume = `{ request_field: "${field}" cursor_field: "${field}" }`;
-  return `rpc Watch${index}(Request) returns (stream Request) { option (bowline.v1.method) = { resume: ${resume} }; }`;
+  return stream(`Watch${index}`, `resume: ${resume}`);
+}
+
+/** A stream with heartbeats, which are progress markers too. */
+function mark([mark, limit]: string[], index: number): string {
+  const fields = `request_field: "named" cursor_field: "named" progress_field: "${mark}" limit_field: "${limit}"`;
+  return stream(`Mark${index}`, `resume: { ${fields} } heartbeat: { field: "${mark}" }`);
+}
+
+function stream(name: string, policies: string): string {
+  const options = `option idempotency_level = NO_SIDE_EFFECTS; option (bowline.v1.method) = { ${policies} };`;
+  return `rpc ${name}(Request) returns (stream Request) { ${options} }`;
 }
 
 const workspace = new Workspace("names");
@@ -127,8 +146,7 @@ function load(path: string, out = "gen"): Promise<Record<string, Contract<Servic
 }
 
 test("buf runs ts-proto and the plugin", () => {
-  expect(generated.stderr.split("\n").filter((line) => line && !line.includes("note: resume"))).toEqual([]);
-  expect(generated.status).toBe(0);
+  expect(generated).toMatchObject({ status: 0, stderr: "" });
 });
 
 test("what is printed is strictly typed", () => {
@@ -188,11 +206,26 @@ test.each([
   ["snake", ["delete", "after_2_times", "UPPER_CASE", "mixed_Case_ID", "_leading", "trailing_", "two__lines", "named"]],
 ])("cursors have the fields of ts-proto's messages: %s", async (out, fields) => {
   const { Cursors } = await load("cursors", out);
-  const accesses = Object.values(Cursors?.cursors ?? {});
+  const accesses = Object.values(Cursors?.cursors ?? {}).slice(0, fields.length);
   expect(accesses.map((access) => access?.requestField)).toEqual(fields);
   const { requestType } = Cursors?.definition.methods.watch0 ?? {};
   for (const access of accesses) {
     const request = access?.write(requestType?.fromPartial?.({} as never), "here");
     expect(access?.read(requestType?.decode(requestType.encode(request).finish()))).toBe("here");
   }
+});
+
+test.each([
+  ["gen", ["new", "isNew", "renamed"], ["limit", "atMost", "limit"]],
+  ["json-names", ["new", "isNew", "what-ever"], ["limit", "atMost", "limit"]],
+  ["snake", ["new", "is_new", "renamed"], ["limit", "at_most", "limit"]],
+])("marks and limits have the fields of ts-proto's messages: %s", async (out, marks, limits) => {
+  const { Cursors } = await load("cursors", out);
+  const keys = ["mark0", "mark1", "mark2"];
+  expect(Object.keys(Cursors?.heartbeats ?? {})).toEqual(keys);
+  expect(keys.map((key) => Cursors?.heartbeats?.[key]?.field)).toEqual(marks);
+  expect(keys.map((key) => Cursors?.cursors[key]?.progressField)).toEqual(marks);
+  expect(keys.map((key) => Cursors?.cursors[key]?.limitField)).toEqual(limits);
+  const empty = Cursors?.definition.methods.mark0?.responseType.decode(new Uint8Array());
+  expect(Object.keys(empty)).toEqual(expect.arrayContaining([...marks, ...limits]));
 });

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
   BreakerPolicySchema,
+  HeartbeatPolicySchema,
   HedgePolicySchema,
   IdempotencyKeyPolicySchema,
   MethodPolicySchema,
@@ -20,6 +21,7 @@ const nested = {
   hedge: HedgePolicySchema,
   breaker: BreakerPolicySchema,
   resume: ResumePolicySchema,
+  heartbeat: HeartbeatPolicySchema,
   idempotency_key: IdempotencyKeyPolicySchema,
   retry_throttling: RetryThrottlingSchema,
   retry_budget: RetryBudgetSchema,

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bowline/v1/options.proto.
  */
 export const file_bowline_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEizQEKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0IpsCCgxNZXRob2RQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgVyZXRyeRgKIAEoCzIXLmJvd2xpbmUudjEuUmV0cnlQb2xpY3kSJgoFaGVkZ2UYCyABKAsyFy5ib3dsaW5lLnYxLkhlZGdlUG9saWN5EioKB2JyZWFrZXIYDCABKAsyGS5ib3dsaW5lLnYxLkJyZWFrZXJQb2xpY3kSKAoGcmVzdW1lGBQgASgLMhguYm93bGluZS52MS5SZXN1bWVQb2xpY3kSOQoPaWRlbXBvdGVuY3lfa2V5GB4gASgLMiAuYm93bGluZS52MS5JZGVtcG90ZW5jeUtleVBvbGljeSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIjsKDFJlc3VtZVBvbGljeRIVCg1yZXF1ZXN0X2ZpZWxkGAEgASgJEhQKDGN1cnNvcl9maWVsZBgCIAEoCSI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qawoGSml0dGVyEhYKEkpJVFRFUl9VTlNQRUNJRklFRBAAEg8KC0pJVFRFUl9GVUxMEAESEAoMSklUVEVSX0VRVUFMEAISFwoTSklUVEVSX0RFQ09SUkVMQVRFRBADEg0KCUpJVFRFUl9BNhAEKmIKDEJyZWFrZXJTY29wZRIdChlCUkVBS0VSX1NDT1BFX1VOU1BFQ0lGSUVEEAASGAoUQlJFQUtFUl9TQ09QRV9NRVRIT0QQARIZChVCUkVBS0VSX1NDT1BFX1NFUlZJQ0UQAjpaCgdzZXJ2aWNlEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5TZXJ2aWNlUG9saWN5UgdzZXJ2aWNliAEBOlYKBm1ldGhvZBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKfCpAEgASgLMhguYm93bGluZS52MS5NZXRob2RQb2xpY3lSBm1ldGhvZIgBATpaCgdtZXNzYWdlEh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5NZXNzYWdlUG9saWN5UgdtZXNzYWdliAEBOlIKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxinwqQBIAEoCzIXLmJvd2xpbmUudjEuRmllbGRQb2xpY3lSBWZpZWxkiAEBYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEizQEKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0IssCCgxNZXRob2RQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgVyZXRyeRgKIAEoCzIXLmJvd2xpbmUudjEuUmV0cnlQb2xpY3kSJgoFaGVkZ2UYCyABKAsyFy5ib3dsaW5lLnYxLkhlZGdlUG9saWN5EioKB2JyZWFrZXIYDCABKAsyGS5ib3dsaW5lLnYxLkJyZWFrZXJQb2xpY3kSKAoGcmVzdW1lGBQgASgLMhguYm93bGluZS52MS5SZXN1bWVQb2xpY3kSLgoJaGVhcnRiZWF0GBUgASgLMhsuYm93bGluZS52MS5IZWFydGJlYXRQb2xpY3kSOQoPaWRlbXBvdGVuY3lfa2V5GB4gASgLMiAuYm93bGluZS52MS5JZGVtcG90ZW5jeUtleVBvbGljeSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIvsCCgxSZXN1bWVQb2xpY3kSFQoNcmVxdWVzdF9maWVsZBgBIAEoCRIUCgxjdXJzb3JfZmllbGQYAiABKAkSFgoOcHJvZ3Jlc3NfZmllbGQYAyABKAkSEwoLbGltaXRfZmllbGQYBCABKAkSFwoKZnJvbV9zdGFydBgFIAEoCEgAiAEBEg0KBWNvZGVzGAYgAygJEhkKDG1heF9mYWlsdXJlcxgHIAEoDUgBiAEBEjIKD2luaXRpYWxfYmFja29mZhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAogASgBSAKIAQESIgoGaml0dGVyGAsgASgOMhIuYm93bGluZS52MS5KaXR0ZXJCDQoLX2Zyb21fc3RhcnRCDwoNX21heF9mYWlsdXJlc0INCgtfbXVsdGlwbGllciJtCg9IZWFydGJlYXRQb2xpY3kSDQoFZmllbGQYASABKAkSKwoIaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGbWlzc2VkGAMgASgNSACIAQFCCQoHX21pc3NlZCI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qawoGSml0dGVyEhYKEkpJVFRFUl9VTlNQRUNJRklFRBAAEg8KC0pJVFRFUl9GVUxMEAESEAoMSklUVEVSX0VRVUFMEAISFwoTSklUVEVSX0RFQ09SUkVMQVRFRBADEg0KCUpJVFRFUl9BNhAEKmIKDEJyZWFrZXJTY29wZRIdChlCUkVBS0VSX1NDT1BFX1VOU1BFQ0lGSUVEEAASGAoUQlJFQUtFUl9TQ09QRV9NRVRIT0QQARIZChVCUkVBS0VSX1NDT1BFX1NFUlZJQ0UQAjpaCgdzZXJ2aWNlEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5TZXJ2aWNlUG9saWN5UgdzZXJ2aWNliAEBOlYKBm1ldGhvZBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKfCpAEgASgLMhguYm93bGluZS52MS5NZXRob2RQb2xpY3lSBm1ldGhvZIgBATpaCgdtZXNzYWdlEh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5NZXNzYWdlUG9saWN5UgdtZXNzYWdliAEBOlIKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxinwqQBIAEoCzIXLmJvd2xpbmUudjEuRmllbGRQb2xpY3lSBWZpZWxkiAEBYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * Field numbers mean the same in ServicePolicy and MethodPolicy. The ranges are settled, so that additions never
@@ -109,11 +109,21 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
   breaker?: BreakerPolicy | undefined;
 
   /**
-   * Reconnect a broken server-stream after the last message delivered. Default: no resume.
+   * Reopen a broken server-stream after the last message delivered. Only on server-streams with an idempotency_level:
+   * what is reopened is called again, and as another request, so that an idempotency_key does not do.
+   * Default: no resume.
    *
    * @generated from field: bowline.v1.ResumePolicy resume = 20;
    */
   resume?: ResumePolicy | undefined;
+
+  /**
+   * Signs of life while there is nothing to say. Only on server-streams and bidi methods; without resume a stream that
+   * is stalled ends with an error. Default: no heartbeats, and nobody notices a stall.
+   *
+   * @generated from field: bowline.v1.HeartbeatPolicy heartbeat = 21;
+   */
+  heartbeat?: HeartbeatPolicy | undefined;
 
   /**
    * Send one key per call, by which the server recognises a repetition. Default: no key.
@@ -454,6 +464,75 @@ export type ResumePolicy = Message<"bowline.v1.ResumePolicy"> & {
    * @generated from field: string cursor_field = 2;
    */
   cursorField: string;
+
+  /**
+   * Field of the response, a bool: true in one that only moves the position on and is not delivered, such as a bookmark
+   * of Kubernetes. It may be the heartbeat's field. Default: every response is delivered.
+   *
+   * @generated from field: string progress_field = 3;
+   */
+  progressField: string;
+
+  /**
+   * Field of the request, an integer: how many responses at most, 0 for all. A reopened stream asks for what is left.
+   * Default: no limit.
+   *
+   * @generated from field: string limit_field = 4;
+   */
+  limitField: string;
+
+  /**
+   * Whether a request without a position begins at the first message that there is, so that it can be sent again as it
+   * was; otherwise it begins now, and what breaks before its position is known ends with CURSOR_UNKNOWN.
+   * Default: false.
+   *
+   * @generated from field: optional bool from_start = 5;
+   */
+  fromStart?: boolean | undefined;
+
+  /**
+   * Statuses after which it is reopened: names in any case ("UNAVAILABLE") or numbers ("14"). OUT_OF_RANGE is none of
+   * them: it says that the position has expired. The call's own deadline and cancellation end it.
+   * Default: UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, CANCELLED (those of Pub/Sub).
+   *
+   * @generated from field: repeated string codes = 6;
+   */
+  codes: string[];
+
+  /**
+   * How often in a row it may break without a message in between. At least 1. Default: 10 (Bigtable).
+   *
+   * @generated from field: optional uint32 max_failures = 7;
+   */
+  maxFailures?: number | undefined;
+
+  /**
+   * Upper bound of the wait before the first reopening. Unit: duration. Default: 100 ms.
+   *
+   * @generated from field: google.protobuf.Duration initial_backoff = 8;
+   */
+  initialBackoff?: Duration | undefined;
+
+  /**
+   * Upper bound of every wait. Unit: duration. Default: 30 s, or initial_backoff if that is more.
+   *
+   * @generated from field: google.protobuf.Duration max_backoff = 9;
+   */
+  maxBackoff?: Duration | undefined;
+
+  /**
+   * What the bound grows by from one reopening to the next. Greater than zero. Default: 2.
+   *
+   * @generated from field: optional double multiplier = 10;
+   */
+  multiplier?: number | undefined;
+
+  /**
+   * How the wait is drawn from its bound. Default: JITTER_FULL.
+   *
+   * @generated from field: bowline.v1.Jitter jitter = 11;
+   */
+  jitter: Jitter;
 };
 
 /**
@@ -462,6 +541,44 @@ export type ResumePolicy = Message<"bowline.v1.ResumePolicy"> & {
  */
 export const ResumePolicySchema: GenMessage<ResumePolicy> = /*@__PURE__*/
   messageDesc(file_bowline_v1_options, 9);
+
+/**
+ * Signs of life on a quiet stream: the server sends one when it had nothing to say for an interval, and the client
+ * takes the stream for stalled when it hears nothing for a few of them.
+ *
+ * @generated from message bowline.v1.HeartbeatPolicy
+ */
+export type HeartbeatPolicy = Message<"bowline.v1.HeartbeatPolicy"> & {
+  /**
+   * Field of the response, a bool: true in a message that is nothing but a sign of life. Such a message is never
+   * delivered; if it carries a position, resume continues after that one.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * After how long without a message the server sends one. At least 10 ms. Unit: duration. Default: 10 s.
+   *
+   * @generated from field: google.protobuf.Duration interval = 2;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * After how many intervals in a row without any message the client takes the stream for stalled. At least 1.
+   * Default: 3.
+   *
+   * @generated from field: optional uint32 missed = 3;
+   */
+  missed?: number | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.HeartbeatPolicy.
+ * Use `create(HeartbeatPolicySchema)` to create a new message.
+ */
+export const HeartbeatPolicySchema: GenMessage<HeartbeatPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 10);
 
 /**
  * A key per call, sent as idempotency-key, the same for each attempt.
@@ -482,7 +599,7 @@ export type IdempotencyKeyPolicy = Message<"bowline.v1.IdempotencyKeyPolicy"> & 
  * Use `create(IdempotencyKeyPolicySchema)` to create a new message.
  */
 export const IdempotencyKeyPolicySchema: GenMessage<IdempotencyKeyPolicy> = /*@__PURE__*/
-  messageDesc(file_bowline_v1_options, 10);
+  messageDesc(file_bowline_v1_options, 11);
 
 /**
  * How a wait is drawn from its upper bound b.

@@ -1,0 +1,70 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { FieldOptions_JSType as JsType } from "@bufbuild/protobuf/wkt";
+import type { Problem } from "../contract/value-checks.ts";
+
+/** What a field is for that an option names. */
+export interface FieldRole {
+  /** Where the option stands in the policy record: `["resume", "cursorField"]`. */
+  readonly path: readonly string[];
+  /** How the option is called where it is missing: `cursor_field`. */
+  readonly option: string;
+  /** What the field does, for where none is named: `holds the position`. */
+  readonly does: string;
+  /** What it is: `a cursor`. */
+  readonly what: string;
+  /** The types that it may have, as one value of its own. */
+  readonly types: readonly ScalarType[];
+}
+
+/**
+ * The field that an option names, unless it cannot be what it is for; then a problem is added. An `optional` field
+ * does, and one of proto2: what is not set reads as false, zero or empty, or as nothing, which is taken for that.
+ */
+export function findField(
+  message: DescMessage,
+  name: string | undefined,
+  role: FieldRole,
+  problems: Problem[],
+): DescField | undefined {
+  const found = message.fields.find((field) => field.name === name);
+  const wrong = found ? unfit(found, role) : missing(message, name, role);
+  if (wrong) problems.push({ path: role.path, message: wrong });
+  return wrong ? undefined : found;
+}
+
+function missing(message: DescMessage, name: string | undefined, { option, does }: FieldRole): string {
+  const known = message.fields.map((field) => field.name).join(", ") || "none";
+  if (name) return `${message.name} has no field ${name}; it has ${known}`;
+  return `${option} is missing: name the field of ${message.name} that ${does}; it has ${known}`;
+}
+
+function unfit(field: DescField, { what, types }: FieldRole): string | undefined {
+  if (field.oneof) return `${field.name} is in the oneof ${field.oneof.name}: ${what} must be a field of its own`;
+  if (field.fieldKind !== "scalar" || !types.includes(field.scalar)) {
+    return `${describeField(field)}: ${what} must be one ${oneOf(types.map(scalarName))}`;
+  }
+  if (field.getDefaultValue() !== true) return undefined;
+  return `${field.name} is true by default: every ${field.parent.name} that does not say otherwise would be ${what}`;
+}
+
+function oneOf(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+/** A field and its type: `Event.revision is int64`. */
+export function describeField(field: DescField): string {
+  const jstype = field.proto.options?.jstype ? ` with jstype ${JsType[field.proto.options.jstype]}` : "";
+  return `${field.parent.name}.${field.name} is ${kindOf(field)}${jstype}`;
+}
+
+function kindOf(field: DescField): string {
+  if (field.fieldKind === "map") return "a map";
+  if (field.fieldKind === "list") return "repeated";
+  if (field.message) return `the message ${field.message.typeName}`;
+  if (field.enum) return `the enum ${field.enum.typeName}`;
+  return field.fieldKind === "scalar" ? scalarName(field.scalar) : "unknown";
+}
+
+function scalarName(type: ScalarType): string {
+  return ScalarType[type].toLowerCase();
+}
