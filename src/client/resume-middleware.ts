@@ -9,16 +9,7 @@ import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import {
-  areNames,
-  arePaths,
-  budgetProblems,
-  isName,
-  isNumber,
-  isOneOf,
-  perMethod,
-  wellTyped,
-} from "./single-policy.ts";
+import { areNames, budgetProblems, isName, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
 import { streamLayers } from "./stream-layers.ts";
 
 /** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */
