@@ -51,6 +51,8 @@ class HeartbeatStream implements AsyncIterableIterator<unknown, undefined> {
   #message: Next | undefined;
   #failure: { readonly error: unknown } | undefined;
   #over = false;
+  /** Whether it was left: what the handler fails with then is told to who left. */
+  #left = false;
 
   constructor(messages: AsyncIterable<unknown>, heartbeats: Heartbeats, controller: AbortController) {
     this.#iterator = messages[Symbol.asyncIterator]();
@@ -76,6 +78,7 @@ class HeartbeatStream implements AsyncIterableIterator<unknown, undefined> {
 
   /** Leaves the handler: at its last message, or in the middle of a step, whose signal then aborts. */
   async return(): Promise<Next> {
+    this.#left = true;
     if (!this.#over) await this.#leave();
     const failure = this.#failure;
     this.#failure = undefined;
@@ -103,6 +106,7 @@ class HeartbeatStream implements AsyncIterableIterator<unknown, undefined> {
 
   /** What needs no further step. */
   #takeKept(): Promise<Next> | undefined {
+    if (this.#left) return Promise.resolve(DONE);
     const failure = this.#failure;
     const message = this.#message;
     this.#failure = undefined;
@@ -152,7 +156,7 @@ class HeartbeatStream implements AsyncIterableIterator<unknown, undefined> {
       this.#answer({ done: false, value: this.#heartbeats.message() });
     } catch (error) {
       this.#reader?.reject(error);
-      this.#leave().catch((failure: unknown) => warn("a stream that was left", failure));
+      this.return().catch((failure: unknown) => warn("a stream whose heartbeat failed, failed again", failure));
     }
   }
 
