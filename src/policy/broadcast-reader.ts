@@ -126,7 +126,8 @@ export class BroadcastReader<Message, Cursor> {
     this.#replay = undefined;
     if (!replay || replay.advanced) return;
     if (replay.published !== undefined) this.#advance(replay.published);
-    if (replay.end >= this.#log.first) this.#position = replay.end;
+    // If the log has moved past it, the next step finds out.
+    this.#position = replay.end;
   }
 
   #fallenBehind(): "replay" | "slow" | "expired" | undefined {
