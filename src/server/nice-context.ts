@@ -27,6 +27,8 @@ export class NiceContext implements ServedContext {
   readonly pin: (cursor: Cursor) => void;
   /** The rest of nice-grpc's middleware chain, down to the handler. */
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
+  /** nice-grpc's own, whatever signal a layer gives the handler. */
+  readonly #callSignal: AbortSignal;
   #ends: EndListeners | undefined;
 
   constructor(method: Method, next: NiceContext["next"], context: NiceCallContext, clock: Clock) {
@@ -39,6 +41,7 @@ export class NiceContext implements ServedContext {
     this.sendHeader = context.sendHeader;
     this.trailer = context.trailer;
     this.signal = context.signal;
+    this.#callSignal = context.signal;
     this.method = method;
     this.deadline = wallDeadline === NO_DEADLINE ? undefined : new Date(wallDeadline);
     this.deadlineAt = deadlineAt;
@@ -53,8 +56,13 @@ export class NiceContext implements ServedContext {
     this.#ends.add(listener);
   }
 
+  /** Whether the client is gone, or its deadline passed. */
+  get cancelled(): boolean {
+    return this.#callSignal.aborted;
+  }
+
   /** The handler has ended. */
   finish(end: ServedEnd): void {
-    this.#ends?.tell(this.signal.aborted ? endOfCancelled(this.signal.reason) : end);
+    this.#ends?.tell(this.cancelled ? endOfCancelled(this.#callSignal.reason) : end);
   }
 }

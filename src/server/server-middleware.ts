@@ -115,10 +115,10 @@ function takeForbidden(metadata: Metadata): string | undefined {
 function toServerError(
   cause: unknown,
   answer: RpcError,
-  context: CallContext,
+  context: NiceContext,
   onError: NonNullable<ServerOptions["onError"]>,
 ): ServerError {
-  if (context.signal.aborted) return new ServerError(Status.CANCELLED, "the call is over");
+  if (context.cancelled) return new ServerError(Status.CANCELLED, "the call is over");
   if (isUnexpected(answer)) tell("onError threw", () => onError(cause, context));
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
   for (const [key] of [...context.header]) context.header.delete(key);
