@@ -12,10 +12,24 @@ import { type Subject, settings, work } from "./subject.ts";
 const { failureRatio, windowMs, minimumCalls, openMs, timeoutMs, ...retry } = settings;
 const breaker = { failureRatio, windowMs, minimumCalls, openMs };
 
-const call: Call = {
-  ...{ id: 1, attempt: 1, method, request: {}, options: {}, metadata: undefined, headers: undefined },
-  ...{ startedAt: 0, deadline: NO_DEADLINE, signal: undefined, carrier: undefined },
-};
+const [request, options] = [{}, {}];
+
+/** A call as it enters the pipeline. */
+function begin(): Call {
+  return {
+    id: 1,
+    attempt: 1,
+    method,
+    request,
+    options,
+    metadata: undefined,
+    headers: undefined,
+    startedAt: systemClock.now(),
+    deadline: NO_DEADLINE,
+    signal: undefined,
+    carrier: undefined,
+  };
+}
 
 /** The work, and nothing else that an attempt does. */
 async function untimed(): Promise<Reply> {
@@ -24,8 +38,8 @@ async function untimed(): Promise<Reply> {
 }
 
 /** The work, within the call's deadline: with a timer, as attempts over nice-grpc have. */
-async function timed({ deadline }: Call): Promise<Reply> {
-  const timer = systemClock.setTimer(deadline - systemClock.now(), expire);
+async function timed({ deadline, startedAt }: Call): Promise<Reply> {
+  const timer = systemClock.setTimer(deadline - startedAt, expire, startedAt);
   try {
     await undefined;
     return reply;
@@ -36,7 +50,7 @@ async function timed({ deadline }: Call): Promise<Reply> {
 
 /** What no pipeline can do without that has a deadline, and a breaker with a window of time. */
 async function least(): Promise<void> {
-  const timer = systemClock.setTimer(timeoutMs, expire);
+  const timer = systemClock.setTimer(timeoutMs, expire, systemClock.now());
   await undefined;
   timer.cancel();
   systemClock.now();
@@ -67,7 +81,7 @@ export function ours() {
 
 function through(title: string, some: Layers, attempt: UnaryHandler): Subject {
   const handler = composed(some, attempt);
-  return { title, call: () => handler({ ...call, startedAt: systemClock.now() }) };
+  return { title, call: () => handler(begin()) };
 }
 
 function pick(...places: Place[]): Layers {

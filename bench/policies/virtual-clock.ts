@@ -14,8 +14,8 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
-  setTimer(delayMs: number, fire: () => void): Timer {
-    const dueAt = Math.max(Math.ceil(this.#now + delayMs), this.#now + 1);
+  setTimer(delayMs: number, fire: () => void, since: number = this.#now): Timer {
+    const dueAt = Math.max(Math.ceil(since + delayMs), this.#now + 1);
     const timers = this.#due.get(dueAt) ?? new Set();
     this.#due.set(dueAt, timers.add(fire));
     return { cancel: () => void timers.delete(fire) };

@@ -22,8 +22,10 @@ export interface Clock {
    * `fire` runs outside of any call: `currentCall()` is undefined there, and so is every other async context of the
    * caller's. What goes on with a call after a wait waits for a promise, such as `sleep`'s, which brings its context
    * along.
+   *
+   * @param since when the delay began, if that has been looked at already: now, or a little before.
    */
-  setTimer(delayMs: number, fire: () => void): Timer;
+  setTimer(delayMs: number, fire: () => void, since?: number): Timer;
   /**
    * For how many milliseconds the process has stood still in all, as far as it was looked at: its event loop was
    * blocked, or the machine slept. What then seems to have taken long has not. A clock without it never stands still.
@@ -50,10 +52,10 @@ class ShortTimer implements Timer {
   #fire: (() => void) | undefined;
   #handle: ReturnType<typeof setTimeout>;
 
-  constructor(delayMs: number, fire: () => void) {
-    this.#dueAt = performance.now() + delayMs;
+  constructor(delayMs: number, fire: () => void, since: number) {
+    this.#dueAt = since + delayMs;
     this.#fire = fire;
-    this.#handle = startTimer(() => this.#wake(), delayMs);
+    this.#handle = startTimer(() => this.#wake(), this.#dueAt - performance.now());
   }
 
   cancel(): void {
@@ -73,21 +75,34 @@ class ShortTimer implements Timer {
   }
 }
 
+/**
+ * For how long the process is held once nothing waits any more, in milliseconds. Where one call comes after the other,
+ * letting go of it and holding it anew each time would cost as much as all the rest of a timer.
+ */
+const LINGER_MS = 20;
+
 let alarm: ReturnType<typeof setTimeout> | undefined;
 /** What the alarm was set with: tests put another in its place, and their timers go with it. */
 let startedBy: typeof setTimeout | undefined;
+/** Whether the process is about to be let go, unless something waits then. */
+let lingering = false;
 
 /** Deadlines: nearly all of them are taken back, for which Node's own timers cost about as much as a small call. */
 const wheel: TimerWheel = new TimerWheel({
-  set: (delayMs) => {
+  set: (at) => {
     if (startedBy === setTimeout) clearTimeout(alarm);
+    else lingering = false;
     startedBy = setTimeout;
-    alarm = startTimer(advance, delayMs);
+    alarm = startTimer(advance, at - performance.now());
   },
-  release: () => void alarm?.unref(),
+  release: () => {
+    if (lingering) return;
+    lingering = true;
+    startTimer(letGo, LINGER_MS);
+  },
   hold: () => {
     if (startedBy !== setTimeout) return false;
-    alarm?.ref();
+    if (!lingering) alarm?.ref();
     return true;
   },
 });
@@ -96,9 +111,14 @@ function advance(): void {
   wheel.advance(performance.now());
 }
 
-function setTimer(delayMs: number, fire: () => void): Timer {
+function letGo(): void {
+  lingering = false;
+  if (wheel.waiting === 0) alarm?.unref();
+}
+
+function setTimer(delayMs: number, fire: () => void, since: number = performance.now()): Timer {
   if (delayMs === Number.POSITIVE_INFINITY) return NEVER;
-  return delayMs >= SHORT_DELAY_MS ? wheel.set(performance.now(), delayMs, fire) : new ShortTimer(delayMs, fire);
+  return delayMs >= SHORT_DELAY_MS ? wheel.set(since, delayMs, fire) : new ShortTimer(delayMs, fire, since);
 }
 
 /** How often it is looked whether the process stands still, in milliseconds. */

@@ -11,9 +11,9 @@ const SLOTS = 1_024;
 
 /** The one timer below a wheel. */
 export interface Alarm {
-  /** Wakes the wheel in `delayMs`, instead of at any time set before, and holds the process until then. */
-  set(delayMs: number): void;
-  /** Nothing waits: the alarm may still go off, yet no longer holds the process. */
+  /** Wakes the wheel at an instant, at once if that has passed, instead of at any set before; holds the process until then. */
+  set(at: number): void;
+  /** Nothing waits: the alarm may still go off, yet no longer holds the process for long. */
   release(): void;
   /**
    * Something waits again.
@@ -103,17 +103,18 @@ export class TimerWheel {
   }
 
   /**
-   * Calls `fire` once, when `delayMs` have passed and at most a tick more.
+   * Calls `fire` once, when `delayMs` have passed since an instant, and at most a tick more.
    *
+   * @param since now, or not long ago: all that is known is that time has come as far.
    * @param delayMs any finite number of milliseconds.
    */
-  set(now: number, delayMs: number, fire: () => void): Timer {
-    if (this.#waiting === 0 && !this.#advancing) this.#resume(now);
-    const tick = Math.max(Math.ceil((now + delayMs) / TICK_MS), this.#tick + 1);
+  set(since: number, delayMs: number, fire: () => void): Timer {
+    if (this.#waiting === 0 && !this.#advancing) this.#resume(since);
+    const tick = Math.max(Math.ceil((since + delayMs) / TICK_MS), this.#tick + 1);
     const timer = new WheelTimer(this, tick, fire);
     this.#insert(timer);
     this.#waiting += 1;
-    if (tick < this.#alarmTick && !this.#advancing) this.#setAlarm(now, tick);
+    if (tick < this.#alarmTick && !this.#advancing) this.#setAlarm(tick);
     return timer;
   }
 
@@ -129,7 +130,7 @@ export class TimerWheel {
     } finally {
       this.#advancing = false;
       this.#alarmTick = Number.POSITIVE_INFINITY;
-      if (this.#waiting > 0) this.#setAlarm(now, this.#firstTick());
+      if (this.#waiting > 0) this.#setAlarm(this.#firstTick());
     }
   }
 
@@ -178,8 +179,8 @@ export class TimerWheel {
     return tick;
   }
 
-  #setAlarm(now: number, tick: number): void {
+  #setAlarm(tick: number): void {
     this.#alarmTick = Math.min(tick, this.#tick + SLOTS - 1);
-    this.#alarm.set(Math.max(0, this.#alarmTick * TICK_MS - now));
+    this.#alarm.set(this.#alarmTick * TICK_MS);
   }
 }

@@ -62,9 +62,9 @@ class SteppedClock implements FakeClock {
     return this.#timers.size;
   }
 
-  setTimer(delayMs: number, fire: () => void): Timer {
+  setTimer(delayMs: number, fire: () => void, since: number = this.#now): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError("fakeClock: a timer's delay is not a number");
-    const timer = { dueAt: this.#now + Math.max(0, delayMs), fire };
+    const timer = { dueAt: Math.max(this.#now, since + delayMs), fire };
     if (timer.dueAt !== Number.POSITIVE_INFINITY) this.#timers.add(timer);
     return { cancel: () => void this.#timers.delete(timer) };
   }

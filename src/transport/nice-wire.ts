@@ -53,14 +53,14 @@ export class NiceWire {
   begin(onHeader?: (header: Metadata) => void, onGivenUp?: () => void): Messages {
     const call = this.#call;
     if (!call) throw new TypeError(`${this.#method.path}: this attempt is over`);
-    const { signal, deadline, request, carrier } = call;
+    const { signal, startedAt, deadline, request, carrier } = call;
     if (signal?.aborted) throw signal.reason;
     this.#onHeader = onHeader;
     this.#onGivenUp = onGivenUp;
     this.#controller = new AbortController();
     if (signal) this.#follow(signal);
     if (deadline !== NO_DEADLINE) {
-      this.#timer = this.#clock.setTimer(deadline - this.#clock.now(), () => this.#expire());
+      this.#timer = this.#clock.setTimer(deadline - startedAt, () => this.#expire(), startedAt);
     }
     const { next, options } = carrier as NiceCarrier;
     return next(request, {

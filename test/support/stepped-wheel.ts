@@ -24,9 +24,9 @@ export class SteppedWheel implements Alarm {
     return this.#alarmAt - this.now;
   }
 
-  set(delayMs: number): void {
+  set(at: number): void {
     this.count.set += 1;
-    this.#alarmAt = this.now + delayMs;
+    this.#alarmAt = Math.max(this.now, at);
     this.held = true;
   }
 
@@ -40,8 +40,8 @@ export class SteppedWheel implements Alarm {
     this.held = false;
   }
 
-  setTimer(delayMs: number, fire: () => void): Timer {
-    return this.wheel.set(this.now, delayMs, fire);
+  setTimer(delayMs: number, fire: () => void, since: number = this.now): Timer {
+    return this.wheel.set(since, delayMs, fire);
   }
 
   /** Moves time on; the alarm goes off on the way, each time `lateMs` late. */

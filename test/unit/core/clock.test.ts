@@ -87,6 +87,19 @@ describe("the system's clock", () => {
     expect(fire).toHaveBeenCalledOnce();
   });
 
+  test.each([
+    [50, 10, 40],
+    [400, 100, 300],
+  ])("waits %d ms since %d ms ago for %d ms", (delayMs, agoMs, waitedMs) => {
+    vi.advanceTimersByTime(agoMs);
+    const fire = vi.fn();
+    systemClock.setTimer(delayMs, fire, systemClock.now() - agoMs);
+    vi.advanceTimersByTime(waitedMs - 1);
+    expect(fire).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(fire).toHaveBeenCalledOnce();
+  });
+
   test.each([0, -5])("fires at once for %d ms, yet not before it returned", (delayMs) => {
     const fire = vi.fn();
     systemClock.setTimer(delayMs, fire);
@@ -169,9 +182,10 @@ test("a timer holds the process until it fires or is taken back, and its error i
       const timers = [1, 2].map(() => systemClock.setTimer(delayMs, () => seen.push("fired in error")));
       seen.push(holding() > 0);
       for (const timer of timers) timer.cancel();
+      await new Promise((resolve) => setTimeout(resolve, 50));
       seen.push(holding());
     }
-    systemClock.setTimer(5_000, () => {}).cancel();
+    systemClock.setTimer(60_000, () => {}).cancel();
     systemClock.setTimer(150, () => { throw new Error("first"); });
     systemClock.setTimer(150, () => seen.push("second"));
   `;

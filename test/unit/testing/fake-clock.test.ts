@@ -42,6 +42,17 @@ describe("fakeClock", () => {
     expect(fired).toEqual([10]);
   });
 
+  test("a timer that began before waits for the rest", async () => {
+    const clock = fakeClock({ now: 100 });
+    const fired: number[] = [];
+    clock.setTimer(30, () => fired.push(clock.now()), 80);
+    clock.setTimer(5, () => fired.push(clock.now()), 80);
+    await clock.advance(9);
+    expect(fired).toEqual([100]);
+    await clock.advance(1);
+    expect(fired).toEqual([100, 110]);
+  });
+
   test("fires by due time, then in the order of making; each sees its own instant", async () => {
     const clock = fakeClock();
     const fired: string[] = [];
