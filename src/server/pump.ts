@@ -18,7 +18,8 @@ export async function pump(
     if (result.done) return;
     if (stopped()) break;
     try {
-      await send(result.value);
+      const room = send(result.value);
+      if (room) await room;
     } catch (error) {
       await iterator.return?.();
       throw error;

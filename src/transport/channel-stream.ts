@@ -1,13 +1,12 @@
 import type { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../core/message-stream.ts";
+import { messageSize } from "./message-size.ts";
 import { fromGrpcMetadata } from "./metadata.ts";
 import { WireCall } from "./wire-call.ts";
 
 /** How far messages are read ahead of whoever reads them. */
 const READ_AHEAD_BYTES = 64 * 1024;
-/** What a message counts besides its bytes, so that empty ones are bounded too. */
-const MESSAGE_OVERHEAD_BYTES = 256;
 
 type Next = IteratorResult<unknown, undefined>;
 
@@ -83,7 +82,7 @@ export class ChannelStream extends WireCall implements MessageStream {
     const waiter = this.#waiting.shift();
     if (waiter) waiter.resolve({ done: false, value: message });
     else {
-      const size = bytes.byteLength + MESSAGE_OVERHEAD_BYTES;
+      const size = messageSize(bytes);
       this.#buffer.push({ message, size });
       this.#bufferedBytes += size;
     }

@@ -4,16 +4,16 @@ import "./reset-patch.ts";
 export { composeClientMiddleware, Metadata, ServerError } from "nice-grpc-common";
 export { type Channel, type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
 export { type ChannelAttempt, channelAttempt } from "./channel-attempt.ts";
+export type { Ending } from "./ending.ts";
 export { IncomingCall } from "./incoming-call.ts";
 export { niceAttempt } from "./nice-attempt.ts";
 export type { NiceCarrier } from "./nice-wire.ts";
 export { pushbackOf } from "./pushback.ts";
 export { holdBackEnd } from "./request-end.ts";
+export type { ResponseSink } from "./response-sink.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./server-interceptors.ts";
 export {
   type Answer,
-  type Ending,
-  type ResponseSink,
   type ServerTls,
   ServerTransport,
   type StreamServer,

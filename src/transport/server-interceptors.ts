@@ -1,4 +1,5 @@
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
+import { outflowOf } from "./outflow.ts";
 
 /**
  * grpc-js's interceptors are meant to wrap each call in two objects and four closures. These change the call that they
@@ -30,11 +31,13 @@ export const deadlineInterceptor: ServerInterceptor = (_method, call) => {
 };
 
 /**
- * Tells grpc-js that a single response is written as soon as it is handed over, so that the status is not held back
- * until the kernel has taken the response: both leave in one write. There is one response, so nothing can pile up.
+ * Tells grpc-js that a response is written as soon as it is handed over. It would otherwise hold back what follows
+ * until the kernel has taken the response: a single response's status, which can leave in the same write, or a
+ * stream's next message, which can share a frame. What piles up of a stream is bounded by its outflow.
  */
 export const acknowledgeEarly: ServerInterceptor = (method, call) => {
-  if (!method.responseStream) {
+  if (method.responseStream) countOutflow(call);
+  else {
     const sendMessage = call.sendMessage;
     call.sendMessage = (message, written) => {
       sendMessage.call(call, message, () => {});
@@ -43,3 +46,17 @@ export const acknowledgeEarly: ServerInterceptor = (method, call) => {
   }
   return call as ServerInterceptingCall;
 };
+
+function countOutflow(call: Parameters<ServerInterceptor>[1]): void {
+  const outflow = outflowOf(call);
+  const { sendMessage, sendStatus } = call;
+  call.sendMessage = (message, written) => {
+    if (!outflow.over) sendMessage.call(call, message, outflow.add(message));
+    written();
+  };
+  // grpc-js comes this way too with a status of its own.
+  call.sendStatus = (status) => {
+    sendStatus.call(call, status);
+    outflow.end();
+  };
+}

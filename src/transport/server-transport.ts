@@ -5,22 +5,14 @@ import {
   type ServerOptions,
   type ServerReadableStream,
   type ServerUnaryCall,
-  type ServerWritableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import type { Metadata } from "nice-grpc-common";
-import { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
-import { checkKey, type GrpcStatus, IncomingCall, toResponseMetadata } from "./incoming-call.ts";
+import { type Ending, sendOrFail, toStatus } from "./ending.ts";
+import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
+import { GrpcSink, type GrpcStreamCall, type ResponseSink } from "./response-sink.ts";
 import { acknowledgeEarly } from "./server-interceptors.ts";
-
-/** How a call ends: with an error, or well. */
-export interface Ending {
-  readonly error?: RpcError;
-  /** What the handler wrote into the trailer. */
-  readonly trailer: Metadata | undefined;
-}
 
 /** How a call with one response is answered. */
 export interface Answer extends Ending {
@@ -33,14 +25,6 @@ export type UnaryServer = (call: IncomingCall, request: unknown, respond: (answe
 
 /** Serves a method with a stream of responses; what goes wrong goes to the sink. */
 export type StreamServer = (call: IncomingCall, request: unknown, sink: ResponseSink) => void;
-
-/** Where the responses of a stream go. */
-export interface ResponseSink {
-  /** Sends one response; returns what to wait for if there is no room for another. */
-  write(response: Uint8Array): Promise<void> | undefined;
-  /** Ends the stream. Only the first time counts; later writes go nowhere. */
-  end(ending: Ending): void;
-}
 
 /** Is told why an answer could not be sent; the client was told INTERNAL. */
 export type Unsendable = (error: unknown, method: Method, call: IncomingCall) => void;
@@ -159,76 +143,12 @@ export class ServerTransport {
 }
 
 type GrpcUnaryCall = ServerUnaryCall<unknown, Uint8Array> | ServerReadableStream<unknown, Uint8Array>;
-type GrpcStreamCall = ServerWritableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>;
 
 /** The messages that a client streams. A handler that stops reading does not take the responses down with it. */
 function requestsOf(
   call: ServerReadableStream<unknown, Uint8Array> | ServerDuplexStream<unknown, Uint8Array>,
 ): AsyncIterable<unknown> {
   return call.iterator({ destroyOnReturn: false });
-}
-
-class GrpcSink implements ResponseSink {
-  readonly #call: GrpcStreamCall;
-  readonly #unsendable: (error: unknown) => void;
-  #ended = false;
-  #roomAgain: (() => void) | undefined;
-
-  constructor(call: GrpcStreamCall, unsendable: (error: unknown) => void) {
-    this.#call = call;
-    this.#unsendable = unsendable;
-    call.on("drain", () => this.#resume());
-    call.on("cancelled", () => {
-      this.#ended = true;
-      this.#resume();
-    });
-  }
-
-  write(response: Uint8Array): Promise<void> | undefined {
-    if (this.#ended || this.#call.write(asBuffer(response))) return undefined;
-    return new Promise((resolve) => {
-      this.#roomAgain = resolve;
-    });
-  }
-
-  end(ending: Ending): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#resume();
-    sendOrFail((one) => this.#send(one), ending, this.#unsendable);
-  }
-
-  #send({ error, trailer }: Ending): void {
-    // grpc-js takes a stream's status as an `error` event, and sends it after what was written.
-    if (error) this.#call.emit("error", toStatus(error, trailer));
-    else this.#call.end(trailer && toResponseMetadata(trailer, "trailer"));
-  }
-
-  #resume(): void {
-    this.#roomAgain?.();
-    this.#roomAgain = undefined;
-  }
-}
-
-/** Sends how a call ends, or that it failed if that cannot be sent: a call never stays without an answer. */
-function sendOrFail(send: (ending: Ending) => void, ending: Ending, unsendable: (error: unknown) => void): void {
-  try {
-    send(ending);
-  } catch (cause) {
-    unsendable(cause);
-    const error = new RpcError({ path: "", reason: "UNEXPECTED", details: "internal error", cause });
-    send({ error, trailer: undefined });
-  }
-}
-
-/** @throws TypeError that names a trailer which cannot be sent. */
-function toStatus(error: RpcError, trailer: Metadata | undefined): GrpcStatus {
-  const metadata = toResponseMetadata(trailer, "trailer");
-  for (const [key, value] of Object.entries(error.sendTrailer ?? {})) {
-    checkKey(key, "trailer");
-    metadata.set(key, typeof value === "string" ? value : asBuffer(value));
-  }
-  return { code: error.code, details: error.details, metadata };
 }
 
 function credentials(tls: ServerTls | undefined): ServerCredentials {

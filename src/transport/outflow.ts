@@ -1,0 +1,75 @@
+import { messageSize } from "./message-size.ts";
+
+/**
+ * How much of a stream's responses waits to be sent before the handler is suspended, in bytes; a message counts 256
+ * besides its own. A client that has stopped reading thus costs its server no more than this and one message.
+ *
+ * Enough for a stream to fill HTTP/2 frames with small messages; more made nothing faster, because Node hands over to
+ * the kernel what a client has room for, however much that is.
+ */
+export const STREAM_BUFFER_BYTES = 64 * 1024;
+
+/** Hears of what becomes of a stream's responses. */
+export interface OutflowListener {
+  /** There is room again. */
+  onRoom(): void;
+  /** grpc-js has ended the call, whoever told it to: it sends no more messages. */
+  onOver(): void;
+}
+
+/** What of one stream's responses has been handed to HTTP/2 and has not left yet. */
+export class Outflow {
+  #waitingBytes = 0;
+  #over = false;
+  #listener: OutflowListener | undefined;
+
+  get full(): boolean {
+    return this.#waitingBytes >= STREAM_BUFFER_BYTES;
+  }
+
+  /** Whether the call's status is on its way: what is written after it would break the call off. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  listen(listener: OutflowListener): void {
+    this.#listener = listener;
+  }
+
+  /** Counts a message. @returns what to call when it has left. */
+  add(message: Uint8Array): () => void {
+    const size = messageSize(message);
+    this.#waitingBytes += size;
+    return () => {
+      this.#waitingBytes -= size;
+      if (!this.full) this.#listener?.onRoom();
+    };
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener?.onOver();
+  }
+}
+
+/** A call, on both sides of its interceptors. */
+interface Recording {
+  getMetricsRecorder(): object;
+}
+
+const outflows = new WeakMap<object, Outflow>();
+
+/**
+ * The outflow of a call. It goes by the call's metrics recorder: the one object of a call that an interceptor and the
+ * handler both reach, whatever interceptors stand between.
+ */
+export function outflowOf(call: Recording): Outflow {
+  const key = call.getMetricsRecorder();
+  let outflow = outflows.get(key);
+  if (!outflow) {
+    outflow = new Outflow();
+    outflows.set(key, outflow);
+  }
+  return outflow;
+}
