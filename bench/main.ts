@@ -2,43 +2,50 @@
 // a round are compared: absolute figures belong to the machine.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Order } from "./measure.ts";
 import { type RunningStack, startStack } from "./processes.ts";
-import { type Rows, report } from "./report.ts";
+import { type Idle, type Measured, report } from "./report.ts";
+import { rows } from "./rows.ts";
 import { type StackName, stacks } from "./stacks/index.ts";
+
+/** Streams that are open while the server's memory is taken. */
+const OPEN_STREAMS = 2_000;
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "11" },
     window: { type: "string", default: "500" },
     only: { type: "string", default: Object.keys(stacks).join(",") },
+    row: { type: "string", default: "" },
     save: { type: "boolean", default: false },
   },
 });
 const windowMs = Number(values.window);
-const orders: Record<string, Order> = {
-  "unary, 1 in flight": { mode: "unary", concurrency: 1, windowMs },
-  "unary, 16 in flight": { mode: "unary", concurrency: 16, windowMs },
-  "unary, 128 in flight": { mode: "unary", concurrency: 128, windowMs },
-  "one stream of 10,000 messages": { mode: "stream", concurrency: 1, windowMs },
-};
 
 const running: RunningStack[] = [];
 for (const name of values.only.split(",")) running.push(await startStack(name as StackName));
 
-const rows: Rows = new Map();
-for (const [label, order] of Object.entries(orders)) {
-  for (const stack of running) await stack.run({ ...order, windowMs: 2_000 });
+const measured: Measured[] = [];
+for (const row of rows.filter(({ label }) => label.includes(values.row))) {
+  const samples: Measured["samples"] = new Map(running.map(({ name }) => [name, []]));
+  for (const stack of running) await stack.run({ ...row.order, windowMs: 2_000 });
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const stack of round % 2 ? running.toReversed() : running) {
-      const samples = rows.get(label)?.get(stack.name) ?? [];
-      samples.push(await stack.run(order));
-      rows.set(label, (rows.get(label) ?? new Map()).set(stack.name, samples));
+      samples.get(stack.name)?.push(await stack.run({ ...row.order, windowMs }));
     }
   }
+  measured.push({ row, samples });
 }
-for (const stack of running) stack.stop();
 
-const text = report(rows);
+const idle: Idle = { streams: OPEN_STREAMS, perStream: new Map() };
+for (const { name, stop } of running) {
+  stop();
+  // New processes: what the old ones have grown to would hide what a stream takes.
+  const fresh = await startStack(name);
+  await fresh.open(1);
+  idle.perStream.set(name, await fresh.open(OPEN_STREAMS));
+  fresh.stop();
+}
+
+const text = report(measured, idle);
 console.log(text);
 if (values.save) writeFileSync(new URL("../docs/bench.md", import.meta.url), text);

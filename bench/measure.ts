@@ -1,9 +1,10 @@
-import { STREAM_MESSAGES } from "./message.ts";
+import { type MessageSize, streamed } from "./message.ts";
 import type { BenchClient } from "./stacks/stack.ts";
 
 /** What a client process is told to do. */
 export interface Order {
-  readonly mode: "unary" | "stream";
+  /** The size of the messages of streams; without it, unary calls are made. */
+  readonly size?: MessageSize;
   /** Calls, or streams, in flight. */
   readonly concurrency: number;
   readonly windowMs: number;
@@ -19,20 +20,20 @@ export interface Sample {
 }
 
 /** Keeps `concurrency` calls in flight for `windowMs`. */
-export async function measure(client: BenchClient, order: Order): Promise<Sample> {
+export async function measure(client: BenchClient, { size, concurrency, windowMs }: Order): Promise<Sample> {
   const cpu = process.cpuUsage();
   const start = performance.now();
-  const end = start + order.windowMs;
+  const end = start + windowMs;
   let done = 0;
+  const once = () => (size ? client.stream(size, streamed[size].perStream) : client.unary().then(() => 1));
   const loop = async () => {
     while (performance.now() < end) {
-      if (order.mode === "unary") {
-        await client.unary();
-        done += 1;
-      } else done += await client.stream(STREAM_MESSAGES);
+      // Into a variable of its own: `done += await` would forget what the others have done meanwhile.
+      const count = await once();
+      done += count;
     }
   };
-  await Promise.all(Array.from({ length: order.concurrency }, loop));
+  await Promise.all(Array.from({ length: concurrency }, loop));
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   return { perSecond: done / seconds, count: done, clientMicros: (user + system) / done };

@@ -1,17 +1,21 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { Order, Sample } from "./measure.ts";
+import type { Memory } from "./memory.ts";
 import type { StackName } from "./stacks/index.ts";
 
 const worker = new URL("./worker.ts", import.meta.url);
 
+/** What a worker is asked: a server for what it has used, a client to do something. */
+export type Question = "cpu" | "memory" | { readonly open: number } | Order;
+
 async function start(...argv: string[]): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(worker, argv);
+  const child = fork(worker, argv, { execArgv: [...process.execArgv, "--expose-gc"] });
   const [message] = await once(child, "message");
   return { child, port: message.port };
 }
 
-async function ask<T>(child: ChildProcess, question: Order | "cpu"): Promise<T> {
+async function ask<T>(child: ChildProcess, question: Question): Promise<T> {
   child.send(question);
   const [answer] = await once(child, "message");
   return answer;
@@ -27,6 +31,8 @@ export interface FullSample extends Sample {
 export interface RunningStack {
   readonly name: StackName;
   run(order: Order): Promise<FullSample>;
+  /** Opens so many streams on one connection, to stay. @returns what the server holds for each, in bytes. */
+  open(streams: number): Promise<Memory>;
   stop(): void;
 }
 
@@ -42,6 +48,12 @@ export async function startStack(name: StackName): Promise<RunningStack> {
       const after = await ask<NodeJS.CpuUsage>(server.child, "cpu");
       const serverMicros = (after.user + after.system - before.user - before.system) / sample.count;
       return { ...sample, serverMicros };
+    },
+    async open(streams) {
+      const before = await ask<Memory>(server.child, "memory");
+      await ask(client.child, { open: streams });
+      const after = await ask<Memory>(server.child, "memory");
+      return { heap: (after.heap - before.heap) / streams, resident: (after.resident - before.resident) / streams };
     },
     stop() {
       client.child.disconnect();

@@ -2,7 +2,7 @@ import { createClient } from "bowline";
 import { createServer } from "bowline/server";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { handlers } from "./handlers.ts";
-import { count, type Stack } from "./stack.ts";
+import { count, first, type Stack } from "./stack.ts";
 
 /** `createClient` and `createServer`, with the policies of the contract. */
 export const bowline: Stack = {
@@ -13,7 +13,8 @@ export const bowline: Stack = {
     const orders = createClient(OrderService, `127.0.0.1:${port}`);
     return {
       unary: () => orders.getOrder({ orderId: "o-000042" }),
-      stream: (limit) => count(orders.listOrders({ limit })),
+      stream: (size, limit) => count(orders.listOrders({ customerId: size, limit })),
+      open: () => first(orders.watchOrders({})),
     };
   },
 };

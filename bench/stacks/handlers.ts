@@ -1,5 +1,5 @@
-import type { GetOrderRequest, ListOrdersRequest } from "../../gen/shop/orders/v1/orders.ts";
-import { order } from "../message.ts";
+import type { GetOrderRequest, ListOrdersRequest, WatchOrdersRequest } from "../../gen/shop/orders/v1/orders.ts";
+import { messageFor, order } from "../message.ts";
 
 async function unused(): Promise<never> {
   throw new Error("not part of the benchmark");
@@ -13,10 +13,14 @@ async function* unusedStream(): AsyncGenerator<never> {
 export const handlers = {
   getOrder: async (_request: GetOrderRequest) => order,
   async *listOrders(request: ListOrdersRequest) {
-    for (let sent = 0; sent < request.limit; sent += 1) yield order;
+    const message = messageFor(request.customerId);
+    for (let sent = 0; sent < request.limit; sent += 1) yield message;
+  },
+  async *watchOrders(_request: WatchOrdersRequest) {
+    yield { revision: 1n };
+    await new Promise(() => {});
   },
   createOrder: unused,
   importOrders: unused,
-  watchOrders: unusedStream,
   quoteBaskets: unusedStream,
 };

@@ -3,7 +3,7 @@ import { deadlineInterceptor, serverMiddleware } from "bowline/server";
 import { createChannel, createClientFactory, createServer } from "nice-grpc";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { handlers } from "./handlers.ts";
-import { count, type Stack } from "./stack.ts";
+import { count, first, type Stack } from "./stack.ts";
 
 /** nice-grpc on both ends, with the policies of the contract as one middleware each. */
 export const middleware: Stack = {
@@ -18,7 +18,8 @@ export const middleware: Stack = {
       .create(OrderService.definition, createChannel(`127.0.0.1:${port}`));
     return {
       unary: () => orders.getOrder({ orderId: "o-000042" }),
-      stream: (limit) => count(orders.listOrders({ limit })),
+      stream: (size, limit) => count(orders.listOrders({ customerId: size, limit })),
+      open: () => first(orders.watchOrders({})),
     };
   },
 };

@@ -1,7 +1,7 @@
 import { createChannel, createClient, createServer } from "nice-grpc";
 import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
 import { handlers } from "./handlers.ts";
-import { count, type Stack } from "./stack.ts";
+import { count, first, type Stack } from "./stack.ts";
 
 /** nice-grpc on both ends, without middleware and without a deadline. */
 export const nice: Stack = {
@@ -14,7 +14,8 @@ export const nice: Stack = {
     const orders = createClient(OrderServiceDefinition, createChannel(`127.0.0.1:${port}`));
     return {
       unary: () => orders.getOrder({ orderId: "o-000042" }),
-      stream: (limit) => count(orders.listOrders({ limit })),
+      stream: (size, limit) => count(orders.listOrders({ customerId: size, limit })),
+      open: () => first(orders.watchOrders({})),
     };
   },
 };

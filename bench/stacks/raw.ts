@@ -1,10 +1,17 @@
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
-import { GetOrderRequest, ListOrdersRequest, Order } from "../../gen/shop/orders/v1/orders.ts";
-import { order } from "../message.ts";
+import {
+  GetOrderRequest,
+  ListOrdersRequest,
+  Order,
+  OrderEvent,
+  WatchOrdersRequest,
+} from "../../gen/shop/orders/v1/orders.ts";
+import { messageFor, order } from "../message.ts";
 import type { Stack } from "./stack.ts";
 
 const GET = "/shop.orders.v1.OrderService/GetOrder";
 const LIST = "/shop.orders.v1.OrderService/ListOrders";
+const WATCH = "/shop.orders.v1.OrderService/WatchOrders";
 
 const toBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const encodeOrder = (message: Order) => toBuffer(Order.encode(message).finish());
@@ -29,13 +36,21 @@ export const raw: Stack = {
         once: CallableFunction;
         end(): void;
       }) => {
+        const message = messageFor(call.request.customerId);
         for (let sent = 0; sent < call.request.limit; sent += 1) {
-          if (!call.write(order)) await new Promise((resolve) => call.once("drain", resolve));
+          if (!call.write(message)) await new Promise((resolve) => call.once("drain", resolve));
         }
         call.end();
       },
       encodeOrder,
       (bytes: Buffer) => ListOrdersRequest.decode(bytes),
+      "serverStream",
+    );
+    server.register(
+      WATCH,
+      (call: { write(message: unknown): boolean }) => call.write({ revision: 1n }),
+      (event: OrderEvent) => toBuffer(OrderEvent.encode(event).finish()),
+      (bytes: Buffer) => WatchOrdersRequest.decode(bytes),
       "serverStream",
     );
     return new Promise((resolve, reject) => {
@@ -48,6 +63,8 @@ export const raw: Stack = {
     const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
     const encodeGet = (message: GetOrderRequest) => toBuffer(GetOrderRequest.encode(message).finish());
     const encodeList = (message: ListOrdersRequest) => toBuffer(ListOrdersRequest.encode(message).finish());
+    const encodeWatch = (message: WatchOrdersRequest) => toBuffer(WatchOrdersRequest.encode(message).finish());
+    const decodeEvent = (bytes: Buffer) => OrderEvent.decode(bytes);
     return {
       unary: () =>
         new Promise((resolve, reject) => {
@@ -55,16 +72,23 @@ export const raw: Stack = {
             error ? reject(error) : resolve(response),
           );
         }),
-      stream: (limit) =>
+      stream: (size, limit) =>
         new Promise((resolve, reject) => {
           let seen = 0;
-          const request = { customerId: "", limit };
+          const request = { customerId: size, limit };
           const call = client.makeServerStreamRequest(LIST, encodeList, decodeOrder, request);
           call.on("data", () => {
             seen += 1;
           });
           call.on("error", reject);
           call.on("end", () => resolve(seen));
+        }),
+      open: () =>
+        new Promise((resolve, reject) => {
+          const request = { customerId: "", afterRevision: 0n };
+          const call = client.makeServerStreamRequest(WATCH, encodeWatch, decodeEvent, request);
+          call.on("data", () => resolve());
+          call.on("error", reject);
         }),
     };
   },

@@ -1,6 +1,8 @@
+import type { MessageSize } from "../message.ts";
+
 /** One way to call and serve `shop.orders.v1.OrderService`. */
 export interface Stack {
-  /** Serves GetOrder and ListOrders on loopback; resolves with the port. */
+  /** Serves GetOrder, ListOrders and WatchOrders on loopback; resolves with the port. */
   serve(): Promise<number>;
   connect(port: number): BenchClient;
 }
@@ -9,8 +11,10 @@ export interface Stack {
 export interface BenchClient {
   /** Makes one GetOrder call. */
   unary(): Promise<unknown>;
-  /** Reads a ListOrders stream of `limit` messages to its end; resolves with how many came. */
-  stream(limit: number): Promise<number>;
+  /** Reads a ListOrders stream of `limit` messages of a size to its end; resolves with how many came. */
+  stream(size: MessageSize, limit: number): Promise<number>;
+  /** Opens a WatchOrders stream and reads its first message; no other comes. */
+  open(): Promise<void>;
 }
 
 /** Reads a stream to its end. */
@@ -19,3 +23,13 @@ export async function count(messages: AsyncIterable<unknown>): Promise<number> {
   for await (const _ of messages) seen += 1;
   return seen;
 }
+
+/** Reads a stream's first message and leaves the stream open. */
+export async function first(messages: AsyncIterable<unknown>): Promise<void> {
+  const iterator = messages[Symbol.asyncIterator]();
+  open.push(iterator);
+  await iterator.next();
+}
+
+/** What nobody refers to might be collected, and with it the stream. */
+const open: AsyncIterator<unknown>[] = [];
