@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
+import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
@@ -38,7 +39,10 @@ export class NiceContext implements ServedContext {
     this.metadata = context.metadata;
     this.peer = context.peer;
     this.header = context.header;
-    this.sendHeader = context.sendHeader;
+    this.sendHeader = () => {
+      checkHeader(context.header);
+      context.sendHeader();
+    };
     this.trailer = context.trailer;
     this.signal = context.signal;
     this.#callSignal = context.signal;
@@ -64,5 +68,13 @@ export class NiceContext implements ServedContext {
   /** The handler has ended. */
   finish(end: ServedEnd): void {
     this.#ends?.tell(this.cancelled ? endOfCancelled(this.#callSignal.reason) : end);
+  }
+}
+
+/** What node:http2 refuses to send would be told to nobody: the call would stay without an answer. */
+function checkHeader(header: Metadata): void {
+  for (const [key] of header) {
+    const problem = forbiddenKey(key);
+    if (problem) throw new TypeError(`the header cannot be sent: ${problem}`);
   }
 }
