@@ -1,3 +1,4 @@
+import type { CallOptions, ResponseStream } from "bowline";
 import { createServer, type Server, type ServerOptions, serverMiddleware } from "bowline/server";
 import {
   createChannel,
@@ -57,8 +58,13 @@ export interface TicksHandlers<Context = CallContext> {
   echo?: Stream<Context>;
 }
 
+/** Our client of the service. */
+export interface TicksClient {
+  watch(request: Partial<Tick>, options?: CallOptions): ResponseStream<Tick>;
+}
+
 /** The contract: both streams have heartbeats. */
-export const Ticks = contract<typeof TicksDefinition, unknown, object>({
+export const Ticks = contract<typeof TicksDefinition, TicksClient, object>({
   definition: TicksDefinition,
   service: {},
   methods: {

@@ -6,7 +6,7 @@ import { heartbeatLayer } from "../../../src/server/layers/heartbeat.ts";
 import { ServerContext } from "../../../src/server/server-context.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import { ScriptedArrival } from "../../support/incoming.ts";
-import { INTERVAL_MS, Ticks } from "../../support/ticks.ts";
+import { INTERVAL_MS, Ticks, type TicksClient } from "../../support/ticks.ts";
 
 const { methods } = Ticks.definition;
 const watch = toMethod(Ticks.definition, methods.watch);
@@ -32,7 +32,7 @@ describe("the heartbeats of a contract", () => {
 
   test("come every 10 s where it does not say", async () => {
     const { name: _, ...init } = Ticks;
-    const silentOn = contract<typeof init.definition, unknown, object>({
+    const silentOn = contract<typeof init.definition, TicksClient, object>({
       ...init,
       methods: { watch: { heartbeat: { field: "heartbeat" } }, echo: init.methods.echo },
     });
