@@ -38,6 +38,24 @@ describe("a shared message", () => {
     expect(encode).toHaveBeenCalledTimes(1);
   });
 
+  test("may be frozen, and looks as it did", () => {
+    const { codec, encode } = aCodec();
+    const message = Object.freeze({ a: 1 });
+    shareEncoding(message);
+    expect([encodeMessage(codec, message), encodeMessage(codec, message)].length).toBe(2);
+    expect(encode).toHaveBeenCalledTimes(1);
+    expect(Reflect.ownKeys(message)).toEqual(["a"]);
+    expect(structuredClone(message)).toEqual({ a: 1 });
+  });
+
+  test("does not hand its bytes to a copy", () => {
+    const { codec } = aCodec();
+    const message = { a: 1 };
+    shareEncoding(message);
+    encodeMessage(codec, message);
+    expect(new TextDecoder().decode(encodeMessage(codec, { ...message, a: 2 }))).toBe('{"a":2}');
+  });
+
   test("that has no bytes is encoded once too", () => {
     const encode = vi.fn(() => new Uint8Array());
     const codec: Codec = { encode, decode: () => undefined };
