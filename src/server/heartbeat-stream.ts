@@ -127,7 +127,6 @@ class HeartbeatStream implements AsyncIterableIterator<unknown, undefined> {
 
   readonly #onMessage = (result: IteratorResult<unknown>): void => {
     this.#working = false;
-    if (this.#over) return;
     if (result.done) return this.#end();
     if (this.#reader) this.#answer(result);
     else this.#message = result;

@@ -352,9 +352,13 @@ describe("several next() at once", () => {
     const { handler, next, step } = stepped();
     const { clock, stream } = open(handler);
     const asked: string[] = [];
-    const ask = (name: string) => stream.next().then(({ value }) => void asked.push(`${name} ${value}`));
-    const first = ask("first").then(() => ask("fourth"));
-    const all = [first, ask("second"), ask("third")];
+    const ask = async (name: string, then?: () => unknown): Promise<void> => {
+      await stream.next().then(({ value }) => {
+        asked.push(`${name} ${value}`);
+        return then?.();
+      });
+    };
+    const all = [ask("first", () => ask("fourth")), ask("second"), ask("third")];
     expect(next).toHaveBeenCalledTimes(1);
     await clock.advance(INTERVAL_MS);
     for (const at of [0, 1, 2]) {
