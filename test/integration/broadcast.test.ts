@@ -2,12 +2,25 @@ import { fail, RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
 import { createChannel, createClient as createNiceClient, createServer as createNiceServer } from "nice-grpc";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { OrderService, type OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
+import {
+  OrderService,
+  type OrderServiceClient,
+  type OrderServiceHandlers,
+} from "../../gen/shop/orders/v1/orders.contract.ts";
 import { OrderEvent } from "../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { OrderEvents } from "../support/order-events.ts";
 import { connectOrders, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
+import { PatientOrders } from "../support/patient-orders.ts";
 import { portOf, proxyTo } from "../support/through-proxy.ts";
+
+/** The orders contract whose streams end where they break, so that a test sees each end. */
+const Unresumed = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
+  ...PatientOrders,
+  methods: { ...PatientOrders.methods, watchOrders: {} },
+});
+
+const connect = (port: number) => connectOrders(port, {}, Unresumed);
 
 /** One customer's revisions as a client has them that comes back from the last one after each failure. */
 class Watching {
@@ -48,9 +61,9 @@ describe("over sockets", () => {
   test("hundreds of subscribers, some on connections that are cut and one that does not read, get each event once", async () => {
     const events = new OrderEvents(50, { history: 100, maxLagMessages: 300 });
     const { port } = await serveOrders({ watchOrders: events.watchOrders });
-    const cut = { on: "connection", first: 3, fault: "cut", afterBytes: 80_000 } as const;
+    const cut = { on: "connection", first: 3, fault: "cut", afterBytes: 40_000 } as const;
     const proxy = await proxyTo(port, [cut]);
-    const [direct, proxied] = [connectOrders(port), connectOrders(portOf(proxy))];
+    const [direct, proxied] = [connect(port), connect(portOf(proxy))];
     await events.addMany(100, (index) => `c-${index % 20}`);
 
     const large = "x".repeat(16_000);
@@ -92,7 +105,7 @@ describe("over sockets", () => {
   test("a client that leaves, and a server that drains, leave no subscriber behind", async () => {
     const events = new OrderEvents();
     const { server, port } = await serveOrders({ watchOrders: events.watchOrders });
-    const orders = connectOrders(port);
+    const orders = connect(port);
     events.add("c-1");
     for await (const { revision } of orders.watchOrders({})) {
       expect(revision).toBe(1n);
@@ -107,10 +120,27 @@ describe("over sockets", () => {
     expect(events.broadcast.stats().subscribers).toBe(0);
   });
 
+  test("a stream that resumes comes back by itself when it was too slow", async () => {
+    const events = new OrderEvents(50, { history: 0, maxLagMessages: 100 });
+    const { port } = await serveOrders({ watchOrders: events.watchOrders });
+    const stream = connectOrders(port).watchOrders({});
+    events.add("c-1");
+    const got = [(await stream.next()).value?.revision];
+    await events.addMany(
+      400,
+      () => "c-1",
+      () => "x".repeat(16_000),
+    );
+    while (got.length <= 400) got.push((await stream.next()).value?.revision);
+    expect(got).toEqual(events.revisionsOf(""));
+    expect(events.broadcast.stats().disconnected).toBe(1);
+    await stream.return();
+  });
+
   test("what a replay refuses reaches its client word for word", async () => {
     const events = new OrderEvents(50, { replay: () => fail("OUT_OF_RANGE", "kept since 7") });
     const { port } = await serveOrders({ watchOrders: events.watchOrders });
-    const error = await rejection(connectOrders(port).watchOrders({}).next());
+    const error = await rejection(connect(port).watchOrders({}).next());
     expect(error).toBeInstanceOf(RpcError);
     expect(error).toMatchObject({ code: Status.OUT_OF_RANGE, details: "kept since 7" });
   });
@@ -130,7 +160,7 @@ describe("a message is encoded", () => {
     const server = createServer({ drainOn: [] }).add(counted as typeof OrderService, ordersHandlers({ watchOrders }));
     const port = await server.listen("127.0.0.1:0");
     onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
-    const watching = Array.from({ length: SUBSCRIBERS }, () => new Watching(connectOrders(port), ""));
+    const watching = Array.from({ length: SUBSCRIBERS }, () => new Watching(connect(port), ""));
     const read = watching.map((watcher) => watcher.readUntil(BigInt(EVENTS)));
     await vi.waitFor(() => expect(events.broadcast.stats().subscribers).toBe(SUBSCRIBERS));
     await events.addMany(EVENTS, () => "c-1");
