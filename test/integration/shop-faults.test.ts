@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import * as watch from "../../examples/shop/tour/broken-watch.ts";
+import * as streams from "../../examples/shop/tour/broken-streams.ts";
 import * as flaky from "../../examples/shop/tour/flaky-answers.ts";
 import * as killed from "../../examples/shop/tour/killed-server.ts";
 import * as lost from "../../examples/shop/tour/lost-answers.ts";
@@ -173,19 +173,39 @@ describe("3 of 10 answers lost", () => {
   });
 });
 
-describe("a stream that is cut", () => {
-  const seen: watch.Seen = {
-    revisions: [1n, 2n, 3n],
-    expected: [1n, 2n, 3n],
-    status: "UNAVAILABLE",
-    reason: "TRANSPORT",
-    connections: 1,
-    attempts: 1,
+describe("streams on a broken wire", () => {
+  const read = { count: 10_000, outOfOrder: 0, digest: "abc" };
+  const seen: streams.Seen = {
+    readers: Array(200).fill(read),
+    database: read,
+    failures: [],
+    broken: 700,
+    resumed: 1_100,
+    stalled: 1,
+    kills: 2,
+    heldMib: [60, 64],
   };
-  judges(watch.judge, seen, {
-    "it ends well": [{ status: "undefined", reason: "" }, "the stream ended"],
-    "nothing came": [{ revisions: [], expected: [] }, "events that came"],
-    "an event is missing": [{ revisions: [1n, 3n] }, "they are the first ones, in order"],
-    "it is opened again": [{ attempts: 2 }, "attempts"],
+  const others = Array(199).fill(read);
+  judges(streams.judge, seen, {
+    "a stream gives up": [{ failures: [new Error("broken")] }, "streams that did not go on"],
+    "a reader is missing": [{ readers: others }, "readers"],
+    "an event is lost": [
+      { readers: [...others, { ...read, count: 9_999, digest: "abd" }] },
+      "readers that lack events or had some twice",
+      "readers that had something else",
+    ],
+    "an event comes twice": [
+      { readers: [...others, { count: 10_001, outOfOrder: 1, digest: "abe" }] },
+      "readers that lack events or had some twice",
+      "events out of order",
+      "readers that had something else",
+    ],
+    "other events come": [{ readers: [...others, { ...read, digest: "x" }] }, "readers that had something else"],
+    "orders were not placed": [{ database: { ...read, count: 9_750 } }, "events in the database"],
+    "the wire holds": [{ broken: 199 }, "connections that were broken"],
+    "a break is not resumed": [{ resumed: 699 }, "times a stream was resumed"],
+    "nothing stalls": [{ stalled: 0 }, "stalls that were noticed"],
+    "the server lives": [{ kills: 1 }, "times the server was killed"],
+    "memory grows": [{ heldMib: [60, 120] }, "MiB that the readers' process holds on to in the end"],
   });
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createClient } from "bowline";
 import { createServer } from "bowline/server";
 import { expect, onTestFinished, test } from "vitest";
+import { OrderFeed } from "../../examples/shop/orders/feed.ts";
 import { orderHandlers } from "../../examples/shop/orders/handlers.ts";
 import { OrderStore } from "../../examples/shop/orders/store.ts";
 import { userHandlers } from "../../examples/shop/users/handlers.ts";
@@ -28,13 +29,15 @@ async function shop() {
   const orderStore = new OrderStore(folder);
   const usersServer = createServer({ drainOn: [] }).add(UserService, userHandlers(userStore));
   const users = createClient(UserService, `127.0.0.1:${await usersServer.listen("127.0.0.1:0")}`);
-  const ordersServer = createServer({ drainOn: [] }).add(OrderService, orderHandlers(orderStore, users));
+  const feed = new OrderFeed(orderStore);
+  const ordersServer = createServer({ drainOn: [] }).add(OrderService, orderHandlers(orderStore, feed, users));
   const orders = createClient(OrderService, `127.0.0.1:${await ordersServer.listen("127.0.0.1:0")}`);
   onTestFinished(async () => {
     orders[Symbol.dispose]();
     await ordersServer.drain();
     users[Symbol.dispose]();
     await usersServer.drain();
+    feed.close();
     orderStore.close();
     userStore.close();
   });
@@ -140,7 +143,8 @@ test("a watcher sees what was and what comes, each event once, and nothing of ot
   expect(revisions).toEqual(revisions.toSorted((a, b) => Number(a - b)));
   expect(before[0]?.order?.status).toBe(OrderStatus.ORDER_STATUS_PENDING);
 
-  const watch = orders.watchOrders({ customerId: "u-7", afterRevision: revisions.at(-1) ?? 0n });
+  const afterRevision = revisions.at(-1) ?? 0n;
+  const watch = orders.watchOrders({ customerId: "u-7", afterRevision }, { retry: false });
   const next = watch.next();
   await orders.createOrder({ customerId: "u-8", items: [item] });
   const { orderId } = await orders.createOrder({ customerId: "u-7", items: [item] });

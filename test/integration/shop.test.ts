@@ -5,6 +5,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { brokenStreams } from "../../examples/shop/tour/broken-streams.ts";
 import { until } from "../../examples/shop/tour/load.ts";
 import { rows } from "../../examples/shop/tour/tour.ts";
 
@@ -13,12 +14,14 @@ const MAIN = new URL("../../examples/shop/main.ts", import.meta.url).pathname;
 const TOUR_TIMEOUT_MS = 120_000;
 
 describe("the shop", { timeout: 60_000 }, () => {
+  // All but the one that takes as long as the others together; `.ci/run` takes the whole tour.
   test("comes through its tour with every row as it must be", { timeout: TOUR_TIMEOUT_MS }, async () => {
-    const shop = await startShop(["--once"]);
+    const short = rows.filter((row) => row !== brokenStreams);
+    const shop = await startShop(["--once", ...short.flatMap(({ name }) => ["--row", name])]);
     expect(await shop.ended).toEqual({ code: 0, signal: null });
     expect(shop.stderr).toBe("");
-    expect(rowsOf(shop.stdout)).toEqual(Object.fromEntries(rows.map(({ name }) => [name, "ok"])));
-    expect(shop.stdout).toContain(`All ${rows.length} rows came out as they must.`);
+    expect(rowsOf(shop.stdout)).toEqual(Object.fromEntries(short.map(({ name }) => [name, "ok"])));
+    expect(shop.stdout).toContain(`All ${short.length} rows came out as they must.`);
   });
 
   test("ends with 1 when a row came out wrong, and says what came", { timeout: TOUR_TIMEOUT_MS }, async () => {

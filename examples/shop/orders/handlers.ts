@@ -1,16 +1,20 @@
-import { once } from "node:events";
 import { fail, RpcError, Status } from "bowline";
 import type { OrderServiceHandlers } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import type { CreateOrderRequest } from "../../../gen/shop/orders/v1/orders.ts";
 import type { UserServiceClient } from "../../../gen/shop/users/v1/users.contract.ts";
 import { checkItems, totalOf } from "./checks.ts";
+import type { OrderFeed } from "./feed.ts";
 import type { OrderStore } from "./store.ts";
 
 /** The most orders that one import takes: they are kept in memory until the last one came. */
 const MOST_IMPORTED = 10_000;
 
 /** What the orders service does. It asks the users service who its customers are. */
-export function orderHandlers(store: OrderStore, users: Pick<UserServiceClient, "getUser">): OrderServiceHandlers {
+export function orderHandlers(
+  store: OrderStore,
+  feed: OrderFeed,
+  users: Pick<UserServiceClient, "getUser">,
+): OrderServiceHandlers {
   return {
     async createOrder(request) {
       checkItems(request.items);
@@ -26,18 +30,18 @@ export function orderHandlers(store: OrderStore, users: Pick<UserServiceClient, 
       yield* store.list(customerId, limit || undefined);
     },
 
-    async *watchOrders({ customerId, afterRevision }, { signal }) {
+    watchOrders({ customerId, afterRevision }, context) {
       if (afterRevision < 0n) fail("INVALID_ARGUMENT", `after_revision must not be negative; it is ${afterRevision}`);
-      let revision = afterRevision;
-      while (!signal.aborted) {
-        const events = store.eventsAfter(revision, customerId);
-        // Nothing comes between the look and the wait: both happen in the same turn. The abort ends the wait.
-        if (events.length === 0) await once(store.changes, "change", { signal });
-        for (const event of events) {
-          yield event;
-          revision = event.revision;
-        }
-      }
+      // So that the client knows that its stream stands, however long it takes until something happens.
+      context.sendHeader();
+      return feed.events.subscribe({
+        after: afterRevision,
+        signal: context.signal,
+        ...(customerId && {
+          filter: ({ order }) => order?.customerId === customerId,
+          replay: (revision) => store.eventsAfter(revision, customerId),
+        }),
+      });
     },
 
     async importOrders(requests) {

@@ -5,20 +5,23 @@ import { UserService } from "../../../gen/shop/users/v1/users.contract.ts";
 import { serve } from "../serve.ts";
 import { readSettings } from "../settings.ts";
 import { Instruments } from "../tour/instruments.ts";
+import { OrderFeed } from "./feed.ts";
 import { orderHandlers } from "./handlers.ts";
 import { OrderStore } from "./store.ts";
 
 const settings = readSettings();
 const store = new OrderStore(settings.dataFolder);
+const feed = new OrderFeed(store);
 const users = createClient(UserService, settings.usersTarget);
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
 const instruments = new Instruments(settings.delayMs);
 
 const server = createServer({ use: [instruments.middleware] });
-server.add(OrderService, orderHandlers(store, users));
+server.add(OrderService, orderHandlers(store, feed, users));
 
 await serve(server, settings.orders, async () => {
   closeClient(users);
+  feed.close();
   store.close();
   await instruments.report();
 });

@@ -36,6 +36,7 @@ export class OrderStore {
   readonly changes = new EventEmitter().setMaxListeners(0);
   readonly #database: DatabaseSync;
   readonly #statements;
+  #dataVersion = 0n;
 
   constructor(folder: string) {
     this.#database = openDatabase(folder, "orders.db", SCHEMA);
@@ -74,6 +75,19 @@ export class OrderStore {
     }
   }
 
+  /** The revision of the last event; 0 if there is none. */
+  lastRevision(): bigint {
+    return (this.#statements.lastRevision.get() as { revision: bigint }).revision;
+  }
+
+  /** Whether another process has written since this was asked last. */
+  changedElsewhere(): boolean {
+    const { data_version: version } = this.#statements.dataVersion.get() as { data_version: bigint };
+    const changed = version !== this.#dataVersion;
+    this.#dataVersion = version;
+    return changed;
+  }
+
   /** The next events after a revision: of one customer's orders, or everybody's if `customerId` is empty. */
   eventsAfter(revision: bigint, customerId: string): OrderEvent[] {
     const { events, eventsOfCustomer } = this.#statements;
@@ -85,6 +99,7 @@ export class OrderStore {
         revision: row.revision,
         order: order && { ...order, status },
         eventTime: new Date(Number(row.event_time_ms)),
+        heartbeat: false,
       };
     });
   }
@@ -158,6 +173,9 @@ function prepare(database: DatabaseSync) {
     pageOfCustomer: database.prepare(
       "SELECT * FROM orders WHERE customer_id = ? AND number > ? ORDER BY number LIMIT ?",
     ),
+    lastRevision: database.prepare("SELECT coalesce(max(revision), 0) AS revision FROM order_events"),
+    // SQLite's own count of what other connections have committed.
+    dataVersion: database.prepare("PRAGMA data_version"),
     events: database.prepare("SELECT * FROM order_events WHERE revision > ? ORDER BY revision LIMIT ?"),
     eventsOfCustomer: database.prepare(
       "SELECT * FROM order_events WHERE customer_id = ? AND revision > ? ORDER BY revision LIMIT ?",

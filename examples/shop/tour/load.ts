@@ -19,9 +19,9 @@ export function threeOfTen(most: number): number[] {
   return Array.from({ length: most }, (_, n) => n + 1).filter((n) => [3, 6, 9].includes(n % 10));
 }
 
-/** Waits until something is so; gives up, with an error, when it still is not after 30 s. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 30_000;
+/** Waits until something is so; gives up, with an error, when it still is not after 30 s, or as long as is said. */
+export async function until(what: string, isSo: () => unknown, longestMs = 30_000): Promise<void> {
+  const giveUpAt = performance.now() + longestMs;
   while (!(await isSo())) {
     if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}`);
     await sleep(10);

@@ -39,3 +39,9 @@ function wrap(text: string, maxWidth = Number.POSITIVE_INFINITY): string[] {
   }
   return lines;
 }
+
+/** Below which a share of the durations lies, with one decimal; a dash if there are none. */
+export function quantile(durationsMs: readonly number[], q: number): string {
+  const sorted = durationsMs.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]?.toFixed(1) ?? "–";
+}

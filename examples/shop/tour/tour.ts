@@ -1,6 +1,6 @@
 import { RpcError, Status } from "bowline";
 import type { Shop } from "../shop.ts";
-import { brokenWatch } from "./broken-watch.ts";
+import { brokenStreams } from "./broken-streams.ts";
 import { drain } from "./drain.ts";
 import { fewFailures, manyFailures } from "./flaky-answers.ts";
 import { killedServer } from "./killed-server.ts";
@@ -10,7 +10,7 @@ import { readsAndWrites } from "./reads-and-writes.ts";
 import { passed, type Result, type Row } from "./row.ts";
 import { slowCalls } from "./slow-calls.ts";
 import { slowReplica } from "./slow-replica.ts";
-import { type Column, formatTable, type Line } from "./table.ts";
+import { type Column, formatTable, type Line, quantile } from "./table.ts";
 
 /** The rows of the tour, in order. */
 export const rows: readonly Row[] = [
@@ -23,7 +23,7 @@ export const rows: readonly Row[] = [
   slowCalls,
   pushback,
   lostAnswers,
-  brokenWatch,
+  brokenStreams,
 ];
 
 /** How often a row is run, if calls come too late each time. */
@@ -106,9 +106,4 @@ function complaint(row: Row, { checks }: Result): string {
   const wrong = checks.filter(({ holds }) => !holds);
   const lines = wrong.map(({ what, expected, came }) => `  ${what}: expected ${expected}, came ${came}`);
   return [`${row.name}:`, ...(checks.length === 0 ? ["  nothing was checked"] : lines)].join("\n");
-}
-
-function quantile(durationsMs: readonly number[], q: number): string {
-  const sorted = durationsMs.toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]?.toFixed(1) ?? "–";
 }

@@ -98,7 +98,11 @@ export interface OrderEvent {
   revision: bigint;
   /** The order after the event. */
   order: Order | undefined;
-  eventTime: Date | undefined;
+  eventTime:
+    | Date
+    | undefined;
+  /** Nothing happened: the stream is alive. All else is empty. */
+  heartbeat: boolean;
 }
 
 export interface CreateOrderRequest {
@@ -422,7 +426,7 @@ export const Order: MessageFns<Order> = {
 };
 
 function createBaseOrderEvent(): OrderEvent {
-  return { revision: 0n, order: undefined, eventTime: undefined };
+  return { revision: 0n, order: undefined, eventTime: undefined, heartbeat: false };
 }
 
 export const OrderEvent: MessageFns<OrderEvent> = {
@@ -438,6 +442,9 @@ export const OrderEvent: MessageFns<OrderEvent> = {
     }
     if (message.eventTime !== undefined) {
       Timestamp.encode(toTimestamp(message.eventTime), writer.uint32(26).fork()).join();
+    }
+    if (message.heartbeat !== false) {
+      writer.uint32(32).bool(message.heartbeat);
     }
     return writer;
   },
@@ -479,6 +486,14 @@ export const OrderEvent: MessageFns<OrderEvent> = {
             message.eventTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.heartbeat = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -500,6 +515,7 @@ export const OrderEvent: MessageFns<OrderEvent> = {
         : isSet(object.event_time)
         ? fromJsonTimestamp(object.event_time)
         : undefined,
+      heartbeat: isSet(object.heartbeat) ? globalThis.Boolean(object.heartbeat) : false,
     };
   },
 
@@ -514,6 +530,9 @@ export const OrderEvent: MessageFns<OrderEvent> = {
     if (message.eventTime !== undefined) {
       obj.eventTime = message.eventTime.toISOString();
     }
+    if (message.heartbeat !== false) {
+      obj.heartbeat = message.heartbeat;
+    }
     return obj;
   },
 
@@ -525,6 +544,7 @@ export const OrderEvent: MessageFns<OrderEvent> = {
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.order = (object.order !== undefined && object.order !== null) ? Order.fromPartial(object.order) : undefined;
     message.eventTime = object.eventTime ?? undefined;
+    message.heartbeat = object.heartbeat ?? false;
     return message;
   },
 };

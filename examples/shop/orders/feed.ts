@@ -1,0 +1,44 @@
+import { type Broadcast, createBroadcast } from "bowline/server";
+import type { OrderEvent } from "../../../gen/shop/orders/v1/orders.ts";
+import type { OrderStore } from "./store.ts";
+
+/** How often it is looked for what other processes have written, in milliseconds. */
+const LOOK_MS = 100;
+
+/** What happens to orders, for everybody who watches: read from the database once, and encoded once. */
+export class OrderFeed {
+  readonly events: Broadcast<OrderEvent, bigint>;
+  readonly #store: OrderStore;
+  readonly #look: NodeJS.Timeout;
+  #published: bigint;
+
+  constructor(store: OrderStore) {
+    this.#store = store;
+    this.#published = store.lastRevision();
+    this.events = createBroadcast<OrderEvent, bigint>({
+      cursorOf: ({ revision }) => revision,
+      startAfter: this.#published,
+      history: 10_000,
+      replay: (revision) => store.eventsAfter(revision, ""),
+    });
+    store.changes.on("change", () => this.#publish());
+    this.#look = setInterval(() => store.changedElsewhere() && this.#publish(), LOOK_MS).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#look);
+    this.events.close();
+  }
+
+  /** Everything that was committed since, in order. */
+  #publish(): void {
+    for (;;) {
+      const events = this.#store.eventsAfter(this.#published, "");
+      if (events.length === 0) return;
+      for (const event of events) {
+        this.events.publish(event);
+        this.#published = event.revision;
+      }
+    }
+  }
+}
