@@ -1,7 +1,7 @@
 import type { CallContext, ServerMiddleware } from "nice-grpc-common";
 import { resolveStall } from "../contract/resolve.ts";
 import { checkHeartbeat } from "../contract/validate-streams.ts";
-import { checkOptions, isFunction, isObject, type OptionCheck, show } from "../core/check-options.ts";
+import { arePaths, checkOptions, isFunction, isObject, type OptionCheck, show } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { withHeartbeats } from "./heartbeat-stream.ts";
 
@@ -26,10 +26,7 @@ export interface HeartbeatMiddlewareOptions {
 }
 
 const OPTIONS: Readonly<Record<keyof HeartbeatMiddlewareOptions, OptionCheck>> = {
-  methods: (value) =>
-    Array.isArray(value) && value.length > 0 && value.every(isPath)
-      ? undefined
-      : `must be an array of paths, such as /package.Service/Method; it is ${showList(value)}`,
+  methods: arePaths,
   field: (value) => (typeof value === "string" && value !== "" ? undefined : `must name a field; it is ${show(value)}`),
   message: isFunction,
   intervalMs: (value) =>
@@ -66,15 +63,7 @@ export function heartbeat(options: HeartbeatMiddlewareOptions): ServerMiddleware
 function problemsOf(options: HeartbeatMiddlewareOptions): string[] {
   const problems = checkOptions(options, OPTIONS);
   const { methods, field, message } = options ?? {};
-  if (methods === undefined) problems.push("methods must be given");
+  if (methods === undefined) problems.push("methods is missing: name the streams, by path");
   if ((field === undefined) === (message === undefined)) problems.push("either field or message must be given");
   return problems;
-}
-
-function isPath(value: unknown): boolean {
-  return typeof value === "string" && /^\/[^/\s]+\/[^/\s]+$/.test(value);
-}
-
-function showList(value: unknown): string {
-  return Array.isArray(value) ? `[${value.map(show).join(", ")}]` : show(value);
 }

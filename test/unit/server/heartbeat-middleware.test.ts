@@ -47,7 +47,7 @@ describe("heartbeat()", () => {
 
   test.each<[string, unknown, string]>([
     ["nothing", undefined, "the options must be an object; they are undefined"],
-    ["no methods", { field: "beat" }, "methods must be given"],
+    ["no methods", { field: "beat" }, "methods is missing: name the streams, by path"],
     ["no such method", { methods: [], field: "beat" }, "methods must be an array of paths, such as /package.S"],
     ["a name for a path", { methods: ["Watch"], field: "beat" }, 'it is ["Watch"]'],
     ["a path for methods", { methods: path, field: "beat" }, `it is "${path}"`],
