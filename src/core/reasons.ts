@@ -129,6 +129,11 @@ export const reasons = {
     "The stream was open, and neither a message nor a heartbeat came for too long.",
     "The server hangs, or something between here and there swallows its messages. It is resumed where the contract says so.",
   ),
+  BUFFER_FULL: local(
+    Status.RESOURCE_EXHAUSTED,
+    "More messages came than `collect` or a `buffer` with overflow `error` may hold.",
+    "Ask for less, read faster, or raise the bound.",
+  ),
   SLOW_SUBSCRIBER: local(
     Status.RESOURCE_EXHAUSTED,
     "On the server: a broadcast's subscriber fell too far behind and was ended.",

@@ -1,0 +1,122 @@
+import { isBoolean, isCount, isFunction } from "../core/check-options.ts";
+import { checkArguments, EVERY, isSource } from "./check-arguments.ts";
+import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
+import { type Failure, NOTHING, Outlet } from "./outlet.ts";
+import { Intake, type Sink } from "./upstream.ts";
+
+/** How `mapConcurrent` works. */
+export interface MapConcurrentOptions extends OperatorOptions {
+  /**
+   * Whether results come in the order of their messages; otherwise each comes as soon as it is there. Default: true,
+   * since most streams mean something by their order; a slow message then holds up the results behind it.
+   */
+  readonly ordered?: boolean | undefined;
+}
+
+/** Works on one message; `signal` aborts when nobody wants the result any more. */
+type Transform<In, Out> = (message: In, signal: AbortSignal) => Out | PromiseLike<Out>;
+
+/** A message's place in the results. */
+interface Slot<Out> {
+  outcome: { readonly value: Out } | Failure | undefined;
+}
+
+class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
+  readonly #intake: Intake<In>;
+  readonly #concurrency: number;
+  readonly #transform: Transform<In, Out>;
+  readonly #ordered: boolean;
+  readonly #leaving = new AbortController();
+  /** In the order in which they are handed out: every one, or those that have their outcome. */
+  readonly #slots: Slot<Out>[] = [];
+  /** Messages that were read and whose result was not. */
+  #held = 0;
+
+  constructor(
+    source: AsyncIterable<In>,
+    concurrency: number,
+    transform: Transform<In, Out>,
+    options: MapConcurrentOptions,
+  ) {
+    super(options.signal);
+    this.#intake = new Intake(source, this);
+    this.#concurrency = concurrency;
+    this.#transform = transform;
+    this.#ordered = options.ordered ?? true;
+  }
+
+  message(message: In): void {
+    const slot: Slot<Out> = { outcome: undefined };
+    this.#held += 1;
+    if (this.#ordered) this.#slots.push(slot);
+    void this.#work(message, slot);
+    this.serve();
+  }
+
+  done(): void {
+    this.finish();
+  }
+
+  failed(error: unknown): void {
+    this.finish({ error });
+  }
+
+  protected override get isIdle(): boolean {
+    return this.#held === 0;
+  }
+
+  protected take(): Out | typeof NOTHING {
+    const outcome = this.#slots[0]?.outcome;
+    if (!outcome) return NOTHING;
+    this.#slots.shift();
+    this.#held -= 1;
+    if ("value" in outcome) return outcome.value;
+    this.end(outcome);
+    return NOTHING;
+  }
+
+  protected pull(): void {
+    if (this.#held < this.#concurrency) this.#intake.read();
+  }
+
+  protected leave(): Promise<void> {
+    if (this.#held > 0) this.#leaving.abort();
+    return this.#intake.leave();
+  }
+
+  async #work(message: In, slot: Slot<Out>): Promise<void> {
+    const transform = this.#transform;
+    try {
+      slot.outcome = { value: await transform(message, this.#leaving.signal) };
+    } catch (error) {
+      slot.outcome = { error };
+      this.#intake.drop();
+    }
+    if (!this.#ordered) this.#slots.push(slot);
+    this.serve();
+  }
+}
+
+/**
+ * What `transform` makes of each message, up to `concurrency` of them at a time. At most that many messages are held,
+ * those whose result waits to be read included; so the reader's pace is the source's.
+ *
+ * If `transform` fails, the source is left at once, and the error takes the result's place among the others. Then, or
+ * when the stream is left, the signal that `transform` was given aborts.
+ *
+ * @throws TypeError that lists every argument that does not fit.
+ */
+export function mapConcurrent<In, Out>(
+  source: AsyncIterable<In>,
+  concurrency: number,
+  transform: (message: In, signal: AbortSignal) => Out | PromiseLike<Out>,
+  options: MapConcurrentOptions = {},
+): OperatorStream<Out> {
+  const given = {
+    source: [source, isSource],
+    concurrency: [concurrency, isCount],
+    transform: [transform, isFunction],
+  } as const;
+  checkArguments("mapConcurrent", given, options, { ...EVERY, ordered: isBoolean });
+  return new MapConcurrent(source, concurrency, transform, options);
+}

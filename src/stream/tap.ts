@@ -1,0 +1,35 @@
+import { isFunction } from "../core/check-options.ts";
+import { checkArguments, EVERY, isSource } from "./check-arguments.ts";
+import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
+import { until } from "./passage.ts";
+import { Relay } from "./relay.ts";
+
+class Tap<Message> extends Relay<Message, Message> {
+  readonly #look: (message: Message) => unknown;
+
+  constructor(source: AsyncIterable<Message>, look: (message: Message) => unknown) {
+    super(source);
+    this.#look = look;
+  }
+
+  protected step(message: Message): Message | Promise<Message> {
+    const look = this.#look;
+    const looked = look(message);
+    return looked instanceof Promise ? looked.then(() => message) : message;
+  }
+}
+
+/**
+ * Shows each message to `look` before it is passed on. A promise that `look` returns is waited for; what it throws ends
+ * the stream, as it would in the body of a `for await`.
+ *
+ * @throws TypeError that lists every argument that does not fit.
+ */
+export function tap<Message>(
+  source: AsyncIterable<Message>,
+  look: (message: Message) => unknown,
+  options: OperatorOptions = {},
+): OperatorStream<Message> {
+  checkArguments("tap", { source: [source, isSource], look: [look, isFunction] }, options, EVERY);
+  return new Tap(until(source, options.signal), look);
+}
