@@ -83,7 +83,7 @@ describe("contract", () => {
           "  methods.dropOrder: no such method; ts-proto's definition has createOrder, getOrder, listOrders, watchOrders, importOrders, quoteBaskets",
           "  methods.toString: no such method; ts-proto's definition has createOrder, getOrder, listOrders, watchOrders, importOrders, quoteBaskets",
           "  cursors.watchOrders.requestField: ts-proto's message has no field after_revision, only customerId, afterRevision: give protoc-gen-bowline the same snakeToCamel as ts-proto",
-          "  cursors.watchOrders.cursorField: ts-proto's message has no field constructor, only revision, order, eventTime: give protoc-gen-bowline the same snakeToCamel as ts-proto",
+          "  cursors.watchOrders.cursorField: ts-proto's message has no field constructor, only revision, order, eventTime, heartbeat: give protoc-gen-bowline the same snakeToCamel as ts-proto",
           "  cursors.dropOrder: no such method; ts-proto's definition has createOrder, getOrder, listOrders, watchOrders, importOrders, quoteBaskets",
         ].join("\n"),
       ),
