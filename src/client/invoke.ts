@@ -28,20 +28,34 @@ export type StreamMethod = (request: unknown, options?: CallOptions, carrier?: u
 
 /** The application's end of the pipeline, for a method with one response. */
 export function unaryMethod(method: Method, handler: UnaryHandler, clock: Clock = systemClock): UnaryMethod {
-  return async (request, options = NO_OPTIONS, carrier) => {
-    let reply: Reply;
+  return (request, options = NO_OPTIONS, carrier) => {
     try {
-      reply = await handler(toCall(method, request, options, carrier, clock));
+      const reply = handler(toCall(method, request, options, carrier, clock));
+      return options.onHeader || options.onTrailer ? tellMetadata(reply, options) : reply.then(messageOf);
     } catch (error) {
-      const trailer = error instanceof RpcError ? error.trailer : undefined;
-      if (trailer && options.onTrailer) tell("onTrailer threw", () => options.onTrailer?.(trailer));
-      throw error;
+      return Promise.reject(error);
     }
-    const { onHeader, onTrailer } = options;
-    if (onHeader) tell("onHeader threw", () => onHeader(reply.header));
-    if (onTrailer) tell("onTrailer threw", () => onTrailer(reply.trailer));
-    return reply.message;
   };
+}
+
+function messageOf({ message }: Reply): unknown {
+  return message;
+}
+
+/** Tells the application what metadata came, before it has the message. */
+async function tellMetadata(answer: Promise<Reply>, options: CallOptions): Promise<unknown> {
+  let reply: Reply;
+  try {
+    reply = await answer;
+  } catch (error) {
+    const trailer = error instanceof RpcError ? error.trailer : undefined;
+    if (trailer && options.onTrailer) tell("onTrailer threw", () => options.onTrailer?.(trailer));
+    throw error;
+  }
+  const { onHeader, onTrailer } = options;
+  if (onHeader) tell("onHeader threw", () => onHeader(reply.header));
+  if (onTrailer) tell("onTrailer threw", () => onTrailer(reply.trailer));
+  return reply.message;
 }
 
 /** The application's end of the pipeline, for a method with a stream of responses. */

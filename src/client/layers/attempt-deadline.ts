@@ -11,15 +11,13 @@ import { Status } from "../../core/status.ts";
  */
 export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
   return {
-    unary: (next) => async (call) => {
+    unary: (next) => (call) => {
       const deadline = call.startedAt + timeoutMs;
       if (deadline >= call.deadline) return next(call);
-      try {
-        return await next({ ...call, deadline });
-      } catch (error) {
+      return next({ ...call, deadline }).catch((error) => {
         const now = clock.now();
         throw now < call.deadline && ranIntoIt(error, deadline - now) ? tooLong(call, timeoutMs, error) : error;
-      }
+      });
     },
     stream: (next) => (call) => {
       const fits = call.startedAt + timeoutMs < call.deadline;

@@ -5,6 +5,7 @@ import { RpcError } from "../../core/errors.ts";
 import type { StreamEnd } from "../../core/message-stream.ts";
 import { type EndState, notify, type Observer } from "../../core/observer.ts";
 import { statusName } from "../../core/status.ts";
+import { handOn } from "./hand-on.ts";
 
 /** What is watched: whole calls, or each of their attempts. */
 export type Subject = "call" | "attempt";
@@ -17,33 +18,33 @@ export type Subject = "call" | "attempt";
 export function telemetryLayer(subject: Subject, observer: Observer, clock: Clock, target?: string): Layer {
   const nameOf = ({ id, method }: Call) => ({ id, method: method.path, ...(target === undefined ? {} : { target }) });
   const started = (call: Call) => {
-    const since = clock.now();
-    const { attempt, deadline } = call;
+    const { attempt, deadline, startedAt } = call;
     if (subject === "call") notify(observer, { type: "call.started", ...nameOf(call) });
-    else notify(observer, { type: "attempt.started", ...nameOf(call), attempt, timeoutMs: deadline - since });
-    return since;
+    else notify(observer, { type: "attempt.started", ...nameOf(call), attempt, timeoutMs: deadline - startedAt });
   };
-  const ended = (call: Call, end: Omit<EndState, "durationMs">, since: number) => {
-    const state = { ...nameOf(call), ...end, durationMs: clock.now() - since };
+  const ended = (call: Call, end: Omit<EndState, "durationMs">) => {
+    const state = { ...nameOf(call), ...end, durationMs: clock.now() - call.startedAt };
     if (subject === "call") notify(observer, { type: "call.ended", ...state });
     else notify(observer, { type: "attempt.ended", ...state, attempt: call.attempt });
   };
   return {
-    unary: (next) => async (call) => {
-      const since = started(call);
-      try {
-        const reply = await next(call);
-        ended(call, { status: "OK" }, since);
-        return reply;
-      } catch (error) {
-        ended(call, endOf(error, call), since);
-        throw error;
-      }
+    unary: (next) => (call) => {
+      started(call);
+      return handOn(next, call).then(
+        (reply) => {
+          ended(call, { status: "OK" });
+          return reply;
+        },
+        (error) => {
+          ended(call, endOf(error, call));
+          throw error;
+        },
+      );
     },
     stream: (next) => (call) => {
-      const since = started(call);
+      started(call);
       const stream = next(call);
-      stream.watch({ onEnd: (end) => ended(call, endOfStream(end), since) });
+      stream.watch({ onEnd: (end) => ended(call, endOfStream(end)) });
       return stream;
     },
   };

@@ -34,7 +34,7 @@ describe("a unary call", () => {
   test("an attempt is told with the time that it has", async () => {
     const { clock, events, unary, observe } = setUp();
     await clock.advance(1_000);
-    const call = aCall({ deadline: 1_300 });
+    const call = aCall({ startedAt: 1_000, deadline: 1_300 });
     const reply = telemetryLayer("attempt", observe, clock).unary(unary.handler, aMethod())(call);
     unary.reply(aReply("ok"));
     await reply;
