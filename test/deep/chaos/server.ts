@@ -1,0 +1,21 @@
+// Serves orders out of a database in the folder of its first argument, with TLS and without, and places one every 25 ms
+// until its parent is gone; tells it both ports.
+import { readFileSync } from "node:fs";
+import { createServer } from "bowline/server";
+import { OrderFeed } from "../../../examples/shop/orders/feed.ts";
+import { orderHandlers } from "../../../examples/shop/orders/handlers.ts";
+import { OrderStore } from "../../../examples/shop/orders/store.ts";
+import { HastyOrders } from "./contract.ts";
+
+const pem = (name: string) => readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url));
+const users = { getUser: () => Promise.reject(new Error("nobody asks")) };
+
+const store = new OrderStore(process.argv[2] ?? "");
+const server = createServer({ drainOn: [] }).add(HastyOrders, orderHandlers(store, new OrderFeed(store), users));
+const plain = await server.listen("127.0.0.1:0");
+const tls = await server.listen("127.0.0.1:0", { tls: { cert: pem("server.pem"), key: pem("server.key") } });
+process.on("disconnect", () => process.exit());
+process.send?.({ plain, tls });
+
+const items = [{ sku: "rope-10m", quantity: 1, unitPriceCents: 1_999n }];
+setInterval(() => store.create({ customerId: "u-1", items }), 25);
