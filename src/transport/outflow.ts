@@ -1,13 +1,14 @@
 import { messageSize } from "./message-size.ts";
 
 /**
- * How much of a stream's responses waits to be sent before the handler is suspended, in bytes; a message counts 256
- * besides its own. A client that has stopped reading thus costs its server no more than this and one message.
+ * How much of a stream's responses waits to be sent before the handler is suspended, in bytes; each message counts 256
+ * besides its own. A client that has stopped reading costs its server no more than this, one message, and what small
+ * messages keep of Node's buffer pool: a slab of 64 KiB.
  *
- * Enough for a stream to fill HTTP/2 frames with small messages; more made nothing faster, because Node hands over to
- * the kernel what a client has room for, however much that is.
+ * Enough for small messages to fill HTTP/2 frames. More made nothing faster, because Node hands over to the kernel what
+ * the client has room for, however much that is; so it is no option.
  */
-export const STREAM_BUFFER_BYTES = 64 * 1024;
+export const STREAM_BUFFER_BYTES = 32 * 1024;
 
 /** Hears of what becomes of a stream's responses. */
 export interface OutflowListener {
@@ -19,6 +20,8 @@ export interface OutflowListener {
 
 /** What of one stream's responses has been handed to HTTP/2 and has not left yet. */
 export class Outflow {
+  /** Of what waits, oldest first: HTTP/2 keeps the order, and a closure for each message would cost more than it. */
+  readonly #sizes: number[] = [];
   #waitingBytes = 0;
   #over = false;
   #listener: OutflowListener | undefined;
@@ -36,15 +39,18 @@ export class Outflow {
     this.#listener = listener;
   }
 
-  /** Counts a message. @returns what to call when it has left. */
-  add(message: Uint8Array): () => void {
+  /** Counts a message that is handed over. */
+  add(message: Uint8Array): void {
     const size = messageSize(message);
+    this.#sizes.push(size);
     this.#waitingBytes += size;
-    return () => {
-      this.#waitingBytes -= size;
-      if (!this.full) this.#listener?.onRoom();
-    };
   }
+
+  /** The oldest message that was handed over has left. */
+  readonly left = (): void => {
+    this.#waitingBytes -= this.#sizes.shift() ?? 0;
+    if (!this.full) this.#listener?.onRoom();
+  };
 
   end(): void {
     if (this.#over) return;

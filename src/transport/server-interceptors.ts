@@ -51,7 +51,10 @@ function countOutflow(call: Parameters<ServerInterceptor>[1]): void {
   const outflow = outflowOf(call);
   const { sendMessage, sendStatus } = call;
   call.sendMessage = (message, written) => {
-    if (!outflow.over) sendMessage.call(call, message, outflow.add(message));
+    if (!outflow.over) {
+      outflow.add(message);
+      sendMessage.call(call, message, outflow.left);
+    }
     written();
   };
   // grpc-js comes this way too with a status of its own.
