@@ -128,12 +128,14 @@ class ContractPrinter {
     return `${printComment(doc, false)}export interface ${name} ${body}\n`;
   }
 
-  #call({ key, desc }: MethodContract): string {
+  #call({ key, desc, cursor }: MethodContract): string {
     const { clientStreaming, serverStreaming } = desc.proto;
     const options = `options?: ${this.#imports.type("CallOptions", RUNTIME)}`;
     const result = serverStreaming ? this.#imports.type("ResponseStream", RUNTIME) : "Promise";
     const request = printParameter(clientStreaming, this.#partial(desc.input));
-    return printSignature(key, [request, options], `${result}<${this.#messageType(desc.output)}>`);
+    const response = this.#messageType(desc.output);
+    const position = cursor ? `, ${response}[${printString(cursor.cursorField)}]` : "";
+    return printSignature(key, [request, options], `${result}<${response}${position}>`);
   }
 
   #handler({ key, desc }: MethodContract): string {

@@ -57,7 +57,10 @@ export interface OrderServiceClient {
   /** Streams the orders that match, in the order of their ids. */
   listOrders(request: DeepPartial<ListOrdersRequest>, options?: CallOptions): ResponseStream<Order>;
   /** Streams what happens to orders, from a revision on, and stays open. */
-  watchOrders(request: DeepPartial<WatchOrdersRequest>, options?: CallOptions): ResponseStream<OrderEvent>;
+  watchOrders(
+    request: DeepPartial<WatchOrdersRequest>,
+    options?: CallOptions,
+  ): ResponseStream<OrderEvent, OrderEvent["revision"]>;
   /** Takes orders in bulk, as a file is read, and answers with what was taken. */
   importOrders(
     requests: AsyncIterable<DeepPartial<ImportOrdersRequest>>,
