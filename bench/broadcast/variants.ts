@@ -15,9 +15,6 @@ export interface Variant {
   lag(): number;
 }
 
-/** Nobody is to be too slow here: the publisher waits. */
-const most = { history: 10_000, maxLagMessages: 10_000 };
-
 type Watch = (
   events: Broadcast<OrderEvent, bigint>,
   signal: AbortSignal,
@@ -25,7 +22,7 @@ type Watch = (
 
 /** A broadcast on our server, with a handler of this kind. */
 function broadcasting(title: string, watch: Watch): Variant {
-  const events = createBroadcast<OrderEvent, bigint>({ cursorOf: ({ revision }) => revision, ...most });
+  const events = createBroadcast<OrderEvent, bigint>({ cursorOf: ({ revision }) => revision });
   return {
     title,
     serve: () =>

@@ -4,6 +4,8 @@ import type { Codec } from "./method.ts";
 interface Encoding {
   readonly codec: Codec;
   readonly bytes: Uint8Array;
+  /** Another codec's: a message rarely has more than one, and a list for each would be kept as long as the message. */
+  readonly next: Encoding | undefined;
 }
 
 /** Its constructor gives back what it is given, so that a subclass's private field comes to stand on that. */
@@ -20,17 +22,16 @@ class Given {
  * message, by a spread that changes it.
  */
 class Shared extends Given {
-  readonly #encodings: Encoding[] = [];
+  #encoding: Encoding | undefined;
 
   static isShared(message: object): message is Shared {
-    return #encodings in message;
+    return #encoding in message;
   }
 
   static bytes(message: Shared, codec: Codec): Uint8Array {
-    const known = message.#encodings.find((encoding) => encoding.codec === codec);
-    if (known) return known.bytes;
+    for (let known = message.#encoding; known; known = known.next) if (known.codec === codec) return known.bytes;
     const bytes = codec.encode(message);
-    message.#encodings.push({ codec, bytes });
+    message.#encoding = { codec, bytes, next: message.#encoding };
     return bytes;
   }
 }
