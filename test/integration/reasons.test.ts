@@ -1,7 +1,10 @@
 import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
 import { closeClient, fail, RpcError, reasons, Status } from "bowline";
+import { createBroadcast } from "bowline/server";
+import { collect } from "bowline/stream";
 import { expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { contract } from "../../src/contract/contract.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
 import { viaCreateClient, type Wanted } from "../support/policy-clients.ts";
@@ -156,7 +159,65 @@ const rows: Record<string, Row> = {
   BREAKER_OPEN: {
     drive: () => refused({ breaker: { minimumCalls: 1 } }, 2),
   },
+  CURSOR_EXPIRED: {
+    async drive() {
+      const orders = await resumed({ watchOrders: () => fail("OUT_OF_RANGE", "compacted") });
+      return rejection(orders.watchOrders({ afterRevision: 1n }).next());
+    },
+  },
+  CURSOR_UNKNOWN: {
+    async drive() {
+      const orders = await resumed({
+        watchOrders(_request, context) {
+          context.sendHeader();
+          return fail("UNAVAILABLE", "going");
+        },
+      });
+      return rejection(orders.watchOrders({}).next());
+    },
+  },
+  STALLED: {
+    async drive() {
+      const orders = await resumed({
+        async *watchOrders(_request, { signal }) {
+          yield { revision: 1n };
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        },
+      });
+      const stream = orders.watchOrders({}, { retry: false });
+      await stream.next();
+      return rejection(stream.next());
+    },
+  },
+  BUFFER_FULL: {
+    async drive() {
+      const { orders } = await served({
+        async *listOrders() {
+          yield* [{}, {}];
+        },
+      });
+      return rejection(collect(orders.listOrders({}), 1));
+    },
+  },
+  SLOW_SUBSCRIBER: {
+    async drive() {
+      const events = createBroadcast({ cursorOf: (n: number) => n, maxLagMessages: 1 });
+      const slow = events.subscribe();
+      const first = slow.next();
+      for (const n of [1, 2, 3]) events.publish(n);
+      await first;
+      return rejection(slow.next());
+    },
+  },
 };
+
+/** A client whose WatchOrders resumes, from where its request says, and stalls when nothing comes for 30 ms. */
+async function resumed(handlers: Partial<OrderServiceHandlers>) {
+  const { port } = await serveOrders(handlers);
+  const resume = { requestField: "after_revision", cursorField: "revision" };
+  const watchOrders = { resume, heartbeat: { field: "heartbeat", intervalMs: 10 } };
+  return connectOrders(port, {}, contract({ ...OrderService, methods: { watchOrders } }));
+}
 
 /** The error of the last of so many calls to a server that is unavailable. */
 async function refused(wanted: Wanted, calls: number): Promise<unknown> {

@@ -4,7 +4,7 @@ import type { Call } from "../../core/call.ts";
 import type { Cursor } from "../../core/cursor.ts";
 import { CURSOR_HEADER, decodeCursor, integerLike, isPosition, showCursor } from "../../core/cursor.ts";
 import { RpcError } from "../../core/errors.ts";
-import type { Reason } from "../../core/reasons.ts";
+import { type Reason, reasons } from "../../core/reasons.ts";
 import { statusName } from "../../core/status.ts";
 import { tell } from "../../core/warning.ts";
 import { Resume, type ResumeStart, type ResumeStop, type Verdict } from "../../policy/resume.ts";
@@ -173,7 +173,7 @@ export class Reopenings {
       }
     }
     const { reason, retryStop } = STOPS[stop];
-    const said = { ...(reason && { reason }), ...(retryStop && { retryStop }) };
+    const said = { ...(reason && { reason, origin: reasons[reason].origin }), ...(retryStop && { retryStop }) };
     const cursor = stop === "CURSOR_EXPIRED" ? this.cursor : undefined;
     throw failure.with({ ...said, cursor, attempts: this.#failures.length, failures: this.#failures });
   }
