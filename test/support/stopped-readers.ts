@@ -1,12 +1,23 @@
 // A process that opens streams to a flood server, reads one message of each, and then no more until its parent leaves.
 // Arguments: port, streams, size of a message, bytes that a stream may receive without being read.
 import { createClient } from "bowline";
-import { PatientOrders } from "./patient-orders.ts";
+import {
+  OrderService,
+  type OrderServiceClient,
+  type OrderServiceHandlers,
+} from "../../gen/shop/orders/v1/orders.contract.ts";
+import { contract } from "../../src/contract/contract.ts";
 
+/** Without a deadline: a thousand streams take their time. */
+const Unhurried = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
+  ...OrderService,
+  service: {},
+  methods: {},
+});
 const [port = 0, streams = 0, limit = 0, window = 0] = process.argv.slice(2).map(Number);
 const channelOptions = { "grpc-node.flow_control_window": window };
-const orders = createClient(PatientOrders, `127.0.0.1:${port}`, { channelOptions });
-const opened = Array.from({ length: streams }, () => orders.listOrders({ limit }, { timeoutMs: 3_600_000 }));
+const orders = createClient(Unhurried, `127.0.0.1:${port}`, { channelOptions });
+const opened = Array.from({ length: streams }, () => orders.listOrders({ limit }));
 await Promise.all(opened.map((stream) => stream.next()));
 process.send?.("reading no more");
 process.on("disconnect", () => process.exit(opened.length > 0 ? 0 : 1));
