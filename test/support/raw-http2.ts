@@ -71,6 +71,11 @@ export class RawCall {
     this.#stream.session?.goaway(constants.NGHTTP2_NO_ERROR, Number(this.#stream.id) - 2);
   }
 
+  /** Breaks off the connection under the call. */
+  breakOff(): void {
+    this.#stream.session?.socket.destroy();
+  }
+
   /** Resets the stream, as a server does that cancels it unless another of HTTP/2's codes is given. */
   reset(code: number = constants.NGHTTP2_CANCEL): void {
     this.#stream.close(code);
