@@ -120,7 +120,7 @@ function tell(option: PolicyRecord, problems: readonly Problem[], file: SourceFi
     file.problem(at, name ? `${name}: ${message}` : message);
   }
   for (const key of Object.keys(option.record)) {
-    if (!UNAPPLIED.has(key as keyof MethodPolicy)) continue;
+    if (!UNAPPLIED.has(key)) continue;
     const message = `${snakeCase(key)} is checked and carried in the contract; this version does not apply it yet`;
     file.note(option.place([key]).at, message);
   }

@@ -1,7 +1,12 @@
-import type { MethodPolicy } from "../contract/policy.ts";
+import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";
 
 /**
  * Policies that this version checks and carries in the contract, and does not apply yet. Each use is noted when a
  * contract is generated.
  */
-export const UNAPPLIED: ReadonlySet<keyof MethodPolicy> = new Set(["hedge", "idempotencyKey"]);
+const NAMES: readonly (keyof MethodPolicy | keyof ServicePolicy)[] = [
+  ...(["hedge", "idempotencyKey", "bulkhead", "adaptiveLimit", "throttle", "coalesce", "cache", "batch"] as const),
+];
+
+/** Their names. */
+export const UNAPPLIED: ReadonlySet<string> = new Set(NAMES);

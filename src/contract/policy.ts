@@ -140,6 +140,73 @@ export interface IdempotencyKeyPolicy {
   readonly ttlMs?: number;
 }
 
+/** A bound on calls that are under way, and on those that wait for their turn. */
+export interface BulkheadPolicy {
+  /** How many may be under way at a time. Default: 25 (resilience4j). */
+  readonly maxConcurrent?: number;
+  /** How many may wait, in order of their arrival; one more is rejected. Default: 0, none waits. */
+  readonly maxQueued?: number;
+  /** How long one may wait. Default: until the call's deadline. */
+  readonly maxWaitMs?: number;
+}
+
+/** A bound on calls under way that follows the target's latency: Gradient2 of Netflix's concurrency-limits. */
+export interface AdaptiveLimitPolicy {
+  /** Where it begins. Default: 20. */
+  readonly initialLimit?: number;
+  /** It never falls below. Default: 5. */
+  readonly minLimit?: number;
+  /** It never rises above. Default: 200. */
+  readonly maxLimit?: number;
+  /** How much longer than usual calls may take before it falls; a ratio of at least 1. Default: 1.5. */
+  readonly tolerance?: number;
+  /** How much of each new estimate is taken, above 0, at most 1. Default: 0.2. */
+  readonly smoothing?: number;
+}
+
+/** Rejects calls in the client while the target rejects them (SRE book, "Handling Overload"). */
+export interface ThrottlePolicy {
+  /** How many requests there may be for each that is accepted; at least 1. Default: 2. */
+  readonly k?: number;
+  /** How far back requests count. Default: 120,000. */
+  readonly windowMs?: number;
+}
+
+/** Calls with equal requests that are under way at a time share one attempt. Nothing about it can be set. */
+export type CoalescePolicy = Readonly<Record<string, never>>;
+
+/** Answers kept by method, request and identity, in the client. */
+export interface CachePolicy {
+  /** How long an answer is fresh. */
+  readonly ttlMs: number;
+  /** For how long after that it may still be given while a newer one is fetched (RFC 5861). Default: 0. */
+  readonly staleWhileRevalidateMs?: number;
+  /** For how long after `ttlMs` it may still be given when the call fails (RFC 5861). Default: 0. */
+  readonly staleIfErrorMs?: number;
+  /** How many answers are kept; the one that was used least recently goes first. Default: 1,000. */
+  readonly maxEntries?: number;
+  /** How many bytes they may have, as encoded. Default: 16 MiB. */
+  readonly maxBytes?: number;
+}
+
+/** Gathers calls into calls of a method that takes many. Fields and method have the contract's own names. */
+export interface BatchPolicy {
+  /** The method that takes many, such as `BatchGetOrders`. */
+  readonly method: string;
+  /** Of its request: a list of this method's requests. */
+  readonly requestsField: string;
+  /** Of its response: a list with one entry for each request, in their order. */
+  readonly responsesField: string;
+  /** Of an entry: this method's response. Default: entries are responses themselves. */
+  readonly responseField?: string;
+  /** Of an entry: a `google.rpc.Status`. Default: single requests do not fail. */
+  readonly statusField?: string;
+  /** How many calls are gathered at most; at least 2. Default: 100. */
+  readonly maxSize?: number;
+  /** How long a call waits for others. Default: 1. */
+  readonly maxWaitMs?: number;
+}
+
 /** What a service says for all of its methods. */
 export interface ServicePolicy {
   /** For unary and client-stream methods. Default: 10,000. */
@@ -147,6 +214,9 @@ export interface ServicePolicy {
   readonly breaker?: BreakerPolicy;
   readonly retryThrottling?: RetryThrottlingPolicy;
   readonly retryBudget?: RetryBudgetPolicy;
+  readonly bulkhead?: BulkheadPolicy;
+  readonly adaptiveLimit?: AdaptiveLimitPolicy;
+  readonly throttle?: ThrottlePolicy;
 }
 
 /** What one method says. */
@@ -159,6 +229,10 @@ export interface MethodPolicy {
   readonly resume?: ResumePolicy;
   readonly heartbeat?: HeartbeatPolicy;
   readonly idempotencyKey?: IdempotencyKeyPolicy;
+  readonly bulkhead?: BulkheadPolicy;
+  readonly coalesce?: CoalescePolicy;
+  readonly cache?: CachePolicy;
+  readonly batch?: BatchPolicy;
 }
 
 /** The timeout of a call that nobody else gave one, in milliseconds. */

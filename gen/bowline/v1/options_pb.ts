@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bowline/v1/options.proto.
  */
 export const file_bowline_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEizQEKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0IssCCgxNZXRob2RQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgVyZXRyeRgKIAEoCzIXLmJvd2xpbmUudjEuUmV0cnlQb2xpY3kSJgoFaGVkZ2UYCyABKAsyFy5ib3dsaW5lLnYxLkhlZGdlUG9saWN5EioKB2JyZWFrZXIYDCABKAsyGS5ib3dsaW5lLnYxLkJyZWFrZXJQb2xpY3kSKAoGcmVzdW1lGBQgASgLMhguYm93bGluZS52MS5SZXN1bWVQb2xpY3kSLgoJaGVhcnRiZWF0GBUgASgLMhsuYm93bGluZS52MS5IZWFydGJlYXRQb2xpY3kSOQoPaWRlbXBvdGVuY3lfa2V5GB4gASgLMiAuYm93bGluZS52MS5JZGVtcG90ZW5jeUtleVBvbGljeSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIvsCCgxSZXN1bWVQb2xpY3kSFQoNcmVxdWVzdF9maWVsZBgBIAEoCRIUCgxjdXJzb3JfZmllbGQYAiABKAkSFgoOcHJvZ3Jlc3NfZmllbGQYAyABKAkSEwoLbGltaXRfZmllbGQYBCABKAkSFwoKZnJvbV9zdGFydBgFIAEoCEgAiAEBEg0KBWNvZGVzGAYgAygJEhkKDG1heF9mYWlsdXJlcxgHIAEoDUgBiAEBEjIKD2luaXRpYWxfYmFja29mZhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAogASgBSAKIAQESIgoGaml0dGVyGAsgASgOMhIuYm93bGluZS52MS5KaXR0ZXJCDQoLX2Zyb21fc3RhcnRCDwoNX21heF9mYWlsdXJlc0INCgtfbXVsdGlwbGllciJtCg9IZWFydGJlYXRQb2xpY3kSDQoFZmllbGQYASABKAkSKwoIaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGbWlzc2VkGAMgASgNSACIAQFCCQoHX21pc3NlZCI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qawoGSml0dGVyEhYKEkpJVFRFUl9VTlNQRUNJRklFRBAAEg8KC0pJVFRFUl9GVUxMEAESEAoMSklUVEVSX0VRVUFMEAISFwoTSklUVEVSX0RFQ09SUkVMQVRFRBADEg0KCUpJVFRFUl9BNhAEKmIKDEJyZWFrZXJTY29wZRIdChlCUkVBS0VSX1NDT1BFX1VOU1BFQ0lGSUVEEAASGAoUQlJFQUtFUl9TQ09QRV9NRVRIT0QQARIZChVCUkVBS0VSX1NDT1BFX1NFUlZJQ0UQAjpaCgdzZXJ2aWNlEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5TZXJ2aWNlUG9saWN5UgdzZXJ2aWNliAEBOlYKBm1ldGhvZBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKfCpAEgASgLMhguYm93bGluZS52MS5NZXRob2RQb2xpY3lSBm1ldGhvZIgBATpaCgdtZXNzYWdlEh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGKfCpAEgASgLMhkuYm93bGluZS52MS5NZXNzYWdlUG9saWN5UgdtZXNzYWdliAEBOlIKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxinwqQBIAEoCzIXLmJvd2xpbmUudjEuRmllbGRQb2xpY3lSBWZpZWxkiAEBYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEi4gIKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0EiwKCGJ1bGtoZWFkGB8gASgLMhouYm93bGluZS52MS5CdWxraGVhZFBvbGljeRI3Cg5hZGFwdGl2ZV9saW1pdBggIAEoCzIfLmJvd2xpbmUudjEuQWRhcHRpdmVMaW1pdFBvbGljeRIsCgh0aHJvdHRsZRghIAEoCzIaLmJvd2xpbmUudjEuVGhyb3R0bGVQb2xpY3ki9wMKDE1ldGhvZFBvbGljeRIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBXJldHJ5GAogASgLMhcuYm93bGluZS52MS5SZXRyeVBvbGljeRImCgVoZWRnZRgLIAEoCzIXLmJvd2xpbmUudjEuSGVkZ2VQb2xpY3kSKgoHYnJlYWtlchgMIAEoCzIZLmJvd2xpbmUudjEuQnJlYWtlclBvbGljeRIoCgZyZXN1bWUYFCABKAsyGC5ib3dsaW5lLnYxLlJlc3VtZVBvbGljeRIuCgloZWFydGJlYXQYFSABKAsyGy5ib3dsaW5lLnYxLkhlYXJ0YmVhdFBvbGljeRI5Cg9pZGVtcG90ZW5jeV9rZXkYHiABKAsyIC5ib3dsaW5lLnYxLklkZW1wb3RlbmN5S2V5UG9saWN5EiwKCGJ1bGtoZWFkGB8gASgLMhouYm93bGluZS52MS5CdWxraGVhZFBvbGljeRIsCghjb2FsZXNjZRgiIAEoCzIaLmJvd2xpbmUudjEuQ29hbGVzY2VQb2xpY3kSJgoFY2FjaGUYIyABKAsyFy5ib3dsaW5lLnYxLkNhY2hlUG9saWN5EiYKBWJhdGNoGCQgASgLMhcuYm93bGluZS52MS5CYXRjaFBvbGljeSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIvsCCgxSZXN1bWVQb2xpY3kSFQoNcmVxdWVzdF9maWVsZBgBIAEoCRIUCgxjdXJzb3JfZmllbGQYAiABKAkSFgoOcHJvZ3Jlc3NfZmllbGQYAyABKAkSEwoLbGltaXRfZmllbGQYBCABKAkSFwoKZnJvbV9zdGFydBgFIAEoCEgAiAEBEg0KBWNvZGVzGAYgAygJEhkKDG1heF9mYWlsdXJlcxgHIAEoDUgBiAEBEjIKD2luaXRpYWxfYmFja29mZhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAogASgBSAKIAQESIgoGaml0dGVyGAsgASgOMhIuYm93bGluZS52MS5KaXR0ZXJCDQoLX2Zyb21fc3RhcnRCDwoNX21heF9mYWlsdXJlc0INCgtfbXVsdGlwbGllciJtCg9IZWFydGJlYXRQb2xpY3kSDQoFZmllbGQYASABKAkSKwoIaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGbWlzc2VkGAMgASgNSACIAQFCCQoHX21pc3NlZCI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilQEKDkJ1bGtoZWFkUG9saWN5EhsKDm1heF9jb25jdXJyZW50GAEgASgNSACIAQESFwoKbWF4X3F1ZXVlZBgCIAEoDUgBiAEBEisKCG1heF93YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhEKD19tYXhfY29uY3VycmVudEINCgtfbWF4X3F1ZXVlZCLbAQoTQWRhcHRpdmVMaW1pdFBvbGljeRIaCg1pbml0aWFsX2xpbWl0GAEgASgNSACIAQESFgoJbWluX2xpbWl0GAIgASgNSAGIAQESFgoJbWF4X2xpbWl0GAMgASgNSAKIAQESFgoJdG9sZXJhbmNlGAQgASgBSAOIAQESFgoJc21vb3RoaW5nGAUgASgBSASIAQFCEAoOX2luaXRpYWxfbGltaXRCDAoKX21pbl9saW1pdEIMCgpfbWF4X2xpbWl0QgwKCl90b2xlcmFuY2VCDAoKX3Ntb290aGluZyJRCg5UaHJvdHRsZVBvbGljeRIOCgFrGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgQKAl9rIhAKDkNvYWxlc2NlUG9saWN5IvMBCgtDYWNoZVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOQoWc3RhbGVfd2hpbGVfcmV2YWxpZGF0ZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5zdGFsZV9pZl9lcnJvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYCgttYXhfZW50cmllcxgEIAEoDUgAiAEBEhYKCW1heF9ieXRlcxgFIAEoBEgBiAEBQg4KDF9tYXhfZW50cmllc0IMCgpfbWF4X2J5dGVzIs0BCgtCYXRjaFBvbGljeRIOCgZtZXRob2QYASABKAkSFgoOcmVxdWVzdHNfZmllbGQYAiABKAkSFwoPcmVzcG9uc2VzX2ZpZWxkGAMgASgJEhYKDnJlc3BvbnNlX2ZpZWxkGAQgASgJEhQKDHN0YXR1c19maWVsZBgFIAEoCRIVCghtYXhfc2l6ZRgGIAEoDUgAiAEBEisKCG1heF93YWl0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgsKCV9tYXhfc2l6ZSprCgZKaXR0ZXISFgoSSklUVEVSX1VOU1BFQ0lGSUVEEAASDwoLSklUVEVSX0ZVTEwQARIQCgxKSVRURVJfRVFVQUwQAhIXChNKSVRURVJfREVDT1JSRUxBVEVEEAMSDQoJSklUVEVSX0E2EAQqYgoMQnJlYWtlclNjb3BlEh0KGUJSRUFLRVJfU0NPUEVfVU5TUEVDSUZJRUQQABIYChRCUkVBS0VSX1NDT1BFX01FVEhPRBABEhkKFUJSRUFLRVJfU0NPUEVfU0VSVklDRRACOloKB3NlcnZpY2USHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMYp8KkASABKAsyGS5ib3dsaW5lLnYxLlNlcnZpY2VQb2xpY3lSB3NlcnZpY2WIAQE6VgoGbWV0aG9kEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYp8KkASABKAsyGC5ib3dsaW5lLnYxLk1ldGhvZFBvbGljeVIGbWV0aG9kiAEBOloKB21lc3NhZ2USHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYp8KkASABKAsyGS5ib3dsaW5lLnYxLk1lc3NhZ2VQb2xpY3lSB21lc3NhZ2WIAQE6UgoFZmllbGQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGKfCpAEgASgLMhcuYm93bGluZS52MS5GaWVsZFBvbGljeVIFZmllbGSIAQFiBnByb3RvMw", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * Field numbers mean the same in ServicePolicy and MethodPolicy. The ranges are settled, so that additions never
@@ -61,6 +61,27 @@ export type ServicePolicy = Message<"bowline.v1.ServicePolicy"> & {
    * @generated from field: bowline.v1.RetryBudget retry_budget = 14;
    */
   retryBudget?: RetryBudget | undefined;
+
+  /**
+   * Bound on the calls of each method that are under way. Default: none.
+   *
+   * @generated from field: bowline.v1.BulkheadPolicy bulkhead = 31;
+   */
+  bulkhead?: BulkheadPolicy | undefined;
+
+  /**
+   * Bound on the calls to the target that are under way, which follows its latency. Default: none.
+   *
+   * @generated from field: bowline.v1.AdaptiveLimitPolicy adaptive_limit = 32;
+   */
+  adaptiveLimit?: AdaptiveLimitPolicy | undefined;
+
+  /**
+   * Reject calls in the client while the target rejects them (SRE book, "Handling Overload"). Default: none.
+   *
+   * @generated from field: bowline.v1.ThrottlePolicy throttle = 33;
+   */
+  throttle?: ThrottlePolicy | undefined;
 };
 
 /**
@@ -131,6 +152,35 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
    * @generated from field: bowline.v1.IdempotencyKeyPolicy idempotency_key = 30;
    */
   idempotencyKey?: IdempotencyKeyPolicy | undefined;
+
+  /**
+   * Bound on the calls that are under way. Default: the service's, else none.
+   *
+   * @generated from field: bowline.v1.BulkheadPolicy bulkhead = 31;
+   */
+  bulkhead?: BulkheadPolicy | undefined;
+
+  /**
+   * Let calls with equal requests that are under way at a time share one attempt. Only on unary methods with
+   * NO_SIDE_EFFECTS. Default: each call makes its own.
+   *
+   * @generated from field: bowline.v1.CoalescePolicy coalesce = 34;
+   */
+  coalesce?: CoalescePolicy | undefined;
+
+  /**
+   * Answer from what was answered before. Only on unary methods with NO_SIDE_EFFECTS. Default: no cache.
+   *
+   * @generated from field: bowline.v1.CachePolicy cache = 35;
+   */
+  cache?: CachePolicy | undefined;
+
+  /**
+   * Gather calls into calls of another method that takes many. Only on unary methods. Default: no batching.
+   *
+   * @generated from field: bowline.v1.BatchPolicy batch = 36;
+   */
+  batch?: BatchPolicy | undefined;
 };
 
 /**
@@ -600,6 +650,248 @@ export type IdempotencyKeyPolicy = Message<"bowline.v1.IdempotencyKeyPolicy"> & 
  */
 export const IdempotencyKeyPolicySchema: GenMessage<IdempotencyKeyPolicy> = /*@__PURE__*/
   messageDesc(file_bowline_v1_options, 11);
+
+/**
+ * A bound on calls that are under way, and on those that wait for their turn.
+ *
+ * @generated from message bowline.v1.BulkheadPolicy
+ */
+export type BulkheadPolicy = Message<"bowline.v1.BulkheadPolicy"> & {
+  /**
+   * How many may be under way at a time. At least 1. Default: 25 (resilience4j).
+   *
+   * @generated from field: optional uint32 max_concurrent = 1;
+   */
+  maxConcurrent?: number | undefined;
+
+  /**
+   * How many may wait, in order of their arrival; one more is rejected. Default: 0, none waits.
+   *
+   * @generated from field: optional uint32 max_queued = 2;
+   */
+  maxQueued?: number | undefined;
+
+  /**
+   * How long one may wait. Unit: duration. Default: until the call's deadline.
+   *
+   * @generated from field: google.protobuf.Duration max_wait = 3;
+   */
+  maxWait?: Duration | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.BulkheadPolicy.
+ * Use `create(BulkheadPolicySchema)` to create a new message.
+ */
+export const BulkheadPolicySchema: GenMessage<BulkheadPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 12);
+
+/**
+ * A bound on calls under way that follows the target's latency: Gradient2 of Netflix's concurrency-limits.
+ *
+ * @generated from message bowline.v1.AdaptiveLimitPolicy
+ */
+export type AdaptiveLimitPolicy = Message<"bowline.v1.AdaptiveLimitPolicy"> & {
+  /**
+   * Where it begins. At least 1. Default: 20.
+   *
+   * @generated from field: optional uint32 initial_limit = 1;
+   */
+  initialLimit?: number | undefined;
+
+  /**
+   * It never falls below. At least 1. Default: 5.
+   *
+   * @generated from field: optional uint32 min_limit = 2;
+   */
+  minLimit?: number | undefined;
+
+  /**
+   * It never rises above. Default: 200.
+   *
+   * @generated from field: optional uint32 max_limit = 3;
+   */
+  maxLimit?: number | undefined;
+
+  /**
+   * How much longer than usual calls may take before it falls. Unit: ratio, at least 1. Default: 1.5.
+   *
+   * @generated from field: optional double tolerance = 4;
+   */
+  tolerance?: number | undefined;
+
+  /**
+   * How much of each new estimate is taken. Unit: ratio, above 0, at most 1. Default: 0.2.
+   *
+   * @generated from field: optional double smoothing = 5;
+   */
+  smoothing?: number | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.AdaptiveLimitPolicy.
+ * Use `create(AdaptiveLimitPolicySchema)` to create a new message.
+ */
+export const AdaptiveLimitPolicySchema: GenMessage<AdaptiveLimitPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 13);
+
+/**
+ * Rejects calls in the client with probability max(0, (requests - k * accepts) / (requests + 1)), so that a target that
+ * rejects is not asked in vain.
+ *
+ * @generated from message bowline.v1.ThrottlePolicy
+ */
+export type ThrottlePolicy = Message<"bowline.v1.ThrottlePolicy"> & {
+  /**
+   * How many requests there may be for each that is accepted. Unit: ratio, at least 1. Default: 2.
+   *
+   * @generated from field: optional double k = 1;
+   */
+  k?: number | undefined;
+
+  /**
+   * How far back requests count. Unit: duration. Default: 2 min.
+   *
+   * @generated from field: google.protobuf.Duration window = 2;
+   */
+  window?: Duration | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.ThrottlePolicy.
+ * Use `create(ThrottlePolicySchema)` to create a new message.
+ */
+export const ThrottlePolicySchema: GenMessage<ThrottlePolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 14);
+
+/**
+ * Calls with equal requests, made by the same identity while one of them is under way, share its attempt.
+ *
+ * @generated from message bowline.v1.CoalescePolicy
+ */
+export type CoalescePolicy = Message<"bowline.v1.CoalescePolicy"> & {
+};
+
+/**
+ * Describes the message bowline.v1.CoalescePolicy.
+ * Use `create(CoalescePolicySchema)` to create a new message.
+ */
+export const CoalescePolicySchema: GenMessage<CoalescePolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 15);
+
+/**
+ * Answers kept by method, request and identity, in the client.
+ *
+ * @generated from message bowline.v1.CachePolicy
+ */
+export type CachePolicy = Message<"bowline.v1.CachePolicy"> & {
+  /**
+   * How long an answer is fresh. Unit: duration. No default.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 1;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * For how long after that it may still be given while a newer one is fetched (RFC 5861). Unit: duration. Default: 0.
+   *
+   * @generated from field: google.protobuf.Duration stale_while_revalidate = 2;
+   */
+  staleWhileRevalidate?: Duration | undefined;
+
+  /**
+   * For how long after ttl it may still be given when the call fails (RFC 5861): with UNAVAILABLE, DEADLINE_EXCEEDED or
+   * RESOURCE_EXHAUSTED, rejections of the client's own included. Unit: duration. Default: 0.
+   *
+   * @generated from field: google.protobuf.Duration stale_if_error = 3;
+   */
+  staleIfError?: Duration | undefined;
+
+  /**
+   * How many answers are kept; the one that was used least recently goes first. At least 1. Default: 1000.
+   *
+   * @generated from field: optional uint32 max_entries = 4;
+   */
+  maxEntries?: number | undefined;
+
+  /**
+   * How many bytes they may have, as encoded. At least 1. Default: 16 MiB.
+   *
+   * @generated from field: optional uint64 max_bytes = 5;
+   */
+  maxBytes?: bigint | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.CachePolicy.
+ * Use `create(CachePolicySchema)` to create a new message.
+ */
+export const CachePolicySchema: GenMessage<CachePolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 16);
+
+/**
+ * Gathers calls into calls of a method of the same service whose request has a list of this one's requests, and whose
+ * response has a list of answers in the same order.
+ *
+ * @generated from message bowline.v1.BatchPolicy
+ */
+export type BatchPolicy = Message<"bowline.v1.BatchPolicy"> & {
+  /**
+   * The method that takes many, such as "BatchGetOrders".
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * Field of its request: a list of this method's requests.
+   *
+   * @generated from field: string requests_field = 2;
+   */
+  requestsField: string;
+
+  /**
+   * Field of its response: a list with one entry for each request, in their order.
+   *
+   * @generated from field: string responses_field = 3;
+   */
+  responsesField: string;
+
+  /**
+   * Field of an entry that holds this method's response, if entries are not responses themselves.
+   *
+   * @generated from field: string response_field = 4;
+   */
+  responseField: string;
+
+  /**
+   * Field of an entry that holds a google.rpc.Status, if single requests may fail.
+   *
+   * @generated from field: string status_field = 5;
+   */
+  statusField: string;
+
+  /**
+   * How many calls are gathered at most. At least 2. Default: 100.
+   *
+   * @generated from field: optional uint32 max_size = 6;
+   */
+  maxSize?: number | undefined;
+
+  /**
+   * How long a call waits for others. Unit: duration. Default: 1 ms.
+   *
+   * @generated from field: google.protobuf.Duration max_wait = 7;
+   */
+  maxWait?: Duration | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.BatchPolicy.
+ * Use `create(BatchPolicySchema)` to create a new message.
+ */
+export const BatchPolicySchema: GenMessage<BatchPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 17);
 
 /**
  * How a wait is drawn from its upper bound b.
