@@ -24,7 +24,7 @@ export interface BroadcastOptions<Message, Cursor> {
   readonly startAfter?: Cursor | undefined;
   /**
    * How many messages are kept in memory for subscribers who come back soon. No fewer than `maxLagMessages` are.
-   * Default: 1,000.
+   * Default: 1,000; with tens of thousands the garbage collector has more to do with each message than the encoder.
    */
   readonly history?: number | undefined;
   /**
