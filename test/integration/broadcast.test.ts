@@ -11,16 +11,7 @@ import { OrderEvent } from "../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { OrderEvents } from "../support/order-events.ts";
 import { connectOrders, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
-import { PatientOrders } from "../support/patient-orders.ts";
 import { portOf, proxyTo } from "../support/through-proxy.ts";
-
-/** The orders contract whose streams end where they break, so that a test sees each end. */
-const Unresumed = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
-  ...PatientOrders,
-  methods: { ...PatientOrders.methods, watchOrders: {} },
-});
-
-const connect = (port: number) => connectOrders(port, {}, Unresumed);
 
 /** One customer's revisions as a client has them that comes back from the last one after each failure. */
 class Watching {
@@ -63,7 +54,7 @@ describe("over sockets", () => {
     const { port } = await serveOrders({ watchOrders: events.watchOrders });
     const cut = { on: "connection", first: 3, fault: "cut", afterBytes: 40_000 } as const;
     const proxy = await proxyTo(port, [cut]);
-    const [direct, proxied] = [connect(port), connect(portOf(proxy))];
+    const [direct, proxied] = [connectOrders(port), connectOrders(portOf(proxy))];
     await events.addMany(100, (index) => `c-${index % 20}`);
 
     const large = "x".repeat(16_000);
@@ -105,7 +96,7 @@ describe("over sockets", () => {
   test("a client that leaves, and a server that drains, leave no subscriber behind", async () => {
     const events = new OrderEvents();
     const { server, port } = await serveOrders({ watchOrders: events.watchOrders });
-    const orders = connect(port);
+    const orders = connectOrders(port);
     events.add("c-1");
     for await (const { revision } of orders.watchOrders({})) {
       expect(revision).toBe(1n);
@@ -123,7 +114,7 @@ describe("over sockets", () => {
   test("a stream that resumes comes back by itself when it was too slow", async () => {
     const events = new OrderEvents(50, { history: 0, maxLagMessages: 100 });
     const { port } = await serveOrders({ watchOrders: events.watchOrders });
-    const stream = connectOrders(port).watchOrders({});
+    const stream = connectOrders(port, {}, OrderService).watchOrders({});
     events.add("c-1");
     const got = [(await stream.next()).value?.revision];
     await events.addMany(
@@ -140,7 +131,7 @@ describe("over sockets", () => {
   test("what a replay refuses reaches its client word for word", async () => {
     const events = new OrderEvents(50, { replay: () => fail("OUT_OF_RANGE", "kept since 7") });
     const { port } = await serveOrders({ watchOrders: events.watchOrders });
-    const error = await rejection(connect(port).watchOrders({}).next());
+    const error = await rejection(connectOrders(port).watchOrders({}).next());
     expect(error).toBeInstanceOf(RpcError);
     expect(error).toMatchObject({ code: Status.OUT_OF_RANGE, details: "kept since 7" });
   });
@@ -160,7 +151,7 @@ describe("a message is encoded", () => {
     const server = createServer({ drainOn: [] }).add(counted as typeof OrderService, ordersHandlers({ watchOrders }));
     const port = await server.listen("127.0.0.1:0");
     onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
-    const watching = Array.from({ length: SUBSCRIBERS }, () => new Watching(connect(port), ""));
+    const watching = Array.from({ length: SUBSCRIBERS }, () => new Watching(connectOrders(port), ""));
     const read = watching.map((watcher) => watcher.readUntil(BigInt(EVENTS)));
     await vi.waitFor(() => expect(events.broadcast.stats().subscribers).toBe(SUBSCRIBERS));
     await events.addMany(EVENTS, () => "c-1");
