@@ -8,6 +8,12 @@ export interface RequestSink {
   fail(error: unknown): void;
 }
 
+/**
+ * After how many messages the event loop gets a turn. grpc-js takes a mebibyte of requests at once, to send them again
+ * if the server does not look at them: of small ones that is tens of thousands, in which no answer is heard of.
+ */
+const MESSAGES_PER_TURN = 64;
+
 /** Sends what an application's request stream yields, one message after the other, until it ends or is stopped. */
 export class RequestPump {
   readonly #iterator: AsyncIterator<unknown>;
@@ -36,11 +42,12 @@ export class RequestPump {
 
   async #run(): Promise<void> {
     try {
-      for (;;) {
+      for (let sent = 1; ; sent += 1) {
         const result = await this.#iterator.next();
         if (this.#stopped) return;
         if (result.done) break;
         await this.#sink.write(result.value);
+        if (sent % MESSAGES_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
         if (this.#stopped) return;
       }
       this.#stopped = true;
