@@ -2,11 +2,7 @@ import { fail, RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
 import { createChannel, createClient as createNiceClient, createServer as createNiceServer } from "nice-grpc";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import {
-  OrderService,
-  type OrderServiceClient,
-  type OrderServiceHandlers,
-} from "../../gen/shop/orders/v1/orders.contract.ts";
+import { OrderService, type OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { OrderEvent } from "../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { OrderEvents } from "../support/order-events.ts";
