@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
+  AdaptiveLimitPolicySchema,
+  BatchPolicySchema,
   BreakerPolicySchema,
+  BulkheadPolicySchema,
+  CachePolicySchema,
   HeartbeatPolicySchema,
   HedgePolicySchema,
   IdempotencyKeyPolicySchema,
@@ -11,6 +15,7 @@ import {
   RetryPolicySchema,
   RetryThrottlingSchema,
   ServicePolicySchema,
+  ThrottlePolicySchema,
 } from "../../gen/bowline/v1/options_pb.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -23,6 +28,11 @@ const nested = {
   resume: ResumePolicySchema,
   heartbeat: HeartbeatPolicySchema,
   idempotency_key: IdempotencyKeyPolicySchema,
+  bulkhead: BulkheadPolicySchema,
+  adaptive_limit: AdaptiveLimitPolicySchema,
+  throttle: ThrottlePolicySchema,
+  cache: CachePolicySchema,
+  batch: BatchPolicySchema,
   retry_throttling: RetryThrottlingSchema,
   retry_budget: RetryBudgetSchema,
 };
