@@ -10,6 +10,9 @@ import { messageSize } from "./message-size.ts";
  */
 export const STREAM_BUFFER_BYTES = 32 * 1024;
 
+/** A handler goes on when no more waits than this, so that it makes many messages at a time, not one as one leaves. */
+const ROOM_AGAIN_BYTES = STREAM_BUFFER_BYTES / 2;
+
 /** Hears of what becomes of a stream's responses. */
 export interface OutflowListener {
   /** There is room again. */
@@ -49,7 +52,7 @@ export class Outflow {
   /** The oldest message that was handed over has left. */
   readonly left = (): void => {
     this.#waitingBytes -= this.#sizes.shift() ?? 0;
-    if (!this.full) this.#listener?.onRoom();
+    if (this.#waitingBytes <= ROOM_AGAIN_BYTES) this.#listener?.onRoom();
   };
 
   end(): void {

@@ -29,14 +29,24 @@ describe("Outflow", () => {
     expect(outflow.full).toBe(true);
   });
 
-  test("tells that there is room again once enough has left, the oldest first", () => {
+  test("tells that there is room again once half of it has left, the oldest first", () => {
     const { outflow, onRoom } = anOutflow();
-    outflow.add(new Uint8Array(1024));
-    outflow.add(new Uint8Array(STREAM_BUFFER_BYTES));
+    const half = STREAM_BUFFER_BYTES / 2 - 256;
+    for (const bytes of [0, half + 1, half]) outflow.add(new Uint8Array(bytes));
     outflow.left();
     expect([outflow.full, onRoom.mock.calls.length]).toEqual([true, 0]);
     outflow.left();
     expect([outflow.full, onRoom.mock.calls.length]).toEqual([false, 1]);
+  });
+
+  test("does not tell of room while one byte too much waits", () => {
+    const { outflow, onRoom } = anOutflow();
+    const half = STREAM_BUFFER_BYTES / 2 - 256;
+    for (const bytes of [half, half + 1]) outflow.add(new Uint8Array(bytes));
+    outflow.left();
+    expect([outflow.full, onRoom.mock.calls.length]).toEqual([false, 0]);
+    outflow.left();
+    expect(onRoom).toHaveBeenCalledOnce();
   });
 
   test("tells once that the call is over", () => {
