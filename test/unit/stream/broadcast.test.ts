@@ -229,6 +229,17 @@ describe("leaving", () => {
     expect(await subscription.next()).toEqual(DONE);
   });
 
+  test("whoever leaves between an abort and the next read is not told of it", async () => {
+    const broadcast = numbers();
+    const controller = new AbortController();
+    const subscription = broadcast.subscribe({ signal: controller.signal });
+    broadcast.publish(1);
+    await subscription.next();
+    controller.abort("gone");
+    expect(await subscription.return()).toEqual(DONE);
+    expect(await subscription.next()).toEqual(DONE);
+  });
+
   test("a signal that has aborted already", async () => {
     const subscription = numbers().subscribe({ signal: AbortSignal.abort("gone") });
     expect(await rejection(subscription.next())).toBe("gone");
