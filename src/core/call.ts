@@ -33,6 +33,26 @@ export interface Call {
   readonly carrier: unknown;
 }
 
+/**
+ * The same call, to be over by a deadline and when a signal aborts. Field by field, in the order in which calls are
+ * made: engines then know one shape of call, and a spread would cost more than a turn of a promise.
+ */
+export function limited(call: Call, deadline: number, signal: AbortSignal | undefined): Call {
+  return {
+    id: call.id,
+    attempt: call.attempt,
+    method: call.method,
+    request: call.request,
+    options: call.options,
+    metadata: call.metadata,
+    headers: call.headers,
+    startedAt: call.startedAt,
+    deadline,
+    signal,
+    carrier: call.carrier,
+  };
+}
+
 /** What a unary or client-stream call succeeded with. */
 export interface Reply {
   readonly message: unknown;

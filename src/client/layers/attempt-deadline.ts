@@ -1,4 +1,4 @@
-import type { Call, Layer, StreamHandler } from "../../core/call.ts";
+import { type Call, type Layer, limited, type StreamHandler } from "../../core/call.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { DEADLINE_RESERVE_MS } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
@@ -14,7 +14,7 @@ export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
     unary: (next) => (call) => {
       const deadline = call.startedAt + timeoutMs;
       if (deadline >= call.deadline) return next(call);
-      return next({ ...call, deadline }).catch((error) => {
+      return next(limited(call, deadline, call.signal)).catch((error) => {
         const now = clock.now();
         throw now < call.deadline && ranIntoIt(error, deadline - now) ? tooLong(call, timeoutMs, error) : error;
       });

@@ -1,4 +1,4 @@
-import type { Call, Layer } from "../../core/call.ts";
+import { type Call, type Layer, limited } from "../../core/call.ts";
 import { type CallContext, currentCall } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
 import { DEADLINE_RESERVE_MS, NO_DEADLINE } from "../../core/deadline.ts";
@@ -24,18 +24,18 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
       const parent = call.options.inherit === false ? undefined : currentCall();
       const deadline = deadlineOf(call, timeouts, parent, clock);
       if (!(deadline > call.startedAt)) return Promise.reject(tooLate(call));
-      if (!parent) return next({ ...call, deadline });
+      if (!parent) return next(limited(call, deadline, call.signal));
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
-      const reply = next({ ...call, deadline, signal });
+      const reply = next(limited(call, deadline, signal));
       return cleanup ? reply.finally(cleanup) : reply;
     },
     stream: (next) => (call) => {
       const parent = call.options.inherit === false ? undefined : currentCall();
       const deadline = deadlineOf(call, timeouts, parent, clock);
       if (!(deadline > call.startedAt)) return new FailedStream(tooLate(call));
-      if (!parent) return next({ ...call, deadline });
+      if (!parent) return next(limited(call, deadline, call.signal));
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
-      const stream = next({ ...call, deadline, signal });
+      const stream = next(limited(call, deadline, signal));
       if (cleanup) stream.watch({ onEnd: cleanup });
       return stream;
     },
