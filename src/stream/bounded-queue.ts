@@ -42,7 +42,9 @@ const OVERFLOWED: Offer<never> = { overflowed: true, dropped: [] };
  */
 export class BoundedQueue<Message> {
   readonly #rules: QueueRules;
-  #places: Place<Message>[] = [];
+  #places: (Place<Message> | undefined)[] = [];
+  /** Where the oldest is. An array's own `shift` moves all that is behind it, once there are many. */
+  #head = 0;
   /** Only with `latest-by-key`. */
   readonly #byKey = new Map<unknown, Place<Message>>();
   #bytes = 0;
@@ -53,7 +55,7 @@ export class BoundedQueue<Message> {
 
   /** How many messages it holds. */
   get messages(): number {
-    return this.#places.length;
+    return this.#places.length - this.#head;
   }
 
   /** How many bytes they have. */
@@ -75,20 +77,20 @@ export class BoundedQueue<Message> {
     const fits = this.#fits(size);
     if (!fits && overflow === "error") return OVERFLOWED;
     if (!fits && overflow === "drop-newest") return { overflowed: false, dropped: [message] };
-    const dropped: Message[] = [];
-    while (overflow !== "block" && !this.#fits(size)) dropped.push(this.#remove(0));
+    const dropped = fits || overflow === "block" ? undefined : this.#makeRoom(size);
     this.#add({ message, size, key });
-    return dropped.length === 0 ? KEPT : { overflowed: false, dropped };
+    return dropped ? { overflowed: false, dropped } : KEPT;
   }
 
   /** Takes out the oldest message. Only for a queue that holds one. */
   take(): Message {
-    return this.#remove(0);
+    return this.#shift().message;
   }
 
   /** Forgets everything. */
   clear(): void {
     this.#places = [];
+    this.#head = 0;
     this.#byKey.clear();
     this.#bytes = 0;
   }
@@ -96,6 +98,12 @@ export class BoundedQueue<Message> {
   #fits(size: number): boolean {
     const { maxMessages, maxBytes } = this.#rules;
     return this.messages === 0 || (this.messages < maxMessages && this.#bytes + size <= maxBytes);
+  }
+
+  #makeRoom(size: number): Message[] {
+    const dropped: Message[] = [];
+    while (!this.#fits(size)) dropped.push(this.#shift().message);
+    return dropped;
   }
 
   #add(place: Place<Message>): void {
@@ -110,17 +118,30 @@ export class BoundedQueue<Message> {
     this.#bytes += size - place.size;
     place.message = message;
     place.size = size;
-    while (this.messages > 1 && this.#bytes > this.#rules.maxBytes) {
-      dropped.push(this.#remove(this.#places[0] === place ? 1 : 0));
-    }
+    while (this.messages > 1 && this.#bytes > this.#rules.maxBytes) dropped.push(this.#shiftOther(place).message);
     return { overflowed: false, dropped };
   }
 
-  #remove(index: 0 | 1): Message {
-    const place = index === 0 ? this.#places.shift() : this.#places.splice(index, 1)[0];
-    if (!place) throw new RangeError(`a queue of ${this.messages} has no message ${index}`);
+  /** Takes out the oldest that is not this one. */
+  #shiftOther(place: Place<Message>): Place<Message> {
+    if (this.#places[this.#head] === place) {
+      this.#places[this.#head] = this.#places[this.#head + 1];
+      this.#places[this.#head + 1] = place;
+    }
+    return this.#shift();
+  }
+
+  #shift(): Place<Message> {
+    const place = this.#places[this.#head];
+    if (!place) throw new RangeError("an empty queue has no oldest message");
+    this.#places[this.#head] = undefined;
+    this.#head += 1;
+    if (this.#head * 2 > this.#places.length) {
+      this.#places = this.#places.slice(this.#head);
+      this.#head = 0;
+    }
     this.#bytes -= place.size;
     if (this.#rules.overflow === "latest-by-key") this.#byKey.delete(place.key);
-    return place.message;
+    return place;
   }
 }

@@ -24,7 +24,7 @@ export interface BufferedStream<Message> extends OperatorStream<Message> {
 }
 
 /**
- * After so many messages that nobody waits for it pauses for a turn of the event loop: a source that is never out of
+ * After so many messages that nobody has asked for it pauses for a turn of the event loop: a source that is never out of
  * messages would keep its reader, and everything else, from running at all.
  */
 const READS_IN_A_ROW = 1_000;
@@ -35,7 +35,7 @@ class Buffer<Message> extends Outlet<Message> implements Sink<Message>, Buffered
   readonly #options: BufferOptions<Message>;
   readonly #clock: Clock;
   #dropped = 0;
-  /** Since somebody waited, or since the last pause. */
+  /** Since somebody asked for a message, or since the last pause. */
   #readsInARow = 0;
   #pause: Timer | undefined;
 
@@ -70,11 +70,11 @@ class Buffer<Message> extends Outlet<Message> implements Sink<Message>, Buffered
   }
 
   protected take(): Message | typeof NOTHING {
+    this.#readsInARow = 0;
     return this.#queue.messages > 0 ? this.#queue.take() : NOTHING;
   }
 
   protected pull(): void {
-    if (this.isWanted) this.#readsInARow = 0;
     if (!this.#queue.hasRoom || this.#pause) return;
     this.#readsInARow += 1;
     if (this.#readsInARow > READS_IN_A_ROW) this.#startPause();
@@ -112,7 +112,7 @@ class Buffer<Message> extends Outlet<Message> implements Sink<Message>, Buffered
 
 /** A size that is no number would make the bound none. */
 function checkedSize(size: unknown): number {
-  if (typeof size === "number" && size >= 0) return size;
+  if (typeof size === "number" && size >= 0 && Number.isFinite(size)) return size;
   throw new TypeError(`buffer: sizeOf must return a number of bytes; it returned ${String(size)}`);
 }
 
