@@ -1,0 +1,27 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+import { ROOT } from "./run.ts";
+
+const { compilerOptions } = createRequire(import.meta.url)("../../tsconfig.json");
+
+/**
+ * A user's project in a folder of its own until the tests are over: the package and what generated code needs
+ * installed, the shop's contracts generated, and these files.
+ */
+export function userProject(name: string, files: readonly { readonly file: string; readonly text: string }[]): string {
+  const project = mkdtempSync(join(tmpdir(), `bowline-${name}-`));
+  afterAll(() => rmSync(project, { recursive: true, force: true }));
+  mkdirSync(join(project, "node_modules"));
+  symlinkSync(ROOT, join(project, "node_modules/bowline"));
+  for (const scope of ["@types", "@bufbuild"]) {
+    symlinkSync(join(ROOT, "node_modules", scope), join(project, "node_modules", scope));
+  }
+  symlinkSync(join(ROOT, "gen"), join(project, "gen"));
+  writeFileSync(join(project, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+  for (const { file, text } of files) writeFileSync(join(project, file), text);
+  return project;
+}
