@@ -1,13 +1,11 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { blocksOf } from "../package/readme.ts";
 import { ROOT, run } from "../support/run.ts";
+import { userProject } from "../support/user-project.ts";
 
 const PAGE = "docs/broadcast.md";
-const { compilerOptions } = createRequire(import.meta.url)("../../tsconfig.json");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 
 /** The service's other methods, which the page leaves to its reader. */
@@ -18,18 +16,8 @@ for (const name of ["createOrder", "getOrder", "listOrders", "importOrders", "qu
   Object.assign(handlers, { [name]: () => {} });
 `;
 
-/** A user's project: the package and what generated code needs installed, and the shop's contracts generated. */
-const project = mkdtempSync(join(tmpdir(), "bowline-broadcast-"));
-afterAll(() => rmSync(project, { recursive: true, force: true }));
-mkdirSync(join(project, "node_modules"));
-symlinkSync(ROOT, join(project, "node_modules/bowline"));
-for (const scope of ["@types", "@bufbuild"])
-  symlinkSync(join(ROOT, "node_modules", scope), join(project, "node_modules", scope));
-symlinkSync(join(ROOT, "gen"), join(project, "gen"));
-writeFileSync(join(project, "package.json"), '{ "type": "module" }');
-writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
-writeFileSync(join(project, "handlers.ts"), OTHERS);
-for (const { file, text } of blocksOf(PAGE)) if (file) writeFileSync(join(project, file), text);
+const files = blocksOf(PAGE).flatMap(({ file, text }) => (file ? [{ file, text }] : []));
+const project = userProject("broadcast", [{ file: "handlers.ts", text: OTHERS }, ...files]);
 
 test("the page's program type-checks, and prints what the page says", () => {
   expect(run("tsc", [], { cwd: project })).toEqual({ status: 0, stdout: "", stderr: "" });

@@ -16,7 +16,7 @@ export function userProject(name: string, files: readonly { readonly file: strin
   afterAll(() => rmSync(project, { recursive: true, force: true }));
   mkdirSync(join(project, "node_modules"));
   symlinkSync(ROOT, join(project, "node_modules/bowline"));
-  for (const scope of ["@types", "@bufbuild"]) {
+  for (const scope of ["@types", "@bufbuild", "nice-grpc"]) {
     symlinkSync(join(ROOT, "node_modules", scope), join(project, "node_modules", scope));
   }
   symlinkSync(join(ROOT, "gen"), join(project, "gen"));
