@@ -16,14 +16,14 @@ const GATES = [
   { peer: "cockatiel", most: 1 / 20 },
 ] as const;
 
-/** A table of costs, and what came of the gates. */
-export function costSection(title: string, costs: Costs, compared: Compared): string {
+/** A table of costs and, if there are gates, what came of them. */
+export function costSection(title: string, costs: Costs, compared: Compared, gated: boolean): string {
   const gates = GATES.map(({ peer, most }) => {
     const ratio = median(ratios(costs, compared.pipeline, compared[peer]));
     const verdict = ratio <= most ? "pass" : "FAIL";
     return `- ${verdict}: ${compared.pipeline.title} ${ratio.toFixed(3)}× ${compared[peer].title}, at most ${most.toFixed(3)}`;
   });
-  return [`## ${title}`, table(costs, compared), gates.join("\n")].join("\n\n");
+  return [`## ${title}`, table(costs, compared), gated ? gates.join("\n") : "No gate."].join("\n\n");
 }
 
 function table(costs: Costs, { work, opossum, cockatiel }: Compared): string {
