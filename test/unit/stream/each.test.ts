@@ -33,6 +33,38 @@ test("map and tap wait for what their callback promises before they read on", as
   expect(seen.returns).toBe(1);
 });
 
+test.each<[string, (work: PromiseWithResolvers<number>) => void]>([
+  ["ends well", ({ resolve }) => resolve(1)],
+  ["fails", ({ reject }) => reject(new Error("too late"))],
+])("a callback under way when the stream is left holds its next() up, and counts no more: it %s", async (_, settle) => {
+  const source = sourceOf(1, 2);
+  const work = Promise.withResolvers<number>();
+  const stream = map(source, () => work.promise);
+  const read = stream.next();
+  await setImmediate();
+  await stream.return();
+  settle(work);
+  expect(await read).toEqual({ done: true, value: undefined });
+  expect([source.taken, source.returns]).toEqual([1, 1]);
+});
+
+test("a source whose next() fails because it is left does not fail the stream", async () => {
+  const pending = Promise.withResolvers<never>();
+  const source = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => pending.promise,
+      return: async () => {
+        pending.reject(new Error("left"));
+        return { done: true, value: undefined } as const;
+      },
+    }),
+  };
+  const stream = tap(source, () => {});
+  const read = stream.next();
+  await stream.return();
+  expect(await read).toEqual({ done: true, value: undefined });
+});
+
 describe("filter", () => {
   test("skips any number of messages without a growing chain", async () => {
     async function* count() {
@@ -95,6 +127,17 @@ describe("merge", () => {
     await expect(third).rejects.toBe("the source");
     expect(await fourth).toEqual({ done: true, value: undefined });
     expect([failing.returns, other.returns]).toEqual([0, 1]);
+  });
+
+  test("leaves the others at once, though what is held comes before the error", async () => {
+    const [failing, first, second] = [new MessageSource<string>(), sourceOf("first"), sourceOf("second")];
+    const stream = merge([failing, first, second]);
+    expect((await stream.next()).value).toBe("first");
+    failing.fail("the source");
+    await setImmediate();
+    expect([failing, first, second].map(({ returns }) => returns)).toEqual([0, 1, 1]);
+    expect((await stream.next()).value).toBe("second");
+    await expect(stream.next()).rejects.toBe("the source");
   });
 
   test("whoever leaves is told what every return() throws", async () => {
