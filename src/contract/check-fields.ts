@@ -1,3 +1,4 @@
+import type { BatchAccess } from "./batch.ts";
 import type { CursorAccess, HeartbeatAccess } from "./cursor.ts";
 import type { MethodDefinition } from "./definition.ts";
 import type { MethodPolicy } from "./policy.ts";
@@ -9,31 +10,56 @@ export interface FieldAccess {
   // biome-ignore lint/suspicious/noExplicitAny: each access is typed by the generated code
   readonly cursor: CursorAccess<any, any, any> | undefined;
   readonly heartbeat: HeartbeatAccess | undefined;
+  readonly batch: BatchAccess | undefined;
 }
 
+type Methods = Readonly<Record<string, MethodDefinition>>;
+
 /**
- * Makes sure that each field that resume and heartbeats go by is there, in ts-proto's words, and of a fitting type as
- * far as an empty message tells.
+ * Makes sure that each field that resume, heartbeats and batches go by is there, in ts-proto's words, and of a fitting
+ * type as far as an empty message tells.
  */
 export function checkFields(
   method: string,
-  { requestType, responseType }: MethodDefinition,
-  { policy, cursor, heartbeat }: FieldAccess,
+  methods: Methods,
+  { policy, cursor, heartbeat, batch }: FieldAccess,
 ): Problem[] {
-  const request = emptyOf(requestType);
-  const response = emptyOf(responseType);
+  const request = emptyOf(methods[method]?.requestType);
+  const response = emptyOf(methods[method]?.responseType);
   const cursors = [...(cursor ? checkCursor(cursor, request, response) : []), ...unread(policy?.resume, cursor)];
   const heartbeats = heartbeat
     ? checkField(response, heartbeat.field, "field", FLAG)
     : policy?.heartbeat && [{ path: [], message: "is missing: the method has heartbeats" }];
-  return [...within(["cursors", method], cursors), ...within(["heartbeats", method], heartbeats ?? [])];
+  return [
+    ...within(["cursors", method], cursors),
+    ...within(["heartbeats", method], heartbeats ?? []),
+    ...within(["batches", method], checkBatchAccess(policy?.batch, batch, methods)),
+  ];
+}
+
+/** The entries of a batch are not looked into: an empty response has none. */
+function checkBatchAccess(policy: MethodPolicy["batch"], batch: BatchAccess | undefined, methods: Methods): Problem[] {
+  if (!batch) return policy ? [{ path: [], message: "is missing: the method is batched" }] : [];
+  const target = Object.hasOwn(methods, batch.method) ? methods[batch.method] : undefined;
+  if (!target || (policy && target.name !== policy.method)) {
+    const message = `must be the key of ${policy?.method ?? "a method"}; it is ${batch.method}`;
+    return [{ path: ["method"], message }];
+  }
+  return [
+    ...checkField(emptyOf(target.requestType), batch.requestsField, "requestsField", LIST),
+    ...checkField(emptyOf(target.responseType), batch.responsesField, "responsesField", LIST),
+    ...(["responseField", "statusField"] as const).flatMap((key) => {
+      if (!policy?.[key] || batch[key]) return [];
+      return [{ path: [key], message: `is missing: batch names ${policy[key]}` }];
+    }),
+  ];
 }
 
 type Empty = Readonly<Record<string, unknown>> | undefined;
 
 /** Without `fromPartial` nobody knows what is in a message. */
-function emptyOf(type: { fromPartial?: unknown }): Empty {
-  return typeof type.fromPartial === "function" ? type.fromPartial({}) : undefined;
+function emptyOf(type: { fromPartial?: unknown } | undefined): Empty {
+  return typeof type?.fromPartial === "function" ? type.fromPartial({}) : undefined;
 }
 
 function checkCursor(cursor: CursorAccess, request: Empty, response: Empty): Problem[] {
@@ -66,6 +92,8 @@ interface Fit {
 }
 
 const FLAG: Fit = { what: "a bool that is false by default", fits: (value) => value === false };
+
+const LIST: Fit = { what: "a list", fits: Array.isArray };
 
 /** Number, bigint, text or Long, as ts-proto's `forceLong` says. */
 const INTEGER: Fit = {

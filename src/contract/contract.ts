@@ -1,9 +1,11 @@
+import type { BatchAccess } from "./batch.ts";
 import { checkFields } from "./check-fields.ts";
 import type { CursorAccess, HeartbeatAccess } from "./cursor.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import { toMethod } from "./definition.ts";
-import { type MethodPolicy, mergePolicy, type ServicePolicy } from "./policy.ts";
-import { checkBreaker, checkMethodPolicy, checkServicePolicy } from "./validate.ts";
+import type { MethodPolicy, ServicePolicy } from "./policy.ts";
+import { checkMethodPolicy, checkServicePolicy } from "./validate.ts";
+import { checkBatchTarget, type Peer } from "./validate-batches.ts";
 import { checkFieldNames } from "./validate-streams.ts";
 import type { Problem } from "./value-checks.ts";
 
@@ -20,6 +22,8 @@ export interface ContractInit<Definition extends ServiceDefinition> {
   readonly cursors: Readonly<Record<string, CursorAccess<any, any, any> | undefined>>;
   /** Heartbeat fields of the methods that have any. Older generated files have none. */
   readonly heartbeats?: Readonly<Record<string, HeartbeatAccess | undefined>>;
+  /** Where the calls of the methods go that are batched. Older generated files have none. */
+  readonly batches?: Readonly<Record<string, BatchAccess | undefined>>;
   /**
    * Serialised `google.protobuf.FileDescriptorSet` in base64: the service's file and what it imports, without
    * protobuf's well-known files and the toolkit's options, which the server has. Read by reflection alone.
@@ -48,8 +52,8 @@ export type HandlersOf<C> = C extends Contract<ServiceDefinition, unknown, infer
 /**
  * Makes a contract, and checks that its parts fit together.
  *
- * @throws TypeError that lists every problem: a policy that is refused, a method, cursor field or heartbeat field that
- *   ts-proto's definition does not have.
+ * @throws TypeError that lists every problem: a policy that is refused, a method, or a field of a cursor, a heartbeat or
+ *   a batch, that ts-proto's definition does not have.
  */
 export function contract<Definition extends ServiceDefinition, Client, Handlers>(
   init: ContractInit<Definition>,
@@ -62,6 +66,7 @@ export function contract<Definition extends ServiceDefinition, Client, Handlers>
     methods: bare(init.methods),
     cursors: bare(init.cursors),
     heartbeats: bare(init.heartbeats ?? {}),
+    batches: bare(init.batches ?? {}),
   };
 }
 
@@ -84,36 +89,46 @@ export function requireContract(value: unknown, caller: string): void {
 
 function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
   const known = init.definition.methods;
+  const peers = peersOf(init);
   const problems = checkServicePolicy(init.service).map((problem) => within(["service"], problem));
   for (const [name, policy] of Object.entries(init.methods)) {
-    const definition = own(known, name);
     if (!policy) continue;
-    const found = definition
-      ? [...checkMethodPolicy(policy, toMethod(init.definition, definition)), ...checkFieldNames(policy)]
+    const peer = peers.get(name);
+    const found = peer
+      ? [
+          ...checkMethodPolicy(policy, peer, init.service),
+          ...checkFieldNames(policy),
+          ...checkBatchTarget(peer, [...peers.values()]),
+        ]
       : [unknownMethod(known)];
     problems.push(...found.map((problem) => within(["methods", name], problem)));
-    // What each says by itself may not go together.
-    if (found.length > 0 || problems.length > 0 || !policy.breaker) continue;
-    const { breaker } = mergePolicy(init.service, policy, false);
-    problems.push(...checkBreaker(breaker).map((problem) => within(["methods", name], problem)));
   }
   return [...problems, ...checkAccess(init)];
 }
 
-/** What is wrong with the fields that resume and heartbeats go by. */
-function checkAccess({ definition, methods, cursors, heartbeats = {} }: ContractInit<ServiceDefinition>): Problem[] {
+/** The methods that there are, by their keys, each with what is said of it. */
+function peersOf({ definition, methods }: ContractInit<ServiceDefinition>): ReadonlyMap<string, Peer> {
+  return new Map(
+    Object.entries(definition.methods).map(([key, method]) => {
+      const { name, kind, idempotency } = toMethod(definition, method);
+      return [key, { name, kind, idempotency, policy: own(methods, key) ?? {} }];
+    }),
+  );
+}
+
+/** What is wrong with the fields that resume, heartbeats and batches go by. */
+function checkAccess(init: ContractInit<ServiceDefinition>): Problem[] {
+  const { definition, methods, cursors, heartbeats = {}, batches = {} } = init;
   const known = definition.methods;
-  const problems = Object.entries(known).flatMap(([name, method]) =>
-    checkFields(name, method, {
+  const problems = Object.keys(known).flatMap((name) =>
+    checkFields(name, known, {
       policy: own(methods, name),
       cursor: own(cursors, name),
       heartbeat: own(heartbeats, name),
+      batch: own(batches, name),
     }),
   );
-  for (const [key, accesses] of [
-    ["cursors", cursors],
-    ["heartbeats", heartbeats],
-  ] as const) {
+  for (const [key, accesses] of Object.entries({ cursors, heartbeats, batches })) {
     const given = Object.keys(accesses).filter((name) => accesses[name] !== undefined);
     const unknown = given.filter((name) => !own(known, name));
     problems.push(...unknown.map((name) => within([key, name], unknownMethod(known))));

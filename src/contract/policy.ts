@@ -243,9 +243,11 @@ export function mergePolicy(service: ServicePolicy, method: MethodPolicy, respon
   const inherited = responseStream ? undefined : service.timeoutMs;
   const timeoutMs = method.timeoutMs ?? inherited;
   const breaker = method.breaker || service.breaker ? { ...service.breaker, ...method.breaker } : undefined;
+  const bulkhead = method.bulkhead || service.bulkhead ? { ...service.bulkhead, ...method.bulkhead } : undefined;
   return {
     ...method,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(breaker === undefined ? {} : { breaker }),
+    ...(bulkhead === undefined ? {} : { bulkhead }),
   };
 }

@@ -6,13 +6,27 @@ import type { RetryBudgetOptions } from "../policy/retry-budget.ts";
 import type { RetryThrottlingOptions } from "../policy/retry-throttling.ts";
 import type { StallOptions } from "../policy/stall.ts";
 import type {
+  AdaptiveLimitPolicy,
+  BatchPolicy,
   BreakerPolicy,
+  BulkheadPolicy,
+  CachePolicy,
   HeartbeatPolicy,
+  HedgePolicy,
   ResumePolicy,
   RetryBudgetPolicy,
   RetryPolicy,
   RetryThrottlingPolicy,
+  ThrottlePolicy,
 } from "./policy.ts";
+import type {
+  AdaptiveLimitSettings,
+  BatchSettings,
+  BulkheadSettings,
+  CacheSettings,
+  HedgeSettings,
+  ThrottleSettings,
+} from "./resolved.ts";
 
 /** gRFC A6: more attempts than these are taken as these. */
 const MOST_ATTEMPTS = 5;
@@ -97,6 +111,59 @@ export function resolveResume(policy: Omit<ResumePolicy, "requestField" | "curso
 /** When a stream counts as stalled, with the defaults filled in. */
 export function resolveStall(policy: Omit<HeartbeatPolicy, "field">): StallOptions {
   return { intervalMs: policy.intervalMs ?? HEARTBEAT_INTERVAL_MS, missed: policy.missed ?? 3 };
+}
+
+/** A hedge policy with its defaults filled in. */
+export function resolveHedge(policy: HedgePolicy, mostAttempts: number = MOST_ATTEMPTS): HedgeSettings {
+  return {
+    maxAttempts: Math.min(policy.maxAttempts ?? 2, mostAttempts),
+    delayMs: policy.delayMs,
+    nonFatalCodes: toCodes(policy.nonFatalCodes, ["UNAVAILABLE"]),
+  };
+}
+
+/** A bulkhead with its defaults filled in. */
+export function resolveBulkhead(policy: BulkheadPolicy = {}): BulkheadSettings {
+  return {
+    maxConcurrent: policy.maxConcurrent ?? 25,
+    maxQueued: policy.maxQueued ?? 0,
+    maxWaitMs: policy.maxWaitMs ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+/** A limit that follows the latency, with its defaults filled in: none of them contradicts what is said. */
+export function resolveAdaptiveLimit(policy: AdaptiveLimitPolicy = {}): AdaptiveLimitSettings {
+  const { initialLimit, minLimit, maxLimit } = policy;
+  const least = minLimit ?? Math.min(5, initialLimit ?? 5, maxLimit ?? 5);
+  const most = maxLimit ?? Math.max(200, initialLimit ?? 0, least);
+  return {
+    initialLimit: initialLimit ?? Math.min(Math.max(20, least), most),
+    minLimit: least,
+    maxLimit: most,
+    tolerance: policy.tolerance ?? 1.5,
+    smoothing: policy.smoothing ?? 0.2,
+  };
+}
+
+/** The client's throttling with its defaults filled in. */
+export function resolveThrottle(policy: ThrottlePolicy = {}): ThrottleSettings {
+  return { k: policy.k ?? 2, windowMs: policy.windowMs ?? 120_000 };
+}
+
+/** A cache with its defaults filled in. */
+export function resolveCache(policy: CachePolicy): CacheSettings {
+  return {
+    ttlMs: policy.ttlMs,
+    staleWhileRevalidateMs: policy.staleWhileRevalidateMs ?? 0,
+    staleIfErrorMs: policy.staleIfErrorMs ?? 0,
+    maxEntries: policy.maxEntries ?? 1_000,
+    maxBytes: policy.maxBytes ?? 16 * 1024 * 1024,
+  };
+}
+
+/** How calls are gathered, with the defaults filled in. */
+export function resolveBatch(policy: Pick<BatchPolicy, "maxSize" | "maxWaitMs">): BatchSettings {
+  return { maxSize: policy.maxSize ?? 100, maxWaitMs: policy.maxWaitMs ?? 1 };
 }
 
 /** The statuses that a breaker takes for failures of the target. */

@@ -10,6 +10,7 @@ const LEAST_INTERVAL_MS = 10;
 const FIELDS = {
   resume: { requestField: true, cursorField: true, progressField: false, limitField: false },
   heartbeat: { field: true },
+  batch: { requestsField: true, responsesField: true, responseField: false, statusField: false },
 } as const;
 
 /** All that is wrong with what a method says about its stream, but for the names of fields. */
@@ -58,7 +59,7 @@ export function checkHeartbeat(heartbeat: Omit<HeartbeatPolicy, "field"> | undef
  * and says it better; this is for contracts that are written by hand.
  */
 export function checkFieldNames(policy: MethodPolicy): Problem[] {
-  return (["resume", "heartbeat"] as const).flatMap((mechanism) => {
+  return (["resume", "heartbeat", "batch"] as const).flatMap((mechanism) => {
     const names = policy[mechanism] as Readonly<Record<string, unknown>> | undefined;
     if (!names) return [];
     return Object.entries(FIELDS[mechanism]).flatMap(([key, required]) => {

@@ -8,6 +8,8 @@ import type {
   RetryThrottlingPolicy,
   ServicePolicy,
 } from "./policy.ts";
+import { checkBatch } from "./validate-batches.ts";
+import { checkIsolation, checkServiceIsolation } from "./validate-isolation.ts";
 import { checkStreams } from "./validate-streams.ts";
 import {
   atMost,
@@ -37,21 +39,30 @@ export function checkServicePolicy(policy: ServicePolicy): Problem[] {
     ...checkBreaker(policy.breaker),
     ...checkThrottling(policy.retryThrottling),
     ...checkBudget(policy.retryBudget),
+    ...checkServiceIsolation(policy),
   ];
 }
 
-/** All that is wrong with a method's policy; empty if nothing is. */
-export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts): Problem[] {
+/**
+ * All that is wrong with a method's policy; empty if nothing is.
+ *
+ * @param service what its service says, with which the method's own settings must go together. Default: nothing.
+ */
+export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts, service: ServicePolicy = {}): Problem[] {
   return [
     ...checkTimeout(policy.timeoutMs),
     ...checkRetry(policy.retry),
     ...atMost(["retry", "attemptTimeoutMs"], policy.retry?.attemptTimeoutMs, "the timeout", policy.timeoutMs),
     ...checkHedge(policy.hedge),
+    ...atMost(["hedge", "delayMs"], policy.hedge?.delayMs, "the timeout", policy.timeoutMs),
     ...checkBreaker(policy.breaker),
+    ...checkInherited(policy.breaker, service.breaker),
     ...checkScope(policy.breaker),
     ...positive(["idempotencyKey", "ttlMs"], policy.idempotencyKey?.ttlMs),
     ...checkRepetition(policy, method),
     ...checkStreams(policy, method),
+    ...checkIsolation(policy, method, service),
+    ...checkBatch(policy, method),
   ];
 }
 
@@ -134,6 +145,12 @@ function checkMinimum({ windowCalls, minimumCalls }: BreakerPolicy): Problem[] {
   return [{ path: ["breaker", "minimumCalls"], message }];
 }
 
+/** What method and service each may say of a breaker, and not both. */
+function checkInherited(own: BreakerPolicy | undefined, service: BreakerPolicy | undefined): Problem[] {
+  if (!own || !service || checkBreaker(own).length > 0 || checkBreaker(service).length > 0) return [];
+  return checkBreaker({ ...service, ...own });
+}
+
 function checkScope(breaker: BreakerPolicy | undefined): Problem[] {
   if (breaker?.scope === undefined) return [];
   return [
@@ -159,5 +176,15 @@ function checkRepetition(policy: MethodPolicy, method: MethodFacts): Problem[] {
       problems.push({ path: [mechanism], message });
     }
   }
+  if (policy.hedge && method.kind === "server-stream") problems.push(STREAM_HEDGE);
   return problems;
 }
+
+/**
+ * The first OK wins (rule H1), and until a stream's end nothing but its messages could tell; a quiet stream is no slow
+ * one, so that silence would open two of each.
+ */
+const STREAM_HEDGE: Problem = {
+  path: ["hedge"],
+  message: "hedge on a server-stream method: the first OK wins (gRFC A6), and a stream has it at its end; use retry",
+};

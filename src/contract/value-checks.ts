@@ -51,10 +51,10 @@ export function positive(path: readonly string[], value: number | undefined): Pr
   return [{ path, message: `must be greater than zero; it is ${withUnit(path, value)}` }];
 }
 
-/** Whole, at least 1. */
-export function count(path: readonly string[], value: number | undefined): Problem[] {
-  if (value === undefined || (Number.isInteger(value) && value >= 1)) return [];
-  return [{ path, message: `must be a whole number of at least 1; it is ${value}` }];
+/** Whole, at least 1 unless said otherwise. */
+export function count(path: readonly string[], value: number | undefined, least = 1): Problem[] {
+  if (value === undefined || (Number.isInteger(value) && value >= least)) return [];
+  return [{ path, message: `must be a whole number of at least ${least}; it is ${value}` }];
 }
 
 /** What is limited by something else that is said, and would have no effect beyond that. */
@@ -80,7 +80,7 @@ function withUnit(path: readonly string[], value: number): string {
   return path.at(-1)?.endsWith("Ms") ? `${value} ms` : String(value);
 }
 
-/** A duration that is no shorter than what can be kept. */
+/** What makes no sense below something. */
 export function atLeast(path: readonly string[], value: number | undefined, least: number, why: string): Problem[] {
   if (value === undefined || value >= least) return [];
   return [{ path, message: `must be at least ${withUnit(path, least)}, ${why}; it is ${withUnit(path, value)}` }];

@@ -36,14 +36,15 @@ function definitionWith(more: object) {
 describe("contract", () => {
   test("is named as its service, and keeps what it is given", () => {
     const heartbeats = { watchOrders: { field: "beat" } };
-    const given = { ...init, definition: definitionWith({ beat: false }), heartbeats } as never as typeof init;
+    const batches = {};
+    const given = { ...init, definition: definitionWith({ beat: false }), heartbeats, batches } as never as typeof init;
     expect(contract(given)).toEqual({ name: "shop.orders.v1.OrderService", ...given });
   });
 
-  test("of an older generated file, which has no heartbeats, has none", () => {
-    const { heartbeats } = contract(init);
-    expect(heartbeats).toEqual({});
-    expect(heartbeats?.toString).toBe(undefined);
+  test("of an older generated file, which has neither heartbeats nor batches, has none", () => {
+    const { heartbeats, batches } = contract(init);
+    expect({ heartbeats, batches }).toEqual({ heartbeats: {}, batches: {} });
+    expect([heartbeats?.toString, batches?.toString]).toEqual([undefined, undefined]);
   });
 
   test("refuses what service and method say of a breaker if it does not go together", () => {
@@ -212,6 +213,76 @@ describe("contract", () => {
     const definition = { ...OrderServiceDefinition, methods };
     const cursors = { watchOrders: { ...init.cursors.watchOrders, requestField: "whatever" } };
     expect(contract({ ...init, definition, methods: {}, cursors } as never).name).toBe("shop.orders.v1.OrderService");
+  });
+});
+
+describe("batches of a contract", () => {
+  const { getOrder, createOrder } = OrderServiceDefinition.methods;
+  const list = (field: string) => ({ ...getOrder.requestType, fromPartial: () => ({ [field]: [], total: 0 }) });
+  const many = { ...getOrder, name: "GetOrders", requestType: list("requests"), responseType: list("entries") };
+  const definition = { ...OrderServiceDefinition, methods: { getOrder, createOrder, getOrders: many } };
+  const policy = { method: "GetOrders", requestsField: "requests", responsesField: "entries", responseField: "order" };
+  const access = { method: "getOrders", requestsField: "requests", responsesField: "entries", responseField: "order" };
+  const given = { ...init, definition, cursors: {}, methods: { getOrder: { batch: policy } } };
+
+  const refusal = (more: object) => {
+    try {
+      contract({ ...given, batches: { getOrder: access }, ...more } as never);
+    } catch (error) {
+      return (error as Error).message.split("\n").slice(1);
+    }
+    return [];
+  };
+
+  test("are kept", () => {
+    expect(refusal({})).toEqual([]);
+    expect(contract({ ...given, batches: { getOrder: access } } as never).batches?.getOrder).toEqual(access);
+  });
+
+  test("name a method that fits, and are named completely", () => {
+    const methods = {
+      getOrder: { batch: { ...policy, method: "GetAll", requestsField: "", statusField: 1 } },
+      createOrder: { batch: { ...policy, method: "CreateOrder" } },
+    };
+    expect(refusal({ methods, batches: {} })).toEqual([
+      '  methods.getOrder.batch.requestsField: must name a field; it is ""',
+      "  methods.getOrder.batch.statusField: must name a field; it is 1",
+      "  methods.getOrder.batch.method: the service has no method GetAll; it has GetOrder, CreateOrder, GetOrders",
+      "  methods.createOrder.batch.method: CreateOrder is the method itself: name the one that takes many",
+      "  batches.getOrder: is missing: the method is batched",
+      "  batches.createOrder: is missing: the method is batched",
+    ]);
+  });
+
+  test("are refused with what goes against another method's policy", () => {
+    const methods = { getOrder: { batch: policy }, getOrders: { batch: { ...policy, method: "GetOrder" } } };
+    expect(refusal({ methods, batches: { getOrder: access, getOrders: { ...access, method: "getOrder" } } })).toEqual([
+      "  methods.getOrder.batch.method: GetOrders is batched itself: name the method that its calls become parts of",
+      "  methods.getOrders.batch.method: GetOrder is batched itself: name the method that its calls become parts of",
+      "  batches.getOrders.requestsField: ts-proto's message has no field requests, only orderId: give protoc-gen-bowline the same snakeToCamel as ts-proto",
+      expect.stringMatching(
+        /^ {2}batches\.getOrders\.responsesField: ts-proto's message has no field entries, only orderId/,
+      ),
+    ]);
+  });
+
+  test.each<[object, string]>([
+    [{ method: "createOrder" }, "method: must be the key of GetOrders; it is createOrder"],
+    [{ method: "toString" }, "method: must be the key of GetOrders; it is toString"],
+    [{ requestsField: "total" }, "requestsField: must be a list; in an empty message total is 0"],
+    [{ responsesField: "total" }, "responsesField: must be a list; in an empty message total is 0"],
+    [{ responseField: undefined }, "responseField: is missing: batch names order"],
+  ])("are looked at as far as an empty message tells: %j", (more, problem) => {
+    expect(refusal({ batches: { getOrder: { ...access, ...more } } })).toEqual([`  batches.getOrder.${problem}`]);
+  });
+
+  test("are for methods that there are", () => {
+    expect(refusal({ batches: { getOrder: access, toString: access } })).toEqual([
+      "  batches.toString: no such method; ts-proto's definition has getOrder, createOrder, getOrders",
+    ]);
+    expect(refusal({ methods: {}, batches: { getOrder: { ...access, method: "gone" } } })).toEqual([
+      "  batches.getOrder.method: must be the key of a method; it is gone",
+    ]);
   });
 });
 

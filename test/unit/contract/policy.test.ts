@@ -27,6 +27,21 @@ describe("mergePolicy", () => {
     expect(mergePolicy({}, { breaker: { trials: 7 } }, false).breaker).toEqual({ trials: 7 });
   });
 
+  test("merges the bulkhead setting by setting, of streams too", () => {
+    const service = { bulkhead: { maxConcurrent: 10, maxQueued: 5 } };
+    expect(mergePolicy(service, { bulkhead: { maxQueued: 0 } }, true).bulkhead).toEqual({
+      maxConcurrent: 10,
+      maxQueued: 0,
+    });
+    expect(mergePolicy(service, {}, true).bulkhead).toEqual(service.bulkhead);
+    expect(mergePolicy({}, { bulkhead: {} }, false).bulkhead).toEqual({});
+  });
+
+  test("leaves to the service what is for all methods together", () => {
+    const service = { adaptiveLimit: {}, throttle: {}, retryBudget: {}, retryThrottling: {} };
+    expect(mergePolicy(service, {}, false)).toEqual({});
+  });
+
   test("an empty breaker asks for one with defaults", () => {
     expect(mergePolicy({ breaker: {} }, {}, false)).toEqual({ breaker: {} });
   });

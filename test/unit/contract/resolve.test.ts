@@ -2,9 +2,15 @@ import { describe, expect, test } from "vitest";
 import { DEFAULT_TIMEOUT_MS } from "../../../src/contract/policy.ts";
 import {
   failureCodes,
+  resolveAdaptiveLimit,
+  resolveBatch,
   resolveBreaker,
   resolveBudget,
+  resolveBulkhead,
+  resolveCache,
+  resolveHedge,
   resolveRetry,
+  resolveThrottle,
   resolveThrottling,
 } from "../../../src/contract/resolve.ts";
 import { Status, statusName } from "../../../src/core/status.ts";
@@ -54,6 +60,44 @@ describe("defaults", () => {
     expect(resolveBreaker({})).toEqual(resolveBreaker());
   });
 
+  test("of hedging: a second attempt at the 95th percentile, or at UNAVAILABLE", () => {
+    expect(resolveHedge({})).toEqual({
+      maxAttempts: 2,
+      delayMs: undefined,
+      nonFatalCodes: new Set([Status.UNAVAILABLE]),
+    });
+  });
+
+  test("of a bulkhead: 25 under way, and none waits", () => {
+    expect(resolveBulkhead()).toEqual({ maxConcurrent: 25, maxQueued: 0, maxWaitMs: Number.POSITIVE_INFINITY });
+    expect(resolveBulkhead({})).toEqual(resolveBulkhead());
+  });
+
+  test("of an adaptive limit: from 20, between 5 and 200", () => {
+    const expected = { initialLimit: 20, minLimit: 5, maxLimit: 200, tolerance: 1.5, smoothing: 0.2 };
+    expect(resolveAdaptiveLimit()).toEqual(expected);
+    expect(resolveAdaptiveLimit({})).toEqual(expected);
+  });
+
+  test("of throttling: two requests for each that is accepted, over two minutes", () => {
+    expect(resolveThrottle()).toEqual({ k: 2, windowMs: 120_000 });
+    expect(resolveThrottle({})).toEqual(resolveThrottle());
+  });
+
+  test("of a cache: nothing stale, a thousand answers, 16 MiB", () => {
+    expect(resolveCache({ ttlMs: 7 })).toEqual({
+      ttlMs: 7,
+      staleWhileRevalidateMs: 0,
+      staleIfErrorMs: 0,
+      maxEntries: 1_000,
+      maxBytes: 16_777_216,
+    });
+  });
+
+  test("of a batch: a hundred calls, a millisecond", () => {
+    expect(resolveBatch({})).toEqual({ maxSize: 100, maxWaitMs: 1 });
+  });
+
   test("of a breaker's failures", () => {
     const failures = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN"];
     expect(names(failureCodes())).toEqual(failures);
@@ -82,6 +126,28 @@ describe("what is said goes before the default", () => {
     expect(resolveBudget(budget)).toEqual(budget);
     expect(resolveBreaker(breaker)).toEqual(breaker);
   });
+
+  test("of hedging", () => {
+    expect(resolveHedge({ maxAttempts: 4, delayMs: 0, nonFatalCodes: ["ABORTED"] })).toEqual({
+      maxAttempts: 4,
+      delayMs: 0,
+      nonFatalCodes: new Set([Status.ABORTED]),
+    });
+    expect(names(resolveHedge({ nonFatalCodes: [] }).nonFatalCodes)).toEqual(["UNAVAILABLE"]);
+  });
+
+  test("of isolation, a cache and a batch", () => {
+    const bulkhead = { maxConcurrent: 1, maxQueued: 2, maxWaitMs: 3 };
+    const limit = { initialLimit: 2, minLimit: 1, maxLimit: 3, tolerance: 4, smoothing: 0.5 };
+    const throttle = { k: 1.1, windowMs: 2 };
+    const cache = { ttlMs: 1, staleWhileRevalidateMs: 2, staleIfErrorMs: 3, maxEntries: 4, maxBytes: 5 };
+    const batch = { maxSize: 2, maxWaitMs: 0 };
+    expect(resolveBulkhead(bulkhead)).toEqual(bulkhead);
+    expect(resolveAdaptiveLimit(limit)).toEqual(limit);
+    expect(resolveThrottle(throttle)).toEqual(throttle);
+    expect(resolveCache(cache)).toEqual(cache);
+    expect(resolveBatch(batch)).toEqual(batch);
+  });
 });
 
 describe("attempts", () => {
@@ -101,6 +167,32 @@ describe("attempts", () => {
     [undefined, 2, 2],
   ])("R1 %s are taken, with a limit of %d, as %d", (said, limit, taken) => {
     expect(resolveRetry(said === undefined ? {} : { maxAttempts: said }, limit).maxAttempts).toBe(taken);
+  });
+});
+
+test.each([
+  [9, undefined, 5],
+  [9, 10, 9],
+  [11, 10, 10],
+])("R1 %d hedged attempts are taken, with a limit of %s, as %d", (maxAttempts, limit, taken) => {
+  expect(resolveHedge({ maxAttempts }, limit).maxAttempts).toBe(taken);
+});
+
+describe("the defaults of an adaptive limit contradict nothing that is said", () => {
+  test.each([
+    [{ initialLimit: 3 }, [3, 3, 200]],
+    [{ initialLimit: 300 }, [5, 300, 300]],
+    [{ minLimit: 50 }, [50, 50, 200]],
+    [{ minLimit: 300 }, [300, 300, 300]],
+    [{ maxLimit: 10 }, [5, 10, 10]],
+    [{ maxLimit: 3 }, [3, 3, 3]],
+    [{ minLimit: 1, initialLimit: 300 }, [1, 300, 300]],
+    [{ minLimit: 30, maxLimit: 40 }, [30, 30, 40]],
+    [{ minLimit: 1, maxLimit: 2 }, [1, 2, 2]],
+    [{ initialLimit: 3, maxLimit: 4 }, [3, 3, 4]],
+  ])("%j", (said, expected) => {
+    const { minLimit, initialLimit, maxLimit } = resolveAdaptiveLimit(said);
+    expect([minLimit, initialLimit, maxLimit]).toEqual(expected);
   });
 });
 

@@ -33,6 +33,10 @@ describe("each rule has its message", () => {
     [{ retry: { codes: ["OK"] } }, "retry.codes.0: OK is no failure"],
     [{ hedge: { maxAttempts: 1 } }, `hedge.maxAttempts: ${attempts} 1`],
     [{ hedge: { delayMs: -1 } }, "hedge.delayMs: must not be negative; it is -1 ms"],
+    [
+      { timeoutMs: 300, hedge: { delayMs: 301 } },
+      "hedge.delayMs: must not be greater than the timeout, 300 ms; it is 301 ms",
+    ],
     [{ hedge: { nonFatalCodes: ["NOPE" as never] } }, 'hedge.nonFatalCodes.0: gRPC has no status "NOPE"'],
     [{ breaker: { failureRatio: 0 } }, `breaker.failureRatio: ${ratio} 0`],
     [{ breaker: { failureRatio: 1.01 } }, `breaker.failureRatio: ${ratio} 1.01`],
@@ -162,6 +166,13 @@ describe("repetition (R9)", () => {
       { kind: "bidi", idempotency: "UNKNOWN" },
       [`retry: retry ${unsafe}`, `retry: retry on a bidi ${once}`],
     ],
+    [
+      { hedge: {} },
+      { kind: "server-stream", idempotency: "NO_SIDE_EFFECTS" },
+      [
+        "hedge: hedge on a server-stream method: the first OK wins (gRFC A6), and a stream has it at its end; use retry",
+      ],
+    ],
     [{ retry: {} }, { kind: "unary", idempotency: "IDEMPOTENT" }, []],
     [{ retry: {} }, { kind: "server-stream", idempotency: "NO_SIDE_EFFECTS" }, []],
     [{ retry: {}, idempotencyKey: {} }, { kind: "unary", idempotency: "UNKNOWN" }, []],
@@ -231,6 +242,23 @@ test.each([{}, { idempotencyKey: {} }])("what is not safe to repeat is not reope
   expect(listed(checkMethodPolicy({ ...policy, resume }, facts))).toEqual([
     "resume: resume on a method that is not safe to repeat: set idempotency_level; no key makes another request safe",
   ]);
+});
+
+describe("a breaker of a method and one of its service", () => {
+  const service = { breaker: { windowCalls: 10 } };
+
+  test("are checked together", () => {
+    expect(listed(checkMethodPolicy({ breaker: { minimumCalls: 50 } }, unary, service))).toEqual([
+      "breaker.minimumCalls: must not be greater than the calls of the window, 10: it would never open; it is 50",
+    ]);
+    expect(checkMethodPolicy({ breaker: { minimumCalls: 10 } }, unary, service)).toEqual([]);
+  });
+
+  test("are not, while one of them is wrong by itself", () => {
+    const own = { breaker: { minimumCalls: 50, trials: 0 } };
+    expect(listed(checkMethodPolicy(own, unary, service))).toEqual([`breaker.trials: ${count} 0`]);
+    expect(checkMethodPolicy({ breaker: { minimumCalls: 50 } }, unary, { breaker: { windowCalls: 0 } })).toEqual([]);
+  });
 });
 
 test("all problems are told at once", () => {
