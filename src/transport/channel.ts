@@ -72,6 +72,7 @@ export function channelOptions(target: string, tls: ClientTls | undefined, optio
     // transparent retries alone (rule R6); its option that turns retries off would turn these off too.
     "grpc.service_config_disable_resolution": 1,
     "grpc.enable_channelz": 0,
+    // As in grpc-java; large messages stop at every 64 KiB otherwise. A stream that nobody reads holds as much.
     "grpc-node.flow_control_window": 1024 * 1024,
     // A proxy of the environment would take even what goes to localhost off this machine.
     ...(isLoopback(target) ? { "grpc.enable_http_proxy": 0 } : {}),
