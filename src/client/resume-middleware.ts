@@ -1,5 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { CursorAccess, CursorType } from "../contract/cursor.ts";
+import { type CursorAccess, type CursorType, EMPTY_CURSORS } from "../contract/cursor.ts";
 import type { ResumePolicy, RetryBudgetPolicy } from "../contract/policy.ts";
 import { checkResume } from "../contract/validate-streams.ts";
 import type { CallOptions } from "../core/call-options.ts";
@@ -43,12 +43,9 @@ const OWN_OPTIONS: OwnOptions = {
   onTrailer: true,
 };
 
-/** What a request says that begins nowhere, by the position's type. */
-const EMPTY: Record<CursorType, unknown> = { int64: 0n, uint64: 0n, string: "", bytes: new Uint8Array() };
-
 const OPTIONS: Readonly<Record<keyof ResumeMiddlewareOptions, OptionCheck>> = {
   ...{ requestField: isName, cursorField: isName, progressField: isName, limitField: isName },
-  ...{ cursorType: isOneOf(...Object.keys(EMPTY)), methods: arePaths, fromStart: isBoolean, codes: areNames },
+  ...{ cursorType: isOneOf(...Object.keys(EMPTY_CURSORS)), methods: arePaths, fromStart: isBoolean, codes: areNames },
   ...{ maxFailures: isNumber, initialBackoffMs: isNumber, maxBackoffMs: isNumber, multiplier: isNumber },
   ...{ jitter: isOneOf("full", "equal", "decorrelated", "a6"), retryBudget: isObject },
   ...{ observer: isFunction, clock: isObject, random: isFunction },
@@ -75,12 +72,9 @@ export function resume(options: ResumeMiddlewareOptions): ClientMiddleware<Resum
   const { methods, retryBudget, clock = systemClock, random = systemRandom, observer, cursorType = "int64" } = options;
   const state = new ClientState({ clock, random, observer, target: undefined }, undefined, retryBudget);
   const access = accessOf(options, cursorType);
-  const emptyCursor = () => EMPTY[cursorType];
   const find = perMethod((method) => {
     const resumes = method.kind === "server-stream" && methods.includes(method.path);
-    return resumes
-      ? aroundNice(method, streamLayers({ resume: options, access, emptyCursor }, state), clock)
-      : undefined;
+    return resumes ? aroundNice(method, streamLayers({ resume: options, access }, state), clock) : undefined;
   });
   return niceMiddleware(find, OWN_OPTIONS);
 }

@@ -1,4 +1,4 @@
-import type { CursorAccess, HeartbeatAccess } from "../contract/cursor.ts";
+import { type CursorAccess, EMPTY_CURSORS, type HeartbeatAccess } from "../contract/cursor.ts";
 import type { HeartbeatPolicy, ResumePolicy } from "../contract/policy.ts";
 import { resolveResume, resolveStall } from "../contract/resolve.ts";
 import type { ClientState } from "./client-state.ts";
@@ -13,7 +13,7 @@ export interface StreamPolicy {
   readonly resume?: Omit<ResumePolicy, "requestField" | "cursorField"> | undefined;
   /** Where their positions stand; without it they are not resumed. */
   readonly access?: CursorAccess | undefined;
-  /** A value of the type that the position has in a request. */
+  /** What an empty request has as its position. Default: that of the position's type. */
   readonly emptyCursor?: () => unknown;
   /** How often they give a sign of life, if they do. */
   readonly heartbeat?: Omit<HeartbeatPolicy, "field"> | undefined;
@@ -34,7 +34,9 @@ export function streamLayers(
   return {
     ...(resumes && {
       resume: resumeLayer({
-        ...{ options: resolveResume(resume), access, isMarker, emptyCursor: emptyCursor ?? (() => "") },
+        ...{ options: resolveResume(resume), access, isMarker },
+        // An `optional` field of an empty request has nothing.
+        emptyCursor: () => emptyCursor?.() ?? EMPTY_CURSORS[access.type],
         ...{ share, clock, random, closed, report: reportTo(observer, "resume", target) },
       }),
     }),

@@ -1,6 +1,12 @@
 /** The protobuf type of a cursor. Numbers have an order; strings and bytes are only ever compared for equality. */
 export type CursorType = "int64" | "uint64" | "string" | "bytes";
 
+/** What a message says that says no position, where nothing tells more of the field than its type. */
+export const EMPTY_CURSORS: Readonly<Record<CursorType, unknown>> = {
+  ...{ int64: 0n, uint64: 0n },
+  ...{ string: "", bytes: new Uint8Array() },
+};
+
 /** How to read a stream's position from its responses, and to write it into the request that continues there. */
 export interface CursorAccess<Request = unknown, Response = unknown, Value = unknown> {
   readonly type: CursorType;

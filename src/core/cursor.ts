@@ -7,12 +7,18 @@ export type Cursor = unknown;
 /** The header in which a server tells the position at which a stream begins (rule S5). */
 export const CURSOR_HEADER = "bowline-cursor-bin";
 
-/** Whether a request or response says a position at all: protobuf sends no zero and nothing empty. */
-export function isPosition(cursor: Cursor): boolean {
+/**
+ * Whether a request or response says a position at all: protobuf sends no zero and nothing empty.
+ *
+ * @param ordered whether the field is a number, as a decimal string may be too.
+ */
+export function isPosition(cursor: Cursor, ordered: boolean): boolean {
+  // First what is asked of every message of a stream.
+  if (typeof cursor === "bigint") return cursor !== 0n;
   if (cursor === undefined || cursor === null) return false;
   if (cursor instanceof Uint8Array) return cursor.byteLength > 0;
   const text = String(cursor);
-  return text !== "" && !(text === "0" && typeof cursor !== "string");
+  return text !== "" && !(ordered && text === "0");
 }
 
 /** As it is sent in `CURSOR_HEADER`: bytes as they are, all else as text. */
@@ -24,12 +30,14 @@ export function encodeCursor(cursor: Cursor): Uint8Array {
  * Out of `CURSOR_HEADER`.
  *
  * @param like a value of the type wanted, such as the field of an empty request.
- * @throws SyntaxError for what is no number where one is wanted.
+ * @throws SyntaxError for what is no number where one is wanted; TypeError for what is no text.
  */
 export function decodeCursor(bytes: Uint8Array, like: Cursor): Cursor {
   if (like instanceof Uint8Array) return bytes;
-  const text = new TextDecoder().decode(bytes);
-  return typeof like === "string" ? text : integerLike(BigInt(text), like);
+  // Another text than was sent would be another position.
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  // Only a number's field is "0" when it is empty.
+  return typeof like === "string" && like !== "0" ? text : integerLike(BigInt(text), like);
 }
 
 /** A whole number, of the type that another value of its field has. */
@@ -38,8 +46,11 @@ export function integerLike(integer: bigint, like: unknown): unknown {
   if (typeof like === "number") return Number(integer);
   if (typeof like === "string") return String(integer);
   // A Long: its class is the application's, and knows how to read one.
-  const { constructor: Long } = like as { constructor: { fromString(text: string): unknown } };
-  return Long.fromString(String(integer));
+  const { constructor: Long, unsigned } = like as {
+    readonly constructor: { fromString(text: string, unsigned?: boolean): unknown };
+    readonly unsigned?: boolean;
+  };
+  return Long.fromString(String(integer), unsigned);
 }
 
 /** Whether two positions are the same. */

@@ -111,6 +111,11 @@ export class Resume {
     return this.#failures;
   }
 
+  /** Whether that is too often: then the application is not asked for another request either. */
+  get exhausted(): boolean {
+    return this.#failures > this.#options.maxFailures;
+  }
+
   /** The server said where the stream begins (rule S5). It has no say once a position is known. */
   pinned(cursor: Cursor): void {
     this.#cursor ??= cursor;
@@ -118,20 +123,15 @@ export class Resume {
 
   /** A message came; its position if it has one. */
   message(cursor: Cursor | undefined, marker: boolean): Verdict {
-    if (cursor !== undefined && this.#isDuplicate(cursor)) return "duplicate";
-    this.alive();
-    this.#fresh = false;
-    if (cursor !== undefined) this.#cursor = cursor;
+    const isNew = cursor === undefined || !this.#isPassed(cursor);
+    if (!isNew && !marker) return "duplicate";
+    this.#alive();
+    if (cursor !== undefined && isNew) this.#cursor = cursor;
+    // A marker that tells nothing new may stand before the message that the server sends again.
+    if (!marker || (cursor !== undefined && isNew)) this.#fresh = false;
     if (marker) return "marker";
     this.#delivered += 1;
     return "deliver";
-  }
-
-  /** The stream gave a sign of life: what fails next begins to count anew (rule S4). */
-  alive(): void {
-    this.#failures = 0;
-    this.#drains = 0;
-    this.#backoff.reset();
   }
 
   /** The stream broke. @param remainingMs until the call's deadline. */
@@ -157,7 +157,7 @@ export class Resume {
     if (final) return "NOT_RESUMABLE";
     if (code === Status.OUT_OF_RANGE && this.#cursor !== undefined) {
       this.#failures += 1;
-      return this.#failures > this.#options.maxFailures ? "MAX_FAILURES" : "CURSOR_EXPIRED";
+      return "CURSOR_EXPIRED";
     }
     if (!drained && !this.#options.codes.has(code)) return "NOT_RESUMABLE";
     if (this.#cursor === undefined && !this.#options.fromStart && !unopened) return "CURSOR_UNKNOWN";
@@ -174,13 +174,21 @@ export class Resume {
     if (drained) this.#drains += 1;
     if (drained && this.#drains === 1) return { delayMs: 0, because: "drain" } as const;
     this.#failures += 1;
-    if (this.#failures > this.#options.maxFailures) return undefined;
+    if (this.exhausted) return undefined;
     if (pushbackMs === undefined) return { delayMs: this.#backoff.next(), because: "backoff" } as const;
     this.#backoff.reset();
     return { delayMs: pushbackMs, because: "pushback" } as const;
   }
 
-  #isDuplicate(cursor: Cursor): boolean {
+  /** The stream gave a sign of life: what fails next begins to count anew (rule S4). */
+  #alive(): void {
+    this.#failures = 0;
+    this.#drains = 0;
+    this.#backoff.reset();
+  }
+
+  /** Whether a position is none that comes after what was delivered. */
+  #isPassed(cursor: Cursor): boolean {
     if (this.#cursor === undefined) return false;
     return this.#ordered ? isAtOrBefore(cursor, this.#cursor) : this.#fresh && sameCursor(cursor, this.#cursor);
   }

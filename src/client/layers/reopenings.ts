@@ -43,6 +43,7 @@ export class Reopenings {
   readonly #call: Call;
   readonly #machine: Resume;
   readonly #wait: Wait;
+  readonly #ordered: boolean;
   #request: unknown;
   #permit: BudgetPermit | undefined;
   /** Since the last message. */
@@ -55,6 +56,7 @@ export class Reopenings {
     this.#context = context;
     this.#call = call;
     this.#request = call.request;
+    this.#ordered = context.access.type === "int64" || context.access.type === "uint64";
     this.#machine = new Resume(context.options, this.#startOf(call.request), context.random);
     this.#wait = new Wait(context.clock, [call.signal, context.closed]);
   }
@@ -67,10 +69,18 @@ export class Reopenings {
     return this.#machine.cursor;
   }
 
-  /** What the stream is opened with now: the request that continues after the last position (rules S1, S2). */
+  /**
+   * What the stream is opened with now: the request that continues after the last position (rules S1, S2).
+   *
+   * @throws the signal's reason, if the caller has left (rule R8).
+   */
   begin(): Call {
-    if (this.#reopenings === 0) return this.#call;
-    return { ...this.#call, request: this.#continued(), startedAt: this.#context.clock.now() };
+    const { signal, options } = this.#call;
+    if (signal?.aborted) throw signal.reason;
+    const call = this.#reopenings === 0 ? this.#call : this.#reopening();
+    if (this.#context.options.fromStart || this.cursor !== undefined) return call;
+    // Whether it may be opened again depends on how it broke (rule S5), and a retry below would not ask.
+    return { ...call, options: { ...options, retry: false } };
   }
 
   /** Headers came; the server may have told in them where the stream begins (rule S5). */
@@ -85,7 +95,7 @@ export class Reopenings {
   message(message: unknown): Verdict {
     const { access, isMarker } = this.#context;
     const read = access.read(message);
-    const verdict = this.#machine.message(isPosition(read) ? read : undefined, isMarker(message));
+    const verdict = this.#machine.message(isPosition(read, this.#ordered) ? read : undefined, isMarker(message));
     if (this.#failures.length > 0 && verdict !== "duplicate") this.#failures = [];
     this.#resumed();
     return verdict;
@@ -98,7 +108,7 @@ export class Reopenings {
    * @throws what the call ends with, if it is not reopened.
    */
   async broke(error: unknown): Promise<boolean> {
-    const { signal, method, deadline } = this.#call;
+    const { signal, method } = this.#call;
     this.abandoned();
     if (signal?.aborted) throw signal.reason;
     if (this.#call.options.retry === false) throw error;
@@ -107,7 +117,7 @@ export class Reopenings {
     const { clock, report } = this.#context;
     this.#brokenAt ??= clock.now();
     this.#note(failure);
-    const decision = this.#machine.broke(brokenBy(failure), deadline - clock.now());
+    const decision = this.#machine.broke(brokenBy(failure), this.#remainingMs);
     if (decision.action === "end") return false;
     if (decision.action === "fail") return await this.#stop(failure, decision.stop);
     const { delayMs, because } = decision;
@@ -121,6 +131,7 @@ export class Reopenings {
     });
     await this.#wait.for(delayMs);
     if (because !== "drain") await this.#drawOnBudget();
+    this.#checkWanted(failure);
     this.#reopenings += 1;
     return true;
   }
@@ -138,7 +149,7 @@ export class Reopenings {
 
   #pin(bytes: Uint8Array): void {
     const cursor = decodeCursor(bytes, this.#context.emptyCursor());
-    if (isPosition(cursor)) this.#machine.pinned(cursor);
+    if (isPosition(cursor, this.#ordered)) this.#machine.pinned(cursor);
   }
 
   #resumed(): void {
@@ -152,18 +163,30 @@ export class Reopenings {
   /** Reopening waits for the budget, and is never failed by it (rule S4). */
   async #drawOnBudget(): Promise<void> {
     const { share, random } = this.#context;
-    for (;;) {
+    while (!this.#wait.over && this.#remainingMs > 0) {
       this.#permit = share.budget.tryAcquire();
-      if (this.#permit || this.#wait.over || this.#context.clock.now() >= this.#call.deadline) return;
-      await this.#wait.for(BUDGET_WAIT_MS * (0.5 + 0.5 * random()));
+      if (this.#permit) return;
+      await this.#wait.for(Math.min(BUDGET_WAIT_MS * (0.5 + 0.5 * random()), this.#remainingMs));
     }
+  }
+
+  /** @throws what the call ends with, if it came to its end during a wait (rules R5, R8). */
+  #checkWanted(failure: RpcError): void {
+    const { signal, method } = this.#call;
+    if (signal?.aborted) throw signal.reason;
+    if (this.#remainingMs <= 0) throw this.#final(failure, "DEADLINE");
+    if (!this.#context.closed?.aborted) return;
+    const attempts = { attempts: this.#failures.length, failures: this.#failures };
+    throw new RpcError({ path: method.path, reason: "CLIENT_CLOSED", details: "the client is closed", ...attempts });
   }
 
   /** @returns true if the application has another request for a position that is gone. */
   async #stop(failure: RpcError, stop: ResumeStop): Promise<true> {
     const { onExpired } = this.#call.options;
-    if (stop === "CURSOR_EXPIRED" && onExpired) {
-      const request = await onExpired.call(this.#call.options, this.cursor);
+    if (stop === "CURSOR_EXPIRED" && onExpired && !this.#machine.exhausted) {
+      const ask = async () => onExpired.call(this.#call.options, this.cursor);
+      const request = await this.#wait.for(this.#remainingMs, ask());
+      this.#checkWanted(failure);
       if (request !== undefined) {
         this.#context.report?.(this.#call, "restarted", this.#position());
         this.#request = request;
@@ -172,30 +195,44 @@ export class Reopenings {
         return true;
       }
     }
+    throw this.#final(failure, stop);
+  }
+
+  /** What the call ends with. */
+  #final(failure: RpcError, stop: ResumeStop): RpcError {
     const { reason, retryStop } = STOPS[stop];
     const said = { ...(reason && { reason, origin: reasons[reason].origin }), ...(retryStop && { retryStop }) };
     const cursor = stop === "CURSOR_EXPIRED" ? this.cursor : undefined;
-    throw failure.with({ ...said, cursor, attempts: this.#failures.length, failures: this.#failures });
+    return failure.with({ ...said, cursor, attempts: this.#failures.length, failures: this.#failures });
   }
 
   #startOf(request: unknown): ResumeStart {
-    const { requestField, limitField, type } = this.#context.access;
+    const { requestField, limitField } = this.#context.access;
     const said = fieldOf(request, requestField);
     const limit = limitField === undefined ? 0 : Number(fieldOf(request, limitField) ?? 0);
     return {
-      cursor: isPosition(said) ? said : undefined,
-      ordered: type === "int64" || type === "uint64",
+      cursor: isPosition(said, this.#ordered) ? said : undefined,
+      ordered: this.#ordered,
       limit: limit > 0 ? limit : Number.POSITIVE_INFINITY,
     };
   }
 
-  #continued(): unknown {
-    const { access } = this.#context;
-    const { cursor, remaining } = this.#machine;
+  #reopening(): Call {
+    const { access, clock } = this.#context;
+    const { cursor } = this.#machine;
     const request = cursor === undefined ? this.#request : access.write(this.#request, cursor);
-    if (access.limitField === undefined || remaining === Number.POSITIVE_INFINITY) return request;
-    const limit = integerLike(BigInt(remaining), fieldOf(this.#request, access.limitField));
-    return { ...(request as object), [access.limitField]: limit };
+    return { ...this.#call, request: this.#limited(request), startedAt: clock.now() };
+  }
+
+  #limited(request: unknown): unknown {
+    const { limitField } = this.#context.access;
+    const { remaining } = this.#machine;
+    if (limitField === undefined || remaining === Number.POSITIVE_INFINITY) return request;
+    return { ...(request as object), [limitField]: integerLike(BigInt(remaining), fieldOf(request, limitField)) };
+  }
+
+  get #remainingMs(): number {
+    return this.#call.deadline - this.#context.clock.now();
   }
 
   #note({ attempts, failures, code, reason, details }: RpcError): void {
@@ -210,14 +247,15 @@ export class Reopenings {
 }
 
 function brokenBy(failure: RpcError) {
-  const { code, reason, sent, origin, headersReceived, trailer, retryAfterMs } = failure;
+  const { code, reason, sent, origin, headersReceived, trailer, retryAfterMs, attempts } = failure;
   return {
     code,
     final: FINAL.has(reason),
     unopened: !sent || (origin === "wire" && !headersReceived),
     drained: reason === "DRAINING",
     pushbackMs: trailer && pushbackOf(trailer),
-    rejected: reason === "BREAKER_OPEN" ? { retryAfterMs } : undefined,
+    // After an attempt that failed, it is that failure which counts.
+    rejected: reason === "BREAKER_OPEN" && attempts === 0 ? { retryAfterMs } : undefined,
   };
 }
 

@@ -46,51 +46,60 @@ export class ResumeStream implements MessageStream {
 
   #queue(isAlone: boolean): Promise<Next> {
     const last = isAlone ? undefined : this.#lastStep.then(undefined, () => {});
-    return (last ? last.then(() => this.#search()) : this.#search()).finally(() => {
+    return this.#untilDone(last ? last.then(() => this.#search()) : this.#search());
+  }
+
+  #untilDone(step: Promise<Next>): Promise<Next> {
+    return step.finally(() => {
       this.#steps -= 1;
     });
   }
 
   /** The short way: a message that is delivered as it is. */
   readonly #onNext = (result: Next): Next | Promise<Next> => {
-    if (!result.done && this.#reopenings.message(result.value) === "deliver") {
-      this.#steps -= 1;
-      return result;
-    }
-    return this.#goOn(result);
+    this.#steps -= 1;
+    if (this.#isWanted(result)) return result;
+    this.#steps += 1;
+    return this.#untilDone(this.#search());
   };
 
-  readonly #onBreak = async (error: unknown): Promise<Next> => {
-    try {
-      await this.#broke(error);
-      return await this.#search();
-    } finally {
-      this.#steps -= 1;
-    }
+  readonly #onBreak = (error: unknown): Promise<Next> => {
+    return this.#untilDone(this.#broke(error).then(() => this.#search()));
   };
-
-  async #goOn({ done }: Next): Promise<Next> {
-    try {
-      if (done) this.#over = true;
-      return await this.#search();
-    } finally {
-      this.#steps -= 1;
-    }
-  }
 
   /** The next message to deliver, over as many messages and openings as it takes. */
   async #search(): Promise<Next> {
     while (!this.#over) {
-      try {
-        this.#stream ??= this.#begin();
-        const result = await this.#stream.next();
-        if (result.done) this.#over = true;
-        else if (this.#reopenings.message(result.value) === "deliver") return result;
-      } catch (error) {
-        await this.#broke(error);
-      }
+      const result = await this.#tryNext();
+      if (result && this.#isWanted(result)) return result;
     }
     return DONE;
+  }
+
+  /** @returns undefined if the stream broke, and the wait before it may be opened again is over. */
+  async #tryNext(): Promise<Next | undefined> {
+    try {
+      this.#stream ??= this.#begin();
+      return await this.#stream.next();
+    } catch (error) {
+      await this.#broke(error);
+      return undefined;
+    }
+  }
+
+  #isWanted({ done, value }: Next): boolean {
+    if (done) {
+      this.#over = true;
+      return false;
+    }
+    try {
+      return this.#reopenings.message(value) === "deliver";
+    } catch (error) {
+      // A position that is none: a mistake of the program's, which the next attempt would meet again.
+      this.#finish(this.#endWith(error));
+      void this.#stream?.return();
+      throw error;
+    }
   }
 
   readonly #onAbort = () => this.#tellEnd({ outcome: "cancelled" });

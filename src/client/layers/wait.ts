@@ -21,17 +21,27 @@ export class Wait {
     return this.#over || this.#signals.some((signal) => signal?.aborted);
   }
 
-  async for(delayMs: number): Promise<void> {
-    if (this.over) return;
-    const { promise, resolve: wake } = Promise.withResolvers<void>();
-    const onAbort = () => wake();
-    const timer = this.#clock.setTimer(delayMs, onAbort);
-    this.#wake = onAbort;
-    for (const signal of this.#signals) signal?.addEventListener("abort", onAbort, { once: true });
-    await promise;
-    timer.cancel();
-    for (const signal of this.#signals) signal?.removeEventListener("abort", onAbort);
-    this.#wake = undefined;
+  /**
+   * Waits so long, or until some work is done.
+   *
+   * @returns what the work came to; undefined if the wait ended before.
+   * @throws what the work failed with, unless the wait ended before.
+   */
+  async for<T>(delayMs: number, work?: Promise<T>): Promise<T | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+    const wake = () => resolve(undefined);
+    if (this.over) wake();
+    work?.then(resolve, reject);
+    const timer = this.#clock.setTimer(delayMs, wake);
+    this.#wake = wake;
+    for (const signal of this.#signals) signal?.addEventListener("abort", wake, { once: true });
+    try {
+      return await promise;
+    } finally {
+      timer.cancel();
+      for (const signal of this.#signals) signal?.removeEventListener("abort", wake);
+      this.#wake = undefined;
+    }
   }
 
   /** Ends the wait, and every later one. */
