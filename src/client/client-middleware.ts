@@ -19,6 +19,7 @@ const OWN_OPTIONS = {
   signal: true,
   inherit: true,
   waitForReady: true,
+  idempotencyKey: true,
   retry: true,
   maxAttempts: true,
   onExpired: true,

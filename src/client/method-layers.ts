@@ -6,9 +6,11 @@ import { NO_DEADLINE } from "../core/deadline.ts";
 import type { Method } from "../core/method.ts";
 import type { PipelineOptions } from "./client-options.ts";
 import type { ClientState } from "./client-state.ts";
+import { hedgeLayers } from "./hedge-layers.ts";
 import { attemptDeadlineLayer } from "./layers/attempt-deadline.ts";
 import { breakerLayer } from "./layers/breaker.ts";
 import { deadlineLayer, type Timeouts } from "./layers/deadline.ts";
+import { idempotencyKeyLayer } from "./layers/idempotency-key.ts";
 import { retryLayer } from "./layers/retry.ts";
 import { telemetryLayer } from "./layers/telemetry.ts";
 import type { Layers } from "./pipeline.ts";
@@ -25,12 +27,16 @@ export function methodLayers(
 ): Layers {
   const own = contract.methods[key] ?? {};
   const policy = mergePolicy(contract.service, own, method.responseStream);
-  const { clock, observer, target } = state.surroundings;
+  const { clock, random, observer, target } = state.surroundings;
   const timeouts = timeoutsOf(policy, options, method);
+  const keyed = policy.idempotencyKey !== undefined && method.kind === "unary";
+  // Where a key is sent, the server deduplicates.
+  const repeatable = keyed || method.idempotency !== "UNKNOWN";
   return {
     deadline: deadlineLayer(timeouts, clock),
-    // An idempotency key makes a method safe to repeat only once it is sent.
-    ...(method.idempotency === "UNKNOWN" ? {} : retryLayers(policy, state, options.maxAttemptsLimit)),
+    ...(keyed && { idempotencyKey: idempotencyKeyLayer(random) }),
+    ...(repeatable && retryLayers(policy, state, options.maxAttemptsLimit)),
+    ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
     ...breakerLayers(policy.breaker, breakerName(contract, own, method), timeouts, state),
     ...(observer && {

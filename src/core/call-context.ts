@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CallContext as NiceCallContext } from "nice-grpc-common";
 import type { Cursor } from "./cursor.ts";
+import type { Idempotency } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
 import type { Method } from "./method.ts";
 
@@ -19,6 +20,8 @@ export interface CallContext extends NiceCallContext {
   remainingMs(): number;
   /** Who is calling. */
   readonly identity: Identity;
+  /** The call's idempotency key, and what keeps its answer together with the work. */
+  readonly idempotency: Idempotency;
   /**
    * Tells the client of a server-stream where it begins, once the handler's subscription stands: if it then breaks
    * before its first message, it is resumed without a gap (rule S5). The header goes out at once with the position in

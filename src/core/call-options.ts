@@ -23,6 +23,13 @@ export interface CallOptions {
    * `clientMiddleware` cannot do it. Default: false.
    */
   readonly waitForReady?: boolean;
+  /**
+   * The key by which the server recognises a repetition of this call, where the contract gives the method an
+   * `idempotency_key`; elsewhere it is not sent. 1 to 255 printable ASCII characters without space and comma. Give one
+   * to repeat a call yourself, such as after a crash: keep it beside what the call is about. Default: one of the
+   * call's own.
+   */
+  readonly idempotencyKey?: string;
   /** `false`: one attempt, whatever the contract says; a stream is not reopened either. Default: true. */
   readonly retry?: boolean;
   /**

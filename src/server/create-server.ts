@@ -92,7 +92,8 @@ export class Server {
    * Serves a contract's service.
    *
    * @param handlers a function per method, with nice-grpc's signatures.
-   * @throws TypeError that names every method without a handler, or if the service was added before.
+   * @throws TypeError that names every method without a handler, or if the service was added before, or if its
+   *   contract has idempotency keys and the server no store for them.
    */
   add<Handlers extends object>(
     contract: Contract<Contract["definition"], unknown, Handlers>,
@@ -163,7 +164,10 @@ export class Server {
 
   #add(contract: Contract, handlers: object, use: NonNullable<ServerOptions["use"]>): void {
     const served = servedMethods(contract, handlers);
-    const layers = serverLayers(contract, this.#options.observer, systemClock);
+    const { observer, idempotency, onError = writeError } = this.#options;
+    // nice-grpc's middlewares want to see messages.
+    const encoded = use.length === 0;
+    const layers = serverLayers(contract, observer, systemClock, { idempotency, encoded, onError });
     const foreign = use.map((middleware) => foreignLayer(middleware));
     for (const { method, handler } of served) {
       if (method.responseStream) {

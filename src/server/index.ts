@@ -1,4 +1,5 @@
 export type { LagPolicy } from "../policy/broadcast-reader.ts";
+export type { ClaimOutcome, ClaimTerms } from "../policy/idempotency.ts";
 export { type Broadcast, type BroadcastStats, createBroadcast } from "../stream/broadcast/broadcast.ts";
 export type { BroadcastOptions } from "../stream/broadcast/broadcast-options.ts";
 export type { ReplaySource } from "../stream/broadcast/replay.ts";
@@ -7,5 +8,8 @@ export { deadlineInterceptor } from "../transport/index.ts";
 export { createServer, type DrainResult, Server } from "./create-server.ts";
 export { Health, type ServingStatus } from "./health.ts";
 export { type HeartbeatMiddlewareOptions, heartbeat } from "./heartbeat-middleware.ts";
+export { type MemoryIdempotencyOptions, memoryIdempotency } from "./idempotency/memory-store.ts";
+export type { IdempotencyOptions } from "./idempotency/options.ts";
+export type { Claim, ClaimWish, IdempotencyId, IdempotencyStore } from "./idempotency/store.ts";
 export { type MiddlewareContext, type ServerMiddlewareOptions, serverMiddleware } from "./server-middleware.ts";
 export type { ListenOptions, ServerOptions } from "./server-options.ts";

@@ -2,6 +2,7 @@ import type { CallContext as NiceCallContext, ServerMiddlewareCall } from "nice-
 import type { Clock } from "../core/clock.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
+import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
@@ -25,6 +26,7 @@ export class NiceContext implements ServedContext {
   readonly deadlineAt: number;
   readonly remainingMs: () => number;
   readonly identity: Identity;
+  readonly idempotency: Idempotency = NO_IDEMPOTENCY;
   readonly pin: (cursor: Cursor) => void;
   /** The rest of nice-grpc's middleware chain, down to the handler. */
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
+import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
 import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
 import { pin } from "../core/pin.ts";
@@ -63,6 +64,10 @@ export class ServerContext implements ServedContext {
   get identity(): Identity {
     this.#identity ??= peerIdentity(this.peer);
     return this.#identity;
+  }
+
+  get idempotency(): Idempotency {
+    return NO_IDEMPOTENCY;
   }
 
   remainingMs(): number {

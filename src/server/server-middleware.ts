@@ -11,6 +11,7 @@ import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
 import { type Metadata, ServerError } from "../transport/index.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
+import { idempotencyProblems } from "./idempotency/options.ts";
 import { serverLayers } from "./layers/index.ts";
 import { NiceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
@@ -18,7 +19,7 @@ import { requestStream } from "./requests.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
 
 /** What holds for a server middleware. */
-export type ServerMiddlewareOptions = Pick<ServerOptions, "observer" | "onError">;
+export type ServerMiddlewareOptions = Pick<ServerOptions, "observer" | "onError" | "idempotency">;
 
 /** What the middleware adds to nice-grpc's context. */
 export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
@@ -30,19 +31,25 @@ export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
  * nice-grpc hides deadlines. For `context.deadline`, and for calls that inherit it, give nice-grpc's server
  * `deadlineInterceptor` too; without it, cancellation alone is inherited. What it cannot do at all: drain, health,
  * reflection, and messages encoded beforehand.
+ *
+ * @throws TypeError that lists everything that is wrong with `idempotency`, and for a contract with idempotency keys
+ *   where it is missing.
  */
 export function serverMiddleware(
   contract: Contract,
   options: ServerMiddlewareOptions = {},
 ): ServerMiddleware<MiddlewareContext> {
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
-  const layers = serverLayers(contract, options.observer, systemClock);
+  const onError = options.onError ?? writeError;
+  const problems = idempotencyProblems(options.idempotency);
+  if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
+  const surroundings = { idempotency: options.idempotency, encoded: false, onError };
+  const layers = serverLayers(contract, options.observer, systemClock, surroundings);
   for (const definition of Object.values(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
     const unary = composeServeUnary(layers, callNext, method);
     methods.set(method.path, { method, unary, stream: composeServeStream(layers, iterateNext, method) });
   }
-  const onError = options.onError ?? writeError;
   return async function* bowline(call, received) {
     const known = methods.get(call.method.path);
     if (!known) return yield* call.next(call.request, received as never) as AsyncGenerator<never, never, undefined>;

@@ -13,6 +13,7 @@ import {
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
 import type { ServerTls } from "../transport/index.ts";
+import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
 
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions {
@@ -32,6 +33,11 @@ export interface ServerOptions {
   readonly drainOn?: readonly NodeJS.Signals[];
   /** How long a drain may take, in milliseconds; `Infinity` for as long as its calls take. Default: 30,000. */
   readonly drainTimeoutMs?: number;
+  /**
+   * How repetitions of calls with an idempotency key are recognised; needed where a contract has such keys. `false`:
+   * not at all, for tests that are to see each attempt. Default: none.
+   */
+  readonly idempotency?: IdempotencyOptions | false;
   /** Whether gRPC reflection is served, v1 and v1alpha: grpcurl needs it. Default: true. */
   readonly reflection?: boolean;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
@@ -64,6 +70,8 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
       ? undefined
       : `must be an array of signals that can be caught; it is ${JSON.stringify(value) ?? value}`,
   drainTimeoutMs: isPositive,
+  // Looked at by itself: it has problems of its own, and more than one.
+  idempotency: () => undefined,
   reflection: isBoolean,
   maxReceiveMessageBytes: isPositive,
   maxStreamResetsPerSecond: isPositive,
@@ -76,7 +84,7 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
  * @throws TypeError that lists every problem.
  */
 export function checkServerOptions(options: ServerOptions): void {
-  const problems = checkOptions(options, SERVER);
+  const problems = [...checkOptions(options, SERVER), ...idempotencyProblems(options?.idempotency)];
   if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
 }
 

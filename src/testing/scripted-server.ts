@@ -83,6 +83,8 @@ class Scripted {
   readonly #server = createServer({
     drainOn: [],
     reflection: false,
+    // Each attempt is to reach the script.
+    idempotency: false,
     onError: (error, { method }) => void this.#problems.push(`${this.#keyOf(method)}: the answer failed: ${error}`),
   });
   #open = 0;

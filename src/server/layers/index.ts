@@ -1,16 +1,48 @@
 import type { Contract } from "../../contract/contract.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Observer } from "../../core/observer.ts";
+import type { Keyed } from "../idempotency/keyed-method.ts";
+import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods, requireStore } from "../idempotency/options.ts";
 import type { ServerLayers } from "../pipeline.ts";
+import { writeError } from "../server-options.ts";
 import { deadlineLayer } from "./deadline.ts";
 import { heartbeatLayer } from "./heartbeat.ts";
+import { idempotencyLayer } from "./idempotency.ts";
 import { telemetryLayer } from "./telemetry.ts";
 
-/** The layers of a contract's methods. */
-export function serverLayers(contract: Contract, observer: Observer | undefined, clock: Clock): ServerLayers {
+/** What the layers of a server's methods are made with, besides their contract. */
+export interface Surroundings extends Partial<Pick<Keyed, "encoded" | "onError">> {
+  /** `false`: no repetition is recognised. */
+  readonly idempotency?: IdempotencyOptions | false | undefined;
+}
+
+/**
+ * The layers of a contract's methods.
+ *
+ * @throws TypeError for a contract with idempotency keys where nobody says what keeps their answers.
+ */
+export function serverLayers(
+  contract: Contract,
+  observer: Observer | undefined,
+  clock: Clock,
+  surroundings: Surroundings = {},
+): ServerLayers {
   return {
+    ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
     heartbeat: heartbeatLayer(contract, clock),
   };
+}
+
+function keyedLayers(
+  contract: Contract,
+  observer: Observer | undefined,
+  clock: Clock,
+  { idempotency, encoded = false, onError = writeError }: Surroundings,
+): ServerLayers {
+  const marked = markedMethods(contract);
+  if (marked.size === 0 || idempotency === false) return {};
+  const { store, leaseMs = DEFAULT_LEASE_MS } = idempotency ?? requireStore(contract, marked);
+  return { idempotency: idempotencyLayer({ store, leaseMs, encoded, clock, observer, onError }, marked) };
 }

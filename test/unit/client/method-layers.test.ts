@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { OrderServiceDefinition } from "../../../gen/shop/orders/v1/orders.ts";
 import type { PipelineOptions } from "../../../src/client/client-options.ts";
 import { methodLayers } from "../../../src/client/method-layers.ts";
-import { composeUnary } from "../../../src/client/pipeline.ts";
+import { composeUnary, UNARY_ORDER } from "../../../src/client/pipeline.ts";
 import { contract } from "../../../src/contract/contract.ts";
 import { toMethod } from "../../../src/contract/definition.ts";
 import type { MethodPolicy, ServicePolicy } from "../../../src/contract/policy.ts";
@@ -108,10 +108,12 @@ describe("the layers", () => {
   });
 });
 
-test("there is no retry where only a key would make it safe, since no key is sent yet", () => {
+test("there is a retry where only a key makes it safe, and the key is sent outside of it", () => {
   const of = contract({ ...common, service: {}, methods: { createOrder: { retry: {}, idempotencyKey: {} } } });
   const method = toMethod(of.definition, of.definition.methods.createOrder);
-  expect(Object.keys(methodLayers(of, "createOrder", method, {}, aClientState()))).toEqual(["deadline", "breaker"]);
+  const layers = methodLayers(of, "createOrder", method, {}, aClientState());
+  expect(Object.keys(layers)).toEqual(["deadline", "idempotencyKey", "retryOrHedge", "breaker"]);
+  expect(UNARY_ORDER.indexOf("idempotencyKey")).toBeLessThan(UNARY_ORDER.indexOf("retryOrHedge"));
 });
 
 describe("breakers", () => {

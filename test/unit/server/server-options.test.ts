@@ -23,9 +23,20 @@ test.each<[ServerOptions, string]>([
   [{ drainOn: ["SIGKILL"] }, 'drainOn must be an array of signals that can be caught; it is ["SIGKILL"]'],
   [
     { drainTimeout: 5 } as ServerOptions,
-    "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, reflection, " +
-      "maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+    "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, idempotency, " +
+      "reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
   ],
+  [
+    { idempotency: { leaseMs: 99, lease: 1 } as never },
+    "idempotency.leaseMs must be finite and at least 100; it is 99; there is no option idempotency.lease; there are " +
+      "store, leaseMs; idempotency.store is missing: say where answers are kept",
+  ],
+  [
+    { idempotency: { store: new Map() as never, leaseMs: Number.POSITIVE_INFINITY } },
+    "idempotency.store must be a store, such as memoryIdempotency(); " +
+      "idempotency.leaseMs must be finite and at least 100; it is Infinity",
+  ],
+  [{ idempotency: true as never }, "idempotency must be { store, leaseMs }, or false; it is true"],
   [
     { maxReceiveMessageBytes: 0, drainTimeoutMs: -1 },
     "maxReceiveMessageBytes must be greater than zero; it is 0; drainTimeoutMs must be greater than zero; it is -1",

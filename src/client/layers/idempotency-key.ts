@@ -1,0 +1,35 @@
+import type { Call, Layer } from "../../core/call.ts";
+import { IDEMPOTENCY_KEY, keyProblem } from "../../core/idempotency.ts";
+import type { Random } from "../../core/random.ts";
+
+/**
+ * Sends an idempotency key with each call, the same with all of its attempts: the caller's, or one of the call's own,
+ * 128 bits of chance.
+ */
+export function idempotencyKeyLayer(random: Random): Layer {
+  return {
+    unary: (next) => (call) => {
+      const key = givenKey(call) ?? freshKey(random);
+      return next({ ...call, headers: { ...call.headers, [IDEMPOTENCY_KEY]: key } });
+    },
+    stream: (next) => next,
+  };
+}
+
+/** @throws TypeError for what is no key: nothing is sent then. */
+function givenKey({ method, options, metadata }: Call): string | undefined {
+  // As those send it who know nothing of the option; what is sent by this name replaces it.
+  const key = options.idempotencyKey ?? metadata?.get(IDEMPOTENCY_KEY);
+  if (key === undefined) return undefined;
+  const problem = keyProblem(key);
+  if (problem) throw new TypeError(`${method.path}: idempotencyKey ${problem}`);
+  return String(key);
+}
+
+function freshKey(random: Random): string {
+  return Array.from({ length: 4 }, () =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0"),
+  ).join("");
+}

@@ -1,0 +1,192 @@
+import type { CallContext } from "../../core/call-context.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
+import { fail } from "../../core/errors.ts";
+import { EncodedMessage, encodeMessage, type Method } from "../../core/method.ts";
+import { notify, type Observer } from "../../core/observer.ts";
+import type { ServedContext, ServeUnary } from "../../core/served-call.ts";
+import { linkSignals } from "../../core/signals.ts";
+import { tell } from "../../core/warning.ts";
+import type { ClaimOutcome } from "../../policy/idempotency.ts";
+import { Lease } from "./lease.ts";
+import { type EncodedAnswer, Run, takenOverError } from "./run.ts";
+import { fingerprintOf, showIdempotency } from "./served-key.ts";
+import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
+import type { Waiters } from "./waiters.ts";
+
+/** What calls with an idempotency key are served with. */
+export interface Keyed {
+  readonly store: IdempotencyStore;
+  readonly leaseMs: number;
+  /** Whether whoever comes next takes an encoded message, which is sent as it was; nice-grpc does not. */
+  readonly encoded: boolean;
+  readonly clock: Clock;
+  readonly observer: Observer | undefined;
+  /** Is told when the store fails. */
+  readonly onError: (error: unknown, context: CallContext) => void;
+}
+
+/** The header of an answer that was kept from an earlier call; Stripe's. */
+const REPLAYED = "idempotent-replayed";
+
+/** How often it is asked whether another process has done with a key, in milliseconds: at first, and at the least. */
+const FIRST_LOOK_MS = 20;
+const MOST_LOOK_MS = 500;
+
+/** After how many milliseconds an answer that the store did not take is offered again, the first time. */
+const FIRST_OFFER_MS = 50;
+
+/** A key that was obtained: its handler is to run, or has run. */
+type Obtained = Extract<ClaimOutcome, { state: "claimed" | "answered" }>;
+
+/** A method that the contract marks, with its handler. */
+export class KeyedMethod {
+  readonly #keyed: Keyed;
+  readonly #waiters: Waiters;
+  readonly #method: Method;
+  readonly #ttlMs: number;
+  readonly #handler: ServeUnary;
+
+  constructor(keyed: Keyed, waiters: Waiters, method: Method, ttlMs: number, handler: ServeUnary) {
+    this.#keyed = keyed;
+    this.#waiters = waiters;
+    this.#method = method;
+    this.#ttlMs = ttlMs;
+    this.#handler = handler;
+  }
+
+  /** A client that sends no key asks for no protection. */
+  async unprotected(request: unknown, call: ServedContext): Promise<unknown> {
+    showIdempotency(call, new Run(this.#keyed.store, this.#method).view);
+    return this.#handler(request, call);
+  }
+
+  wish(key: string, request: unknown, { identity }: CallContext): ClaimWish {
+    const fingerprint = fingerprintOf(this.#method, request);
+    const { leaseMs } = this.#keyed;
+    return { identity: identity.key, method: this.#method.path, key, fingerprint, leaseMs, ttlMs: this.#ttlMs };
+  }
+
+  /**
+   * Waits until the handler may run, or an earlier call's answer is there.
+   *
+   * @throws RpcError INVALID_ARGUMENT for a key of another request, UNAVAILABLE if the store fails, DEADLINE_EXCEEDED;
+   *   the signal's reason once it aborts: a claim that came too late is given back.
+   */
+  async obtain(wish: ClaimWish, call: ServedContext): Promise<Obtained> {
+    const { signal } = call;
+    for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(2 * lookMs, MOST_LOOK_MS)) {
+      const outcome = await this.#claim(wish, call);
+      if (signal.aborted) {
+        if (outcome.state === "claimed") await this.#release({ ...wish, token: outcome.token }, call);
+        throw signal.reason;
+      }
+      if (outcome.state === "conflict") this.#refuse();
+      if (outcome.state !== "running") return outcome;
+      if (call.remainingMs() <= 0) fail("DEADLINE_EXCEEDED", "an earlier call with this idempotency key still runs");
+      await this.#waiters.wait(idOf(wish), Math.min(lookMs, outcome.leaseMs, call.remainingMs()), signal);
+    }
+  }
+
+  /** The answer of an earlier call. */
+  replay(answer: Uint8Array, call: ServedContext): unknown {
+    this.#report("replayed");
+    call.header.set(REPLAYED, "true");
+    return this.#keyed.encoded ? new EncodedMessage(answer) : this.#method.response.decode(answer);
+  }
+
+  /** Runs the handler under a claim that is given back when it has ended, and not before. */
+  async run(claim: Claim, takenOver: boolean, request: unknown, call: ServedContext): Promise<unknown> {
+    const { store, clock, encoded } = this.#keyed;
+    if (takenOver) this.#report("taken-over");
+    const lease = new Lease(store, claim, clock, (error) => this.#tell(error, call));
+    const run = new Run(store, this.#method, { claim, takenOver, lease });
+    const { signal, cleanup } = linkSignals(call.signal, lease.lost);
+    showIdempotency(call, run.view);
+    Object.defineProperty(call, "signal", { value: signal, enumerable: true, configurable: true });
+    try {
+      const answer = await this.#answer(run, claim, request, call).finally(() => lease.end());
+      if (!run.committed && !(await this.#keep(claim, answer.bytes, call))) lease.lose();
+      if (!lease.lost.aborted) return encoded ? new EncodedMessage(answer.bytes) : answer.message;
+    } catch (error) {
+      if (!lease.lost.aborted) throw error;
+    } finally {
+      cleanup?.();
+      this.#waiters.wake(idOf(claim));
+    }
+    this.#report("lost");
+    throw takenOverError(this.#method.path);
+  }
+
+  async #answer(run: Run, claim: Claim, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
+    try {
+      const message = await this.#handler(request, call);
+      return run.committed ?? { message, bytes: encodeMessage(this.#method.response, message) };
+    } catch (error) {
+      // What was committed stands, whatever the handler said after it.
+      if (!run.committed) await this.#release(claim, call);
+      throw error;
+    }
+  }
+
+  /**
+   * An answer is given only if it is kept: otherwise a repetition might be given another one.
+   *
+   * @returns false if another server has taken the call over.
+   */
+  async #keep(claim: Claim, answer: Uint8Array, call: ServedContext): Promise<boolean> {
+    const { store, clock } = this.#keyed;
+    const giveUpAt = clock.now() + claim.leaseMs;
+    for (let delayMs = FIRST_OFFER_MS; ; delayMs *= 2) {
+      try {
+        return await store.complete(claim, answer);
+      } catch (cause) {
+        this.#tell(cause, call);
+        if (clock.now() + delayMs >= giveUpAt) this.#notKept(cause);
+        await sleep(clock, delayMs);
+      }
+    }
+  }
+
+  async #claim(wish: ClaimWish, call: ServedContext): Promise<ClaimOutcome> {
+    try {
+      return await this.#keyed.store.claim(wish);
+    } catch (cause) {
+      this.#tell(cause, call);
+      return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
+    }
+  }
+
+  /** A claim that cannot be given back ends with its lease. */
+  async #release(claim: Claim, call: ServedContext): Promise<void> {
+    try {
+      await this.#keyed.store.release(claim);
+    } catch (error) {
+      this.#tell(error, call);
+    }
+    this.#waiters.wake(idOf(claim));
+  }
+
+  #refuse(): never {
+    this.#report("conflict");
+    return fail("INVALID_ARGUMENT", "the idempotency key was used with another request");
+  }
+
+  #notKept(cause: unknown): never {
+    const details = "the work is done, and its answer could not be kept: a repetition may do it again";
+    return fail("UNAVAILABLE", details, { pushbackMs: -1, cause });
+  }
+
+  #tell(error: unknown, call: CallContext): void {
+    tell("onError threw", () => this.#keyed.onError(error, call));
+  }
+
+  #report(action: string): void {
+    const { observer } = this.#keyed;
+    if (!observer) return;
+    notify(observer, { type: "policy", method: this.#method.path, policy: "idempotency", action, detail: {} });
+  }
+}
+
+function idOf({ identity, method, key }: ClaimWish): string {
+  return JSON.stringify([identity, method, key]);
+}

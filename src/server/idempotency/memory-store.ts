@@ -1,0 +1,103 @@
+import { checkOptions, isCount, isObject, type OptionCheck } from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { claim, complete, type IdempotencyRecord, release, renew } from "../../policy/idempotency.ts";
+import type { IdempotencyId, IdempotencyStore } from "./store.ts";
+
+/** What a store in memory is made with. */
+export interface MemoryIdempotencyOptions {
+  /**
+   * How many keys are kept; above it the oldest answers go first, before their time, and a repetition of theirs runs
+   * again. Claims under way are never dropped. Default: 10,000.
+   */
+  readonly maxEntries?: number;
+  /** How many bytes the answers may have, as encoded; the newest answer is kept in any case. Default: 64 MiB. */
+  readonly maxBytes?: number;
+  /** For tests. Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+const OPTIONS: Readonly<Record<keyof MemoryIdempotencyOptions, OptionCheck>> = {
+  maxEntries: isCount,
+  maxBytes: isCount,
+  clock: isObject,
+};
+
+/**
+ * Keeps answers in this process: for tests, and for a service that is one process and may forget them when it stops.
+ * With several servers each would run the handler once.
+ *
+ * @throws TypeError that lists everything that is wrong with the options.
+ */
+export function memoryIdempotency(options: MemoryIdempotencyOptions = {}): IdempotencyStore {
+  const problems = checkOptions(options, OPTIONS);
+  if (problems.length > 0) throw new TypeError(`memoryIdempotency: ${problems.join("; ")}`);
+  const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024, clock = systemClock } = options;
+  const records = new BoundedRecords(maxEntries, maxBytes);
+  let last = 0;
+  // What is released is forgotten at once; so no two claims may come at one instant, or they would have one token.
+  const instant = () => {
+    last = Math.max(clock.now(), last + 0.001);
+    return last;
+  };
+  const change = (id: IdempotencyId, record: IdempotencyRecord | undefined) => {
+    if (record) records.set(idOf(id), record, clock.now());
+    return record !== undefined;
+  };
+  return {
+    async claim(wish) {
+      const { outcome, record } = claim(records.get(idOf(wish)), wish, instant());
+      change(wish, record);
+      return outcome;
+    },
+    async renew(held) {
+      return change(held, renew(records.get(idOf(held)), held.token, held, clock.now()));
+    },
+    async complete(held, answer) {
+      return change(held, complete(records.get(idOf(held)), held.token, answer, held, clock.now()));
+    },
+    async release(held) {
+      if (release(records.get(idOf(held)), held.token)) records.delete(idOf(held));
+    },
+  };
+}
+
+function idOf({ identity, method, key }: IdempotencyId): string {
+  return JSON.stringify([identity, method, key]);
+}
+
+/** Records within bounds, the one that changed least recently first. */
+class BoundedRecords {
+  readonly #records = new Map<string, IdempotencyRecord>();
+  readonly #maxEntries: number;
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxEntries: number, maxBytes: number) {
+    this.#maxEntries = maxEntries;
+    this.#maxBytes = maxBytes;
+  }
+
+  get(id: string): IdempotencyRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  set(id: string, record: IdempotencyRecord, now: number): void {
+    this.delete(id);
+    this.#records.set(id, record);
+    this.#bytes += record.answer?.length ?? 0;
+    this.#makeRoom(id, now);
+  }
+
+  delete(id: string): void {
+    this.#bytes -= this.#records.get(id)?.answer?.length ?? 0;
+    this.#records.delete(id);
+  }
+
+  #makeRoom(newest: string, now: number): void {
+    for (const [id, { answer, expiresAt }] of this.#records) {
+      const full = this.#records.size > this.#maxEntries || this.#bytes > this.#maxBytes;
+      if (now < expiresAt && !full) return;
+      if (id !== newest && (answer || now >= expiresAt)) this.delete(id);
+    }
+  }
+}

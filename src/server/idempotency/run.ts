@@ -1,0 +1,97 @@
+import { RpcError } from "../../core/errors.ts";
+import type { Idempotency } from "../../core/idempotency.ts";
+import { encodeMessage, type Method } from "../../core/method.ts";
+import { Status } from "../../core/status.ts";
+import type { Lease } from "./lease.ts";
+import type { Claim, IdempotencyStore } from "./store.ts";
+
+/** A handler's answer, and its bytes. */
+export interface EncodedAnswer {
+  readonly message: unknown;
+  readonly bytes: Uint8Array;
+}
+
+/** A claim as its handler sees it. */
+export interface Held {
+  readonly claim: Claim;
+  readonly takenOver: boolean;
+  readonly lease: Lease;
+}
+
+/** One run of a handler of a marked method; without a claim if its client sent no key. */
+export class Run {
+  readonly #store: IdempotencyStore;
+  readonly #method: Method;
+  readonly #held: Held | undefined;
+  #begun = false;
+  #committed: EncodedAnswer | undefined;
+
+  constructor(store: IdempotencyStore, method: Method, held?: Held) {
+    this.#store = store;
+    this.#method = method;
+    this.#held = held;
+  }
+
+  /** What the handler committed, if it did. */
+  get committed(): EncodedAnswer | undefined {
+    return this.#committed;
+  }
+
+  /** What the handler sees of it. */
+  get view(): Idempotency {
+    const { claim, takenOver = false } = this.#held ?? {};
+    return {
+      key: claim?.key,
+      token: claim?.token,
+      takenOver,
+      commit: (db, work) => this.#commit(db, work as (tx: object) => unknown) as Promise<never>,
+    };
+  }
+
+  async #commit(db: object, work: (tx: object) => unknown): Promise<unknown> {
+    const { path } = this.#method;
+    if (!this.#store.commit) {
+      throw new TypeError(`${path}: idempotency.commit needs a store in a database; return the answer instead`);
+    }
+    if (this.#begun) throw new TypeError(`${path}: idempotency.commit was called before; a call has one answer`);
+    this.#begun = true;
+    let answer: EncodedAnswer | undefined;
+    const encode = (message: unknown) => {
+      answer = { message, bytes: encodeMessage(this.#method.response, message) };
+      return answer.bytes;
+    };
+    const made = (tx: object) => {
+      const message = work(tx);
+      // A database whose transactions are one step cannot wait for work.
+      return isPromise(message) ? message.then(encode) : encode(message);
+    };
+    if (!(await this.#inTransaction(db, made))) this.#lose();
+    this.#committed = answer;
+    return answer?.message;
+  }
+
+  /** What was rolled back may be tried again, as databases ask for when two transactions are at odds. */
+  async #inTransaction(db: object, made: (tx: object) => Uint8Array | Promise<Uint8Array>): Promise<boolean> {
+    try {
+      return (await this.#store.commit?.(db, made, this.#held?.claim)) ?? false;
+    } catch (error) {
+      this.#begun = false;
+      throw error;
+    }
+  }
+
+  #lose(): never {
+    this.#held?.lease.lose();
+    throw takenOverError(this.#method.path);
+  }
+}
+
+/** What a call ends with whose key another server has taken over: a repetition gets that one's answer. */
+export function takenOverError(path: string): RpcError {
+  const details = "another server has taken this call over; repeat it for its answer";
+  return new RpcError({ path, reason: "REFUSED", code: Status.UNAVAILABLE, details });
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
