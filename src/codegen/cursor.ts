@@ -3,7 +3,7 @@ import { FieldOptions_JSType as JsType } from "@bufbuild/protobuf/wkt";
 import type { CursorAccess, CursorType } from "../contract/cursor.ts";
 import type { ResumePolicy } from "../contract/policy.ts";
 import type { Problem } from "../contract/value-checks.ts";
-import { describeField, type FieldRole, findField } from "./named-field.ts";
+import { describeField, type FieldRole, findField, oneScalar } from "./named-field.ts";
 import { fieldName } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
 
@@ -21,7 +21,7 @@ const TYPES: ReadonlyMap<ScalarType, CursorType> = new Map([
   [ScalarType.BYTES, "bytes"],
 ]);
 
-const CURSOR = { does: "holds the position", what: "a cursor", types: [...TYPES.keys()] };
+const CURSOR = { does: "holds the position", what: "a cursor", type: oneScalar(...TYPES.keys()) };
 const REQUEST: FieldRole = { ...CURSOR, path: ["resume", "requestField"], option: "request_field" };
 const RESPONSE: FieldRole = { ...CURSOR, path: ["resume", "cursorField"], option: "cursor_field" };
 
@@ -30,7 +30,7 @@ const PROGRESS: FieldRole = {
   option: "progress_field",
   does: "marks one that is not delivered",
   what: "a progress marker",
-  types: [ScalarType.BOOL],
+  type: oneScalar(ScalarType.BOOL),
 };
 
 const LIMIT: FieldRole = {
@@ -38,10 +38,10 @@ const LIMIT: FieldRole = {
   option: "limit_field",
   does: "says how many responses at most",
   what: "a limit",
-  types: [
+  type: oneScalar(
     ...[ScalarType.INT32, ScalarType.SINT32, ScalarType.SFIXED32, ScalarType.UINT32, ScalarType.FIXED32],
     ...[ScalarType.INT64, ScalarType.SINT64, ScalarType.SFIXED64, ScalarType.UINT64, ScalarType.FIXED64],
-  ],
+  ),
 };
 
 /** Finds the fields that `resume` names, and tells why the stream cannot resume by them. */

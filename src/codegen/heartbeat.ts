@@ -2,7 +2,7 @@ import { type DescMethod, ScalarType } from "@bufbuild/protobuf";
 import type { HeartbeatAccess } from "../contract/cursor.ts";
 import type { HeartbeatPolicy } from "../contract/policy.ts";
 import type { Problem } from "../contract/value-checks.ts";
-import { type FieldRole, findField } from "./named-field.ts";
+import { type FieldRole, findField, oneScalar } from "./named-field.ts";
 import { fieldName } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
 
@@ -11,7 +11,7 @@ const MARK: FieldRole = {
   option: "heartbeat.field",
   does: "marks a heartbeat",
   what: "a heartbeat",
-  types: [ScalarType.BOOL],
+  type: oneScalar(ScalarType.BOOL),
 };
 
 /**

@@ -12,8 +12,43 @@ export interface FieldRole {
   readonly does: string;
   /** What it is: `a cursor`. */
   readonly what: string;
-  /** The types that it may have, as one value of its own. */
-  readonly types: readonly ScalarType[];
+  /** The types that it may have. */
+  readonly type: FieldType;
+  /** Whether a field in a oneof does too. */
+  readonly inOneof?: boolean;
+}
+
+/** Types that a field may have, and what they are called. */
+export interface FieldType {
+  readonly name: string;
+  fits(field: DescField): boolean;
+}
+
+/** One value of one of these types. */
+export function oneScalar(...types: readonly ScalarType[]): FieldType {
+  return {
+    name: `one ${oneOf(types.map(scalarName))}`,
+    fits: (field) => field.fieldKind === "scalar" && types.includes(field.scalar),
+  };
+}
+
+/** One message of a type. */
+export function oneMessage(typeName: string): FieldType {
+  return {
+    name: `one ${typeName}`,
+    fits: (field) => field.fieldKind === "message" && field.message.typeName === typeName,
+  };
+}
+
+/** A list of messages, of a type if one is given. */
+export function listOf(typeName?: string): FieldType {
+  return {
+    name: `repeated ${typeName ?? "messages"}`,
+    fits: (field) =>
+      field.fieldKind === "list" &&
+      field.message !== undefined &&
+      field.message.typeName === (typeName ?? field.message.typeName),
+  };
 }
 
 /**
@@ -38,12 +73,12 @@ function missing(message: DescMessage, name: string | undefined, { option, does 
   return `${option} is missing: name the field of ${message.name} that ${does}; it has ${known}`;
 }
 
-function unfit(field: DescField, { what, types }: FieldRole): string | undefined {
-  if (field.oneof) return `${field.name} is in the oneof ${field.oneof.name}: ${what} must be a field of its own`;
-  if (field.fieldKind !== "scalar" || !types.includes(field.scalar)) {
-    return `${describeField(field)}: ${what} must be one ${oneOf(types.map(scalarName))}`;
+function unfit(field: DescField, { what, type, inOneof }: FieldRole): string | undefined {
+  if (field.oneof && !inOneof) {
+    return `${field.name} is in the oneof ${field.oneof.name}: ${what} must be a field of its own`;
   }
-  if (field.getDefaultValue() !== true) return undefined;
+  if (!type.fits(field)) return `${describeField(field)}: ${what} must be ${type.name}`;
+  if (field.fieldKind !== "scalar" || field.getDefaultValue() !== true) return undefined;
   return `${field.name} is true by default: every ${field.parent.name} that does not say otherwise would be ${what}`;
 }
 
@@ -59,10 +94,15 @@ export function describeField(field: DescField): string {
 
 function kindOf(field: DescField): string {
   if (field.fieldKind === "map") return "a map";
-  if (field.fieldKind === "list") return "repeated";
+  if (field.fieldKind === "list") return `repeated ${elementOf(field)}`;
   if (field.message) return `the message ${field.message.typeName}`;
   if (field.enum) return `the enum ${field.enum.typeName}`;
   return field.fieldKind === "scalar" ? scalarName(field.scalar) : "unknown";
+}
+
+function elementOf(list: DescField & { fieldKind: "list" }): string {
+  if (list.listKind === "scalar") return scalarName(list.scalar);
+  return (list.listKind === "enum" ? list.enum : list.message).typeName;
 }
 
 function scalarName(type: ScalarType): string {

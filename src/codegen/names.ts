@@ -1,4 +1,4 @@
-import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
+import type { DescEnum, DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
 import type { TsProtoOptions } from "./plugin-options.ts";
 
 /**
@@ -41,6 +41,11 @@ function nestedName(type: DescMessage | DescEnum, options: TsProtoOptions): stri
 export function fieldName(field: DescField, options: TsProtoOptions): string {
   if (options.useJsonName) return field.jsonName;
   return options.camelKeys ? snakeToCamel(field.name) : field.name;
+}
+
+/** A oneof's key in its message, where it has one. */
+export function oneofName(oneof: DescOneof, options: TsProtoOptions): string {
+  return options.camelKeys ? snakeToCamel(oneof.name) : oneof.name;
 }
 
 /** The module of a .proto file, from the output's root and without its suffix: `shop/orders/v1/orders`. */

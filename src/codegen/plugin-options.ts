@@ -17,6 +17,8 @@ export interface TsProtoOptions {
   readonly useSnakeTypeName: boolean;
   /** Whether `jstype` decides on the type of 64-bit fields. Default: false. */
   readonly useJsTypeOverride: boolean;
+  /** Whether the fields of a oneof are one, which says what it is. Default: false. */
+  readonly oneofUnions: boolean;
   /** Whether comments go into what is generated. Default: true. */
   readonly comments: boolean;
   /** What goes around the names of types, of messages and of enums. Default: nothing. */
@@ -94,6 +96,7 @@ function resolve(given: Given): TsProtoOptions {
     useJsonName: text("useJsonName") === "true",
     useSnakeTypeName: text("useSnakeTypeName") !== "false",
     useJsTypeOverride: text("useJsTypeOverride") === "true",
+    oneofUnions: text("oneof").startsWith("unions"),
     comments: text("comments") !== "false",
     typePrefix: text("typePrefix"),
     typeSuffix: text("typeSuffix"),

@@ -6,6 +6,7 @@ import { indent, LINE_WIDTH, printConstant, printLines, printObject, printSignat
 import { printKey, printLiteral, printMember, printString } from "./literal.ts";
 import { definitionName, messageTypeName, modulePath } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
+import type { RecordValue } from "./policy-record.ts";
 import { RESERVED_WORDS } from "./reserved-words.ts";
 import type { MethodContract, ServiceContract } from "./service-contract.ts";
 
@@ -90,6 +91,7 @@ class ContractPrinter {
       `methods: ${printObject(service.methods.flatMap(printMethodPolicy))}`,
       `cursors: ${printObject(service.methods.flatMap((method) => this.#cursor(method)))}`,
       ...printHeartbeats(service.methods),
+      ...printBatches(service.methods),
       this.#descriptors === "descriptors" ? "descriptors" : `descriptors: ${this.#descriptors}`,
     ]);
     return printConstant(declaration, types, `${this.#imports.value("contract", RUNTIME)}(${init})`);
@@ -189,11 +191,26 @@ function printMethodPolicy({ key, policy }: MethodContract): string[] {
   return [`${key}: ${printLiteral(policy, 4, `    ${key}: ,`.length)}`];
 }
 
-/** Left out where there are none, so that other contracts stay as they are, and older versions can read them. */
 function printHeartbeats(methods: readonly MethodContract[]): string[] {
-  const entries = methods.flatMap(({ key, heartbeat }) => (heartbeat ? [[key, { field: heartbeat.field }]] : []));
+  return printAccesses("heartbeats", methods, ({ heartbeat }) => heartbeat && { field: heartbeat.field });
+}
+
+function printBatches(methods: readonly MethodContract[]): string[] {
+  return printAccesses("batches", methods, ({ batch }) => batch && { ...batch });
+}
+
+/** Left out where there are none, so that other contracts stay as they are, and older versions can read them. */
+function printAccesses(
+  name: string,
+  methods: readonly MethodContract[],
+  access: (method: MethodContract) => Record<string, RecordValue> | undefined,
+): string[] {
+  const entries = methods.flatMap((method) => {
+    const said = access(method);
+    return said ? [[method.key, said] as const] : [];
+  });
   if (entries.length === 0) return [];
-  return [`heartbeats: ${printLiteral(Object.fromEntries(entries), 2, "  heartbeats: ,".length)}`];
+  return [`${name}: ${printLiteral(Object.fromEntries(entries), 2, `  ${name}: ,`.length)}`];
 }
 
 function printParameter(streams: boolean, type: string): string {

@@ -8,11 +8,14 @@ import {
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import type { BatchAccess } from "../contract/batch.ts";
 import type { HeartbeatAccess } from "../contract/cursor.ts";
 import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";
 import { checkMethodPolicy, checkServicePolicy, type MethodFacts } from "../contract/validate.ts";
+import { checkBatchTarget, type Peer } from "../contract/validate-batches.ts";
 import type { Problem } from "../contract/value-checks.ts";
 import { methodKind } from "../core/method.ts";
+import { readBatch } from "./batch.ts";
 import { type Cursor, readCursor } from "./cursor.ts";
 import { readHeartbeat } from "./heartbeat.ts";
 import { methodKey } from "./names.ts";
@@ -37,6 +40,8 @@ export interface MethodContract {
   readonly cursor: Cursor | undefined;
   /** With heartbeats. */
   readonly heartbeat: HeartbeatAccess | undefined;
+  /** With batching. */
+  readonly batch: BatchAccess | undefined;
 }
 
 /** What a service's contract says. */
@@ -45,6 +50,19 @@ export interface ServiceContract {
   readonly comment: string;
   readonly policy: PolicyValues;
   readonly methods: readonly MethodContract[];
+}
+
+/** A method, and what its options say. */
+interface Member extends Peer {
+  readonly desc: DescMethod;
+  readonly at: SourcePath;
+  readonly option: PolicyRecord | undefined;
+}
+
+/** A service as its methods see it. */
+interface Surroundings {
+  readonly policy: ServicePolicy;
+  readonly members: readonly Member[];
 }
 
 // Field numbers in descriptor.proto.
@@ -68,17 +86,25 @@ export class ContractReader {
     const at = [FILE_SERVICE, index];
     const option = this.#policy(desc, "bowline.v1.service", [...at, SERVICE_OPTIONS], file);
     if (option) tell(option, checkServicePolicy(option.record as ServicePolicy), file);
-    const methods = desc.methods.map((method, index) => this.#method(method, [...at, SERVICE_METHOD, index], file));
+    const members = desc.methods.map((method, index) => this.#member(method, [...at, SERVICE_METHOD, index], file));
+    const surroundings = { policy: (option?.record ?? {}) as ServicePolicy, members };
+    const methods = members.map((member) => this.#method(member, surroundings, file));
     return { desc, comment: this.#comment(at, file), policy: option?.record ?? {}, methods };
   }
 
-  #method(desc: DescMethod, at: SourcePath, file: SourceFile): MethodContract {
+  #member(desc: DescMethod, at: SourcePath, file: SourceFile): Member {
     const option = this.#policy(desc, "bowline.v1.method", [...at, METHOD_OPTIONS], file);
-    const policy = (option?.record ?? {}) as MethodPolicy;
+    return { desc, at, option, name: desc.name, policy: (option?.record ?? {}) as MethodPolicy, ...facts(desc) };
+  }
+
+  #method(member: Member, { policy: service, members }: Surroundings, file: SourceFile): MethodContract {
+    const { desc, at, option, policy } = member;
     const cursor = policy.resume && readCursor(desc, policy.resume, this.#options);
     const heartbeat = policy.heartbeat && readHeartbeat(desc, policy.heartbeat, this.#options);
-    const problems = [...(cursor?.problems ?? []), ...(heartbeat?.problems ?? [])];
-    if (option) tell(option, [...checkMethodPolicy(policy, facts(desc)), ...problems], file);
+    const batch = policy.batch && readBatch(desc, policy.batch, this.#options);
+    const problems = [cursor, heartbeat, batch].flatMap((read) => read?.problems ?? []);
+    const others = checkBatchTarget(member, members);
+    if (option) tell(option, [...checkMethodPolicy(policy, member, service), ...others, ...problems], file);
     return {
       desc,
       key: methodKey(desc.name),
@@ -86,6 +112,7 @@ export class ContractReader {
       policy: option?.record ?? {},
       cursor: cursor?.cursor,
       heartbeat: heartbeat?.heartbeat,
+      batch: batch?.batch,
     };
   }
 

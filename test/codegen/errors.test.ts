@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
-import { bufGenerate, compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
+import { bufGenerate, compile, OPTIONS, requestFor, STATUS, Workspace } from "./workspace.ts";
 
 /** A contract that is refused: its text, a mark before each place that is wrong, and what is said about each. */
 type Row = readonly [text: string, ...problems: string[]];
@@ -58,6 +58,35 @@ function beating(policy: string, requests = "M"): string {
   return service(`rpc Watch(${requests}) returns (stream Marks) {`, `option (bowline.v1.method) = { ${policy} };`, "}");
 }
 
+/** A method whose calls are batched, beside the methods that take many, and others. */
+function batched(policy: string, messages = "GetRequest) returns (Thing"): string {
+  return `${service(
+    `rpc Get(${messages}) {`,
+    `option (bowline.v1.method) = { ${policy} };`,
+    "}",
+    "rpc GetMany(Many) returns (Things);",
+    "rpc Watch(Many) returns (stream Things);",
+  )}
+message GetRequest { string id = 1; }
+message Thing { string id = 1; google.rpc.Status problem = 2; }
+message Many {
+  repeated GetRequest requests = 1; repeated string ids = 2; GetRequest one = 3; repeated Thing things = 4;
+  repeated E kinds = 5; map<string, GetRequest> by_id = 6;
+}
+message Things { repeated Thing things = 1; repeated Entry entries = 2; repeated string texts = 3; Thing one = 4; }
+message Entry {
+  Thing thing = 1; google.rpc.Status status = 2; M other = 3; repeated Thing many = 4;
+  oneof either { Thing packed = 5; string wrong = 6; }
+}`;
+}
+
+/** A method whose calls go into one that has these options. */
+function batchedInto(options: string, idempotency = ""): string {
+  return batched('batch: { ▸method: "GetMany" requests_field: "requests" responses_field: "things" }')
+    .replace("rpc Get(GetRequest) returns (Thing) {", `rpc Get(GetRequest) returns (Thing) { ${idempotency}`)
+    .replace("rpc GetMany(Many) returns (Things);", `rpc GetMany(Many) returns (Things) { ${options} }`);
+}
+
 const UNSAFE = "on a method that is not safe to repeat: set idempotency_level, or idempotency_key: {}";
 const ONE_OF = "a cursor must be one int64, sint64, sfixed64, uint64, fixed64, string or bytes";
 const FIELDS = "it has i, s, u, text, raw, maybe, small, many, by_name, one, sub, kind, ratio";
@@ -66,6 +95,12 @@ const LIMIT =
   "a limit must be one int32, sint32, sfixed32, uint32, fixed32, int64, sint64, sfixed64, uint64 or fixed64";
 const COUNT = "must be a whole number of at least 1; it is";
 const ATTEMPTS = "must be a whole number of at least 2, the first attempt included; it is";
+const LISTED = "of which ts-proto makes something else in a list: wrap it in a message of your own";
+const METHODS = "Get, GetMany, Watch";
+const REQUESTS = "the list of requests must be repeated PACKAGE.GetRequest";
+const READS = "only one request and its one response can stand for others";
+const EFFECTS =
+  "on a method that may have side effects, which calls would miss: set idempotency_level = NO_SIDE_EFFECTS if it has none";
 const RENAME = "rename it, or give ts-proto a typeSuffix";
 
 const rows: Record<string, Row> = {
@@ -239,7 +274,7 @@ const rows: Record<string, Row> = {
   ],
   "a cursor that is many": [
     resume('resume: { ▸request_field: "many" ▸cursor_field: "by_name" }'),
-    `resume.request_field: Positions.many is repeated: ${ONE_OF}`,
+    `resume.request_field: Positions.many is repeated int64: ${ONE_OF}`,
     `resume.cursor_field: Positions.by_name is a map: ${ONE_OF}`,
   ],
   "a cursor that is a message or an enum": [
@@ -304,8 +339,8 @@ const rows: Record<string, Row> = {
   ],
   "a marker and a limit that are many": [
     marked('▸progress_field: "all" ▸limit_field: "many" }'),
-    "resume.progress_field: Marks.all is repeated: a progress marker must be one bool",
-    `resume.limit_field: Positions.many is repeated: ${LIMIT}`,
+    "resume.progress_field: Marks.all is repeated bool: a progress marker must be one bool",
+    `resume.limit_field: Positions.many is repeated int64: ${LIMIT}`,
   ],
   "a marker and a limit that are in a oneof": [
     marked('▸progress_field: "one" ▸limit_field: "one" }'),
@@ -369,6 +404,180 @@ const rows: Record<string, Row> = {
     "heartbeat.field: Marks.i is int64: a heartbeat must be one bool",
     "heartbeat.interval: must be at least 10 ms, which timers can keep; it is 0.000001 ms",
   ],
+  "a bulkhead that lets nobody in, and whose queue nobody waits in": [
+    safe("bulkhead: { ▸max_concurrent: 0 max_wait: { ▸nanos: 1 } }"),
+    `bulkhead.max_concurrent: ${COUNT} 0`,
+    "bulkhead.max_wait: has no effect, since none may wait: set max_queued, or leave it out",
+  ],
+  "a wait in a queue that is longer than the call may take": [
+    safe("timeout: { seconds: 1 } bulkhead: { max_queued: 1 max_wait: { ▸seconds: 2 } }"),
+    "bulkhead.max_wait: must not be greater than the timeout, 1000 ms; it is 2000 ms",
+  ],
+  "a delay of hedges that is longer than the call may take": [
+    safe("timeout: { seconds: 1 } hedge: { delay: { ▸seconds: 2 } }"),
+    "hedge.delay: must not be greater than the timeout, 1000 ms; it is 2000 ms",
+  ],
+  "hedges on a server-stream": [
+    resume("hedge: { ▸max_attempts: 2 }"),
+    "hedge on a server-stream method: the first OK wins (gRFC A6), and a stream has it at its end; use retry",
+  ],
+  "what a service cannot be isolated with": [
+    service(`option (bowline.v1.service) = {
+      bulkhead: { ▸max_concurrent: 0 max_wait: { ▸seconds: 1 } }
+      adaptive_limit: { ▸initial_limit: 9 ▸min_limit: 10 max_limit: 8 ▸tolerance: 0.5 ▸smoothing: 1.5 }
+      throttle: { ▸k: 0.5 window: { ▸seconds: -1 } }
+    };`),
+    `bulkhead.max_concurrent: ${COUNT} 0`,
+    "bulkhead.max_wait: has no effect, since none may wait: set max_queued, or leave it out",
+    "adaptive_limit.initial_limit: must not be greater than the greatest limit, 8; it is 9",
+    "adaptive_limit.min_limit: must not be greater than the initial limit, 9; it is 10",
+    "adaptive_limit.tolerance: must be at least 1, as long as usual; it is 0.5",
+    "adaptive_limit.smoothing: must be a ratio above 0 and at most 1; it is 1.5",
+    "throttle.k: must be at least 1, or what is accepted would be rejected too; it is 0.5",
+    "throttle.window: must be greater than zero; it is -1000 ms",
+  ],
+  "a factor that is no number": [
+    service("option (bowline.v1.service).throttle = { ▸k: inf };"),
+    "throttle.k: must be a finite number; it is Infinity",
+  ],
+  "a breaker and a bulkhead that do not go together with the service's": [
+    service(
+      "option (bowline.v1.service) = { breaker: { window_calls: 10 } bulkhead: { max_queued: 10 max_wait: { seconds: 1 } } };",
+      "rpc Get(M) returns (M) { option (bowline.v1.method) = { breaker: { ▸minimum_calls: 50 } }; }",
+      "rpc Cut(M) returns (M) { option (bowline.v1.method) = { bulkhead: { max_queued: 0 max_wait: { ▸seconds: 2 } } }; }",
+      "rpc Ban(M) returns (M) { option (bowline.v1.method) = { bulkhead: { max_queued: 0 } }; }",
+    ),
+    "breaker.minimum_calls: must not be greater than the calls of the window, 10: it would never open; it is 50",
+    "bulkhead.max_wait: has no effect, since none may wait: set max_queued, or leave it out",
+  ],
+  "what answers cannot be kept with": [
+    safe(`cache: {
+      ttl: { ▸▸nanos: 0 }
+      stale_while_revalidate: { ▸nanos: -1 }
+      stale_if_error: { ▸nanos: -1 }
+      ▸max_entries: 0
+      ▸max_bytes: 0
+    }`),
+    "cache.ttl: must be greater than zero; it is 0 ms",
+    `cache ${EFFECTS}`,
+    "cache.stale_while_revalidate: must not be negative; it is -0.000001 ms",
+    "cache.stale_if_error: must not be negative; it is -0.000001 ms",
+    `cache.max_entries: ${COUNT} 0`,
+    `cache.max_bytes: ${COUNT} 0`,
+  ],
+  "a cache without a ttl": [
+    unary("option idempotency_level = NO_SIDE_EFFECTS;", "option ▸(bowline.v1.method).cache = {};"),
+    "cache has no ttl: say for how long an answer is fresh",
+  ],
+  "a cache and coalescing on a stream": [
+    resume("coalesce: {}\n cache: { ttl: { ▸seconds: 1 } }").replace("option (bow", "option ▸(bow"),
+    `coalesce on a server-stream method: ${READS}`,
+    `cache on a server-stream method: ${READS}`,
+  ],
+  "coalescing on a method with a key": [
+    safe("coalesce: {}\n idempotency_key: {}").replace("option (bow", "option ▸▸(bow"),
+    `coalesce ${EFFECTS}`,
+    "coalesce and idempotency_key exclude each other: calls that share an attempt cannot each send a key of their own",
+  ],
+  "a batch without names": [
+    batched("batch: { ▸▸max_size: 1 max_wait: { ▸nanos: -1 } }"),
+    "batch.max_size: must be a whole number of at least 2; it is 1",
+    `batch.method is missing: name the method that takes many; there are ${METHODS}`,
+    "batch.max_wait: must not be negative; it is -0.000001 ms",
+  ],
+  "a batch into a method that is not there": [
+    batched('batch: { ▸method: "getMany" }'),
+    `batch.method: the service has no method getMany; it has ${METHODS}`,
+  ],
+  "a batch into the method itself": [
+    batched('batch: { ▸method: "Get" }'),
+    "batch.method: Get is the method itself: name the one that takes many",
+  ],
+  "a batch into a stream": [
+    batched('batch: { ▸method: "Watch" requests_field: "requests" responses_field: "things" }'),
+    "batch.method: Watch is a server-stream method: a batch has one request and one response",
+  ],
+  "a batch into a method that is batched, and the other way round": [
+    batchedInto(`option (bowline.v1.method) = { batch: { ▸method: "Get"
+      ▸requests_field: "id" ▸responses_field: "problem" } };`),
+    "batch.method: GetMany is batched itself: name the method that its calls become parts of",
+    "batch.method: Get is batched itself: name the method that its calls become parts of",
+    "batch.requests_field: GetRequest.id is string: the list of requests must be repeated PACKAGE.Many",
+    "batch.responses_field: Thing.problem is the message google.rpc.Status: the list of entries must be repeated messages",
+  ],
+  "a batch that is retried, of calls that are not safe to repeat": [
+    batchedInto("option idempotency_level = IDEMPOTENT; option (bowline.v1.method).retry = {};"),
+    "batch.method: GetMany has retry, which would repeat calls of this method, and those are not safe to repeat: set idempotency_level here too, or idempotency_key: {} there",
+  ],
+  "a batch without fields": [
+    batched('batch: { ▸▸method: "GetMany" }'),
+    "batch.requests_field is missing: name the field of Many that takes the requests; it has requests, ids, one, things, kinds, by_id",
+    "batch.responses_field is missing: name the field of Things that holds an entry for each request; it has things, entries, texts, one",
+  ],
+  "a batch with fields that do not exist": [
+    batched(`batch: { method: "GetMany" ▸requests_field: "all" responses_field: "entries"
+      ▸response_field: "answer" ▸status_field: "error" }`),
+    "batch.requests_field: Many has no field all; it has requests, ids, one, things, kinds, by_id",
+    "batch.response_field: Entry has no field answer; it has thing, status, other, many, packed, wrong",
+    "batch.status_field: Entry has no field error; it has thing, status, other, many, packed, wrong",
+  ],
+  "a batch of texts": [
+    batched('batch: { method: "GetMany" ▸requests_field: "ids" ▸responses_field: "texts" }'),
+    `batch.requests_field: Many.ids is repeated string: ${REQUESTS}`,
+    "batch.responses_field: Things.texts is repeated string: the list of entries must be repeated messages",
+  ],
+  "a batch of one": [
+    batched('batch: { method: "GetMany" ▸requests_field: "one" ▸responses_field: "one" }'),
+    `batch.requests_field: Many.one is the message PACKAGE.GetRequest: ${REQUESTS}`,
+    "batch.responses_field: Things.one is the message PACKAGE.Thing: the list of entries must be repeated messages",
+  ],
+  "a batch of other messages, whose entries do not say where the response is": [
+    batched('batch: { method: "GetMany" ▸requests_field: "things" ▸responses_field: "entries" }'),
+    `batch.requests_field: Many.things is repeated PACKAGE.Thing: ${REQUESTS}`,
+    "batch.responses_field: Things.entries is repeated PACKAGE.Entry, and no response of this method: name the field of Entry that holds the Thing, as batch.response_field",
+  ],
+  "a batch of enums": [
+    batched('batch: { method: "GetMany" ▸requests_field: "kinds" responses_field: "things" }'),
+    `batch.requests_field: Many.kinds is repeated PACKAGE.E: ${REQUESTS}`,
+  ],
+  "a batch whose entries hold something else": [
+    batched(`batch: { method: "GetMany" ▸requests_field: "by_id" responses_field: "entries"
+      ▸response_field: "other" ▸status_field: "wrong" }`),
+    `batch.requests_field: Many.by_id is a map: ${REQUESTS}`,
+    "batch.response_field: Entry.other is the message PACKAGE.M: the response must be one PACKAGE.Thing",
+    "batch.status_field: Entry.wrong is string: a status must be one google.rpc.Status",
+  ],
+  "a batch whose entries hold many": [
+    batched(
+      'batch: { method: "GetMany" requests_field: "requests" responses_field: "entries" ▸response_field: "many" }',
+    ),
+    "batch.response_field: Entry.many is repeated PACKAGE.Thing: the response must be one PACKAGE.Thing",
+  ],
+  "a batch of what ts-proto makes something else of": [
+    batched(
+      'batch: { ▸▸method: "GetMany" ▸requests_field: "requests" ▸responses_field: "things" }',
+      "google.protobuf.StringValue) returns (google.protobuf.Int64Value",
+    ),
+    `batch on a method of google.protobuf.StringValue, ${LISTED}`,
+    `batch on a method of google.protobuf.Int64Value, ${LISTED}`,
+    "batch.requests_field: Many.requests is repeated PACKAGE.GetRequest: the list of requests must be repeated google.protobuf.StringValue",
+    "batch.responses_field: Things.things is repeated PACKAGE.Thing, and no response of this method: name the field of Thing that holds the Int64Value, as batch.response_field",
+  ],
+  "what is said of the attempts of a method that is batched": [
+    batched(`batch: { method: "GetMany" requests_field: "requests" responses_field: "things" }
+      retry: { ▸max_attempts: 2 } breaker: { ▸trials: 2 } bulkhead: { ▸max_queued: 1 } idempotency_key: { ttl: { ▸seconds: 1 } }`),
+    "retry and batch exclude each other: a call in a batch makes no attempt of its own; say it of GetMany",
+    "breaker and batch exclude each other: a call in a batch makes no attempt of its own; say it of GetMany",
+    "bulkhead and batch exclude each other: a call in a batch makes no attempt of its own; say it of GetMany",
+    "idempotency_key and batch exclude each other: calls in one batch cannot each send a key; say it of GetMany",
+  ],
+  "a batch on a client-stream": [
+    batched('batch: { ▸method: "GetMany" requests_field: "requests" responses_field: "things" }').replace(
+      "rpc Get(",
+      "rpc Get(stream ",
+    ),
+    "batch on a client-stream method: only single requests can be gathered into one",
+  ],
   "messages and enums whose names are words of TypeScript": [
     "message ▸class {} message Fine { message string {} message class {} } enum ▸any { ANY = 0; }",
     `message class: class is a reserved word of TypeScript; ${RENAME}`,
@@ -411,13 +620,13 @@ const rows: Record<string, Row> = {
 /** A row as a file, and as what is expected to be said about it. */
 function toCase([title, [text, ...problems]]: [string, Row]) {
   const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "_");
-  const marked = `syntax = "proto3"; package ${name}; import "bowline/v1/options.proto"; import "google/protobuf/wrappers.proto";\n${text}\n`;
+  const marked = `syntax = "proto3"; package ${name}; import "bowline/v1/options.proto"; import "google/protobuf/wrappers.proto"; import "google/rpc/status.proto";\n${text}\n`;
   const places = marked.split(MARK).slice(0, -1);
   let before = "";
   const expected = places.map((part, index) => {
     before += part;
     const column = before.length - before.lastIndexOf("\n");
-    return `${name}.proto:${before.split("\n").length}:${column}: ${problems[index]?.replace("PACKAGE", name)}`;
+    return `${name}.proto:${before.split("\n").length}:${column}: ${problems[index]?.replaceAll("PACKAGE", name)}`;
   });
   return { title, file: `${name}.proto`, text: marked.replaceAll(MARK, ""), expected };
 }
@@ -425,6 +634,7 @@ function toCase([title, [text, ...problems]]: [string, Row]) {
 const cases = Object.entries(rows).map(toCase);
 const workspace = new Workspace("errors");
 workspace.write(Object.fromEntries(cases.map(({ file, text }) => [`proto/${file}`, text])));
+workspace.write({ "proto/google/rpc/status.proto": STATUS });
 const set = compile(workspace);
 
 describe("a bad contract is refused", () => {

@@ -3,10 +3,11 @@ import { create, createFileRegistry, fromBinary, hasOption, toBinary } from "@bu
 import { CodeGeneratorResponseSchema, type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
+import { UNAPPLIED } from "../../src/codegen/unapplied.ts";
 import type { Contract } from "../../src/contract/contract.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
 import { mustRun } from "../support/run.ts";
-import { bufGenerate, compile, OPTIONS, requestFor, Workspace } from "./workspace.ts";
+import { bufGenerate, compile, OPTIONS, requestFor, STATUS, Workspace } from "./workspace.ts";
 
 /** Every policy with every setting, in all the ways to write one. */
 const everything = `syntax = "proto3";
@@ -29,6 +30,8 @@ service Everything {
                open { seconds: 1 } max_open { seconds: 3600 } trials: 1 window_calls: 20000 trial_timeout { seconds: 2 }
                scope: BREAKER_SCOPE_SERVICE codes: ["14", "unknown"] disabled: true }
     retry_throttling: { max_tokens: 100 token_ratio: 0.5 } retry_budget: { ratio: 0.2 window { seconds: 5 } min_in_flight: 1 }
+    bulkhead: { max_concurrent: 1 max_queued: 2 max_wait { nanos: 500000 } } throttle: { k: 1.5 window { seconds: 60 } }
+    adaptive_limit: { initial_limit: 2 min_limit: 1 max_limit: 4294967295 tolerance: 2.5 smoothing: 1 }
   };
   // Gets one. It ends with */, as comments do.
   rpc Get(other.Request) returns (other.Response) {
@@ -72,6 +75,26 @@ service Everything {
   rpc Plain(other.Request) returns (other.Response) {
     option (bowline.v1.method) = { retry: {} idempotency_key: {} };
   }
+  rpc One(other.Request) returns (other.Response) {
+    option idempotency_level = NO_SIDE_EFFECTS;
+    option (bowline.v1.method) = {
+      bulkhead: {} coalesce: {}
+      cache: {
+        ttl { seconds: 60 } stale_while_revalidate {} stale_if_error { seconds: 3600 }
+        max_entries: 10 max_bytes: 9007199254740991
+      }
+    };
+  }
+  rpc Part(other.Request) returns (other.Response) {
+    option (bowline.v1.method).batch = {
+      method: "Many" requests_field: "all_requests" responses_field: "entries" response_field: "response"
+      status_field: "status" max_size: 2 max_wait {}
+    };
+  }
+  rpc Bare(other.Request) returns (other.Response) {
+    option (bowline.v1.method).batch = { method: "Many" requests_field: "all_requests" responses_field: "bare" };
+  }
+  rpc Many(other.Requests) returns (other.Responses);
   rpc Silent(stream other.Request) returns (stream other.Response);
 }
 
@@ -81,15 +104,20 @@ service Empty {}
 const other = `syntax = "proto3";
 package other;
 import "google/protobuf/timestamp.proto";
+import "google/rpc/status.proto";
 import public "unused.proto";
 message Request { string after = 1; google.protobuf.Timestamp time = 2; uint32 at_most = 3; }
 message Response { string position = 1; bool is_bookmark = 2; }
+message Requests { repeated Request all_requests = 1; }
+message Responses { repeated Entry entries = 1; repeated Response bare = 2; }
+message Entry { oneof result { Response response = 1; google.rpc.Status status = 2; } }
 `;
 
 const workspace = new Workspace("generate");
 workspace.write({
   "proto/every/thing/v1/everything.proto": everything,
   "proto/other/other.proto": other,
+  "proto/google/rpc/status.proto": STATUS,
   "proto/unused.proto": 'syntax = "proto2"; message Unused { optional group Old = 1 {} }',
 });
 const set = compile(workspace);
@@ -127,6 +155,9 @@ test("policies arrive as the records of src/contract", async () => {
     },
     retryThrottling: { maxTokens: 100, tokenRatio: 0.5 },
     retryBudget: { ratio: 0.2, windowMs: 5_000, minInFlight: 1 },
+    bulkhead: { maxConcurrent: 1, maxQueued: 2, maxWaitMs: 0.5 },
+    adaptiveLimit: { initialLimit: 2, minLimit: 1, maxLimit: 4_294_967_295, tolerance: 2.5, smoothing: 1 },
+    throttle: { k: 1.5, windowMs: 60_000 },
   };
   expect(Everything.service).toStrictEqual(service);
   const methods: Record<string, MethodPolicy> = {
@@ -165,9 +196,44 @@ test("policies arrive as the records of src/contract", async () => {
     },
     chat: { heartbeat: { field: "is_bookmark" } },
     plain: { retry: {}, idempotencyKey: {} },
+    one: {
+      bulkhead: {},
+      coalesce: {},
+      cache: {
+        ttlMs: 60_000,
+        staleWhileRevalidateMs: 0,
+        staleIfErrorMs: 3_600_000,
+        maxEntries: 10,
+        maxBytes: 9_007_199_254_740_991,
+      },
+    },
+    part: {
+      batch: {
+        ...{ method: "Many", requestsField: "all_requests", responsesField: "entries" },
+        ...{ responseField: "response", statusField: "status", maxSize: 2, maxWaitMs: 0 },
+      },
+    },
+    bare: { batch: { method: "Many", requestsField: "all_requests", responsesField: "bare" } },
   };
   expect({ ...Everything.methods }).toStrictEqual(methods);
   expect(Empty).toMatchObject({ name: "every.thing.v1.Empty", service: {}, methods: {}, cursors: {}, heartbeats: {} });
+});
+
+test("batches name the method and the fields by ts-proto's keys, and where oneofs are packed", async () => {
+  const { Everything, Empty } = await load();
+  expect({ ...Everything.batches }).toStrictEqual({
+    part: {
+      method: "many",
+      requestsField: "allRequests",
+      responsesField: "entries",
+      responseField: "response",
+      responseOneof: "result",
+      statusField: "status",
+      statusOneof: "result",
+    },
+    bare: { method: "many", requestsField: "allRequests", responsesField: "bare" },
+  });
+  expect(Empty.batches).toEqual({});
 });
 
 test("cursors are read and written", async () => {
@@ -208,14 +274,26 @@ export const Everything: Contract<`);
   expect(silent).toContain("@deprecated");
 });
 
-test("what is checked and not applied yet is noted, each use", () => {
-  const later = (policy: string) =>
-    `${policy} is checked and carried in the contract; this version does not apply it yet`;
-  const notes = [
-    `${FILE}:39:12: note: ${later("hedge")}`,
-    `${FILE}:40:5: note: ${later("idempotency_key")}`,
-    `${FILE}:62:12: note: ${later("idempotency_key")}`,
-  ];
+/** Where each policy stands that a version before this one did not apply, or this one does not. */
+const USES = [
+  ["21:17", "bulkhead"],
+  ["21:90", "throttle"],
+  ["22:23", "adaptiveLimit"],
+  ["41:12", "hedge"],
+  ["42:5", "idempotencyKey"],
+  ["64:12", "idempotencyKey"],
+  ["68:12", "bulkhead"],
+  ["68:12", "coalesce"],
+  ["71:15", "cache"],
+  ["77:12", "batch"],
+  ["83:12", "batch"],
+] as const;
+
+test("what is checked and not applied yet is noted, each use, and nothing else", () => {
+  const notes = USES.filter(([, key]) => UNAPPLIED.has(key)).map(([place, key]) => {
+    const option = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    return `${FILE}:${place}: note: ${option} is checked and carried in the contract; this version does not apply it yet`;
+  });
   expect(generate(requestFor(set, [FILE])).notes).toEqual(notes);
   expect(generated.stderr).toBe(notes.map((note) => `${note}\n`).join(""));
 });
@@ -223,7 +301,12 @@ test("what is checked and not applied yet is noted, each use", () => {
 test("the descriptors are the file and what it imports, without what every server has", async () => {
   const { Everything } = await load();
   const carried = fromBinary(FileDescriptorSetSchema, Buffer.from(Everything.descriptors(), "base64"));
-  expect(carried.file.map(({ name }) => name)).toEqual(["unused.proto", "other/other.proto", FILE]);
+  expect(carried.file.map(({ name }) => name)).toEqual([
+    "google/rpc/status.proto",
+    "unused.proto",
+    "other/other.proto",
+    FILE,
+  ]);
   expect(carried.file.filter(({ sourceCodeInfo }) => sourceCodeInfo)).toEqual([]);
   const everywhere = set.file.filter(({ name }) => /^(google\/protobuf|bowline\/v1)\//.test(name));
   const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: [...everywhere, ...carried.file] }));

@@ -1,9 +1,10 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { expect, test } from "vitest";
 import { RULES, type Rule } from "../../src/codegen/ts-proto-rules.ts";
+import { type BatchAccess, readEntry } from "../../src/contract/batch.ts";
 import type { Contract } from "../../src/contract/contract.ts";
 import type { MethodDefinition } from "../../src/contract/definition.ts";
-import { bufGenerate, OPTIONS, typeCheck, Workspace } from "./workspace.ts";
+import { bufGenerate, OPTIONS, STATUS, typeCheck, Workspace } from "./workspace.ts";
 
 const everything = `syntax = "proto3";
 package a.v1;
@@ -15,6 +16,7 @@ import "google/protobuf/empty.proto";
 import "google/protobuf/struct.proto";
 import "google/protobuf/timestamp.proto";
 import "google/protobuf/wrappers.proto";
+import "google/rpc/status.proto";
 
 // Everything at once.
 service Everything {
@@ -29,6 +31,10 @@ service Everything {
   rpc Chat(stream WatchRequest) returns (stream Event) {
     option (bowline.v1.method) = { heartbeat: { field: "maybe_moved" } };
   }
+  ${batched("GetEntry", 'responses_field: "some_entries" response_field: "the_event" status_field: "the_status"')}
+  ${batched("GetPacked", 'responses_field: "some_entries" response_field: "a_packed" status_field: "a_status"')}
+  ${batched("GetBare", 'responses_field: "bare_events"')}
+  rpc GetMany(ManyRequests) returns (ManyEvents);
   rpc Nested(Outer.Inner_Most.Request) returns (b.v1.Outer.Inner);
   rpc Nothing(google.protobuf.Empty) returns (google.protobuf.Empty);
   rpc When(google.protobuf.Timestamp) returns (google.protobuf.Duration);
@@ -40,6 +46,12 @@ message Outer { message Inner_Most { message Request { string some_name = 1; } }
 message WatchRequest {
   int64 after_int = 1; optional sint64 after_optional = 2; fixed64 after_uint = 3; string after_text = 4;
   bytes after_bytes = 5; fixed64 at_most_int = 6; optional sint32 at_most_optional = 7;
+}
+message ManyRequests { repeated WatchRequest some_requests = 1; }
+message ManyEvents { repeated Entry some_entries = 1; repeated Event bare_events = 2; }
+message Entry {
+  Event the_event = 1; google.rpc.Status the_status = 2;
+  oneof one_result { Event a_packed = 3; google.rpc.Status a_status = 4; }
 }
 message Event {
   sfixed64 int_no = 1; optional int64 optional_no = 2; uint64 uint_no = 3; string page_text = 4;
@@ -57,6 +69,12 @@ function watch(name: string, request: string, response: string, more = ""): stri
   const resume = `{ request_field: "${request}" cursor_field: "${response}" ${more} }`;
   const options = `option idempotency_level = IDEMPOTENT; option (bowline.v1.method) = { resume: ${resume} };`;
   return `rpc ${name}(WatchRequest) returns (stream Event) { ${options} }`;
+}
+
+/** A method whose calls are batched. */
+function batched(name: string, fields: string): string {
+  const batch = `{ method: "GetMany" requests_field: "some_requests" ${fields} }`;
+  return `rpc ${name}(WatchRequest) returns (Event) { option (bowline.v1.method).batch = ${batch}; }`;
 }
 
 /** What is given where anything goes. */
@@ -95,12 +113,14 @@ function variants(): string[][] {
 const workspace = new Workspace("options");
 const inner = 'syntax = "proto3"; package b.v1; message Outer { message Inner { int64 n = 1; } }';
 workspace.write({ "proto/a/v1/a.proto": everything, "proto/b/v1/b.proto": inner });
+workspace.write({ "proto/google/rpc/status.proto": STATUS });
 const lists = variants();
 const outs = lists.map((options, index) => ({ out: `gen/${index}`, options }));
 const generated = bufGenerate(workspace, outs);
 
 test("ts-proto and the plugin take every value of every option that fits", () => {
-  expect(generated).toMatchObject({ status: 0, stderr: "" });
+  const complaints = generated.stderr.split("\n").filter((line) => line && !line.includes(": note: "));
+  expect({ status: generated.status, complaints }).toEqual({ status: 0, complaints: [] });
 });
 
 test("contracts that are printed with them are strictly typed", () => {
@@ -158,6 +178,39 @@ test.each(outs)("marks and limits are read by the fields that a contract names: 
   const { chat } = Everything.heartbeats ?? {};
   const { responseType } = Everything.definition.methods.chat as MethodDefinition;
   expect(responseType.decode(wire().uint32(0xa0).uint32(1).finish())[chat?.field ?? ""]).toBe(true);
+});
+
+/** An entry of a batch's response on the wire: of its own, packed into a oneof, or the response itself; the last fails. */
+const EVENT = wire().uint32(0x22).string("here").finish();
+const FAILURE = wire().uint32(0x08).int32(5).finish();
+const of = (tag: number, bytes: Uint8Array) => wire().uint32(tag).bytes(bytes).finish();
+const BATCHES = [
+  ["getEntry", of(0x0a, of(0x0a, EVENT)), of(0x0a, of(0x12, FAILURE))],
+  ["getPacked", of(0x0a, of(0x1a, EVENT)), of(0x0a, of(0x22, FAILURE))],
+  ["getBare", of(0x12, EVENT), of(0x12, new Uint8Array())],
+] as const;
+
+test.each(outs)("requests go into a batch, and entries come out of it: $out", async ({ out }) => {
+  const { Everything } = (await import(workspace.at(`${out}/a/v1/a.contract.ts`))) as { Everything: Contract };
+  for (const [key, good, bad] of BATCHES) {
+    const access = Everything.batches?.[key] as BatchAccess;
+    const { requestType, responseType } = Everything.definition.methods[access.method] as MethodDefinition;
+    const { requestType: single, responseType: response } = Everything.definition.methods[key] as MethodDefinition;
+    const request = single.decode(wire().uint32(0x22).string("after").finish());
+    const complete = requestType.fromPartial?.({ [access.requestsField]: [request, request] } as never);
+    const twice = wire().uint32(0x0a).bytes(single.encode(request).finish());
+    expect(Buffer.from(requestType.encode(complete).finish())).toEqual(
+      Buffer.from(twice.uint32(0x0a).bytes(single.encode(request).finish()).finish()),
+    );
+    const [first] = responseType.decode(good)[access.responsesField];
+    const [second] = responseType.decode(bad)[access.responsesField];
+    const answer = readEntry(first, access);
+    expect(Buffer.from(response.encode(answer.response).finish())).toEqual(Buffer.from(EVENT));
+    expect(answer.status).toBe(undefined);
+    expect((readEntry(second, access).status as { code: number } | undefined)?.code).toBe(
+      access.statusField === undefined ? undefined : 5,
+    );
+  }
 });
 
 test("imported files may be printed by somebody else", () => {

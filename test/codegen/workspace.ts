@@ -21,6 +21,10 @@ export const OPTIONS: readonly string[] = [
   "annotateFilesWithVersion=false",
 ];
 
+/** `google/rpc/status.proto`, as far as batches go by it. */
+export const STATUS = `syntax = "proto3"; package google.rpc; import "google/protobuf/any.proto";
+message Status { int32 code = 1; string message = 2; repeated google.protobuf.Any details = 3; }`;
+
 /** A module path in a buf workspace, relative to the repository. */
 export interface Module {
   readonly path: string;
