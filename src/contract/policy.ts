@@ -24,11 +24,11 @@ export interface RetryPolicy {
   readonly attemptTimeoutMs?: number;
 }
 
-/** Hedging by gRFC A6. */
+/** Hedging by gRFC A6; of unary methods. */
 export interface HedgePolicy {
   /** Attempts in all, the first included; at least 2, above 5 taken as 5. Default: 2. */
   readonly maxAttempts?: number;
-  /** Wait for an answer before the next attempt is sent. Default: the method's 95th percentile. */
+  /** Wait for an answer before the next attempt is sent, at most the timeout. Default: the method's 95th percentile. */
   readonly delayMs?: number;
   /** Statuses after which the next attempt is sent at once. Default: `UNAVAILABLE`. */
   readonly nonFatalCodes?: readonly StatusName[];
@@ -146,17 +146,17 @@ export interface BulkheadPolicy {
   readonly maxConcurrent?: number;
   /** How many may wait, in order of their arrival; one more is rejected. Default: 0, none waits. */
   readonly maxQueued?: number;
-  /** How long one may wait. Default: until the call's deadline. */
+  /** How long one may wait, where some may. Default: until the call's deadline. */
   readonly maxWaitMs?: number;
 }
 
 /** A bound on calls under way that follows the target's latency: Gradient2 of Netflix's concurrency-limits. */
 export interface AdaptiveLimitPolicy {
-  /** Where it begins. Default: 20. */
+  /** Where it begins. Default: 20, or the nearer of the other two where that is outside them. */
   readonly initialLimit?: number;
-  /** It never falls below. Default: 5. */
+  /** It never falls below. Default: 5, or the least of the other two that are given if that is less. */
   readonly minLimit?: number;
-  /** It never rises above. Default: 200. */
+  /** It never rises above. Default: 200, or the greatest of the other two that are given if that is more. */
   readonly maxLimit?: number;
   /** How much longer than usual calls may take before it falls; a ratio of at least 1. Default: 1.5. */
   readonly tolerance?: number;
@@ -177,7 +177,7 @@ export type CoalescePolicy = Readonly<Record<string, never>>;
 
 /** Answers kept by method, request and identity, in the client. */
 export interface CachePolicy {
-  /** How long an answer is fresh. */
+  /** How long an answer is fresh; greater than zero, and no default. */
   readonly ttlMs: number;
   /** For how long after that it may still be given while a newer one is fetched (RFC 5861). Default: 0. */
   readonly staleWhileRevalidateMs?: number;
@@ -191,7 +191,7 @@ export interface CachePolicy {
 
 /** Gathers calls into calls of a method that takes many. Fields and method have the contract's own names. */
 export interface BatchPolicy {
-  /** The method that takes many, such as `BatchGetOrders`. */
+  /** The method that takes many, such as `BatchGetOrders`: unary, and not batched itself. */
   readonly method: string;
   /** Of its request: a list of this method's requests. */
   readonly requestsField: string;

@@ -115,8 +115,8 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
   retry?: RetryPolicy | undefined;
 
   /**
-   * Send a second attempt before the first has answered (gRFC A6). Only on methods with an idempotency_level or an
-   * idempotency_key, and never together with retry. Default: no hedging.
+   * Send a second attempt before the first has answered (gRFC A6). Only on unary methods with an idempotency_level or
+   * an idempotency_key, and never together with retry. Default: no hedging.
    *
    * @generated from field: bowline.v1.HedgePolicy hedge = 11;
    */
@@ -162,7 +162,7 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
 
   /**
    * Let calls with equal requests that are under way at a time share one attempt. Only on unary methods with
-   * NO_SIDE_EFFECTS. Default: each call makes its own.
+   * NO_SIDE_EFFECTS and without idempotency_key. Default: each call makes its own.
    *
    * @generated from field: bowline.v1.CoalescePolicy coalesce = 34;
    */
@@ -176,7 +176,9 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
   cache?: CachePolicy | undefined;
 
   /**
-   * Gather calls into calls of another method that takes many. Only on unary methods. Default: no batching.
+   * Gather calls into calls of another method that takes many. Only on unary methods. Calls in a batch make no attempts
+   * of their own, so that retry, hedge, breaker, bulkhead and idempotency_key are for that method to say.
+   * Default: no batching.
    *
    * @generated from field: bowline.v1.BatchPolicy batch = 36;
    */
@@ -672,7 +674,7 @@ export type BulkheadPolicy = Message<"bowline.v1.BulkheadPolicy"> & {
   maxQueued?: number | undefined;
 
   /**
-   * How long one may wait. Unit: duration. Default: until the call's deadline.
+   * How long one may wait. Only where some may. Unit: duration. Default: until the call's deadline.
    *
    * @generated from field: google.protobuf.Duration max_wait = 3;
    */
@@ -693,21 +695,21 @@ export const BulkheadPolicySchema: GenMessage<BulkheadPolicy> = /*@__PURE__*/
  */
 export type AdaptiveLimitPolicy = Message<"bowline.v1.AdaptiveLimitPolicy"> & {
   /**
-   * Where it begins. At least 1. Default: 20.
+   * Where it begins. At least 1. Default: 20, or the nearer of the other two where that is outside them.
    *
    * @generated from field: optional uint32 initial_limit = 1;
    */
   initialLimit?: number | undefined;
 
   /**
-   * It never falls below. At least 1. Default: 5.
+   * It never falls below. At least 1. Default: 5, or the least of the other two that are set if that is less.
    *
    * @generated from field: optional uint32 min_limit = 2;
    */
   minLimit?: number | undefined;
 
   /**
-   * It never rises above. Default: 200.
+   * It never rises above. At least 1. Default: 200, or the greatest of the other two that are set if that is more.
    *
    * @generated from field: optional uint32 max_limit = 3;
    */
@@ -786,7 +788,7 @@ export const CoalescePolicySchema: GenMessage<CoalescePolicy> = /*@__PURE__*/
  */
 export type CachePolicy = Message<"bowline.v1.CachePolicy"> & {
   /**
-   * How long an answer is fresh. Unit: duration. No default.
+   * How long an answer is fresh. Greater than zero. Unit: duration. No default: it must be set.
    *
    * @generated from field: google.protobuf.Duration ttl = 1;
    */
@@ -831,13 +833,15 @@ export const CachePolicySchema: GenMessage<CachePolicy> = /*@__PURE__*/
 
 /**
  * Gathers calls into calls of a method of the same service whose request has a list of this one's requests, and whose
- * response has a list of answers in the same order.
+ * response has a list of answers in the same order. Messages of google.protobuf cannot be gathered: generated code has
+ * something else for them in a list.
  *
  * @generated from message bowline.v1.BatchPolicy
  */
 export type BatchPolicy = Message<"bowline.v1.BatchPolicy"> & {
   /**
-   * The method that takes many, such as "BatchGetOrders".
+   * The method that takes many, such as "BatchGetOrders": unary, and not batched itself. If it is retried or hedged,
+   * what it gathers must be safe to repeat.
    *
    * @generated from field: string method = 1;
    */
@@ -858,14 +862,14 @@ export type BatchPolicy = Message<"bowline.v1.BatchPolicy"> & {
   responsesField: string;
 
   /**
-   * Field of an entry that holds this method's response, if entries are not responses themselves.
+   * Field of an entry that holds this method's response, if entries are not responses themselves. It may be in a oneof.
    *
    * @generated from field: string response_field = 4;
    */
   responseField: string;
 
   /**
-   * Field of an entry that holds a google.rpc.Status, if single requests may fail.
+   * Field of an entry that holds a google.rpc.Status, if single requests may fail. It may be in a oneof.
    *
    * @generated from field: string status_field = 5;
    */
