@@ -5,6 +5,7 @@ import { notify, type Observer } from "../core/observer.ts";
 import type { Random } from "../core/random.ts";
 import { Breaker, type BreakerState, type BreakerTransition } from "../policy/breaker.ts";
 import { BreakerSet } from "../policy/breaker-set.ts";
+import { HedgePace } from "../policy/hedge-pace.ts";
 import type { RetryShare } from "../policy/retry.ts";
 import { RetryBudget } from "../policy/retry-budget.ts";
 import { RetryThrottling } from "../policy/retry-throttling.ts";
@@ -23,6 +24,7 @@ export class ClientState {
   readonly surroundings: Surroundings;
   readonly breakers: BreakerSet = new BreakerSet();
   readonly retryShare: RetryShare;
+  readonly #paces = new Map<string, HedgePace>();
   readonly #closing = new AbortController();
 
   constructor(surroundings: Surroundings, throttling?: RetryThrottlingPolicy, budget?: RetryBudgetPolicy) {
@@ -40,6 +42,13 @@ export class ClientState {
 
   close(): void {
     this.#closing.abort();
+  }
+
+  /** How long the calls of a method wait before they are hedged; made at first. */
+  hedgePace(path: string): HedgePace {
+    const pace = this.#paces.get(path) ?? new HedgePace(this.surroundings.clock);
+    this.#paces.set(path, pace);
+    return pace;
   }
 
   /** The breaker of a name, such as a method's path; made by this policy if there is none yet. */

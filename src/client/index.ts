@@ -3,6 +3,7 @@ export { type CircuitBreaker, type CircuitBreakerOptions, circuitBreaker } from 
 export { clientMiddleware, type MiddlewareCallOptions } from "./client-middleware.ts";
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
+export { type HedgeCallOptions, type HedgeMiddlewareOptions, hedge } from "./hedge-middleware.ts";
 export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./resume-middleware.ts";
 export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
 export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";

@@ -1,6 +1,6 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type { RetryBudgetPolicy, RetryPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
-import { checkRetry, checkThrottling } from "../contract/validate.ts";
+import { checkRetry } from "../contract/validate.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { checkOptions, isCount, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -10,7 +10,15 @@ import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { retryLayers } from "./method-layers.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { areNames, budgetProblems, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
+import {
+  areNames,
+  budgetProblems,
+  isNumber,
+  isOneOf,
+  perMethod,
+  throttlingProblems,
+  wellTyped,
+} from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */
 export interface RetryMiddlewareOptions extends RetryPolicy {
@@ -47,11 +55,6 @@ const OPTIONS: Readonly<Record<keyof RetryMiddlewareOptions, OptionCheck>> = {
   ...{ retryThrottling: isObject, retryBudget: isObject, observer: isFunction, clock: isObject, random: isFunction },
 };
 
-const THROTTLING: Readonly<Record<keyof RetryThrottlingPolicy, OptionCheck>> = {
-  maxTokens: isNumber,
-  tokenRatio: isNumber,
-};
-
 /**
  * Retries as one nice-grpc client middleware: `createClientFactory().use(retry({ maxAttempts: 3 }))`. By gRFC A6 and
  * rules R1 to R11, for unary calls, and for server-streams until their headers; only for methods whose
@@ -75,13 +78,10 @@ export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<Re
 
 function problemsOf(options: RetryMiddlewareOptions): string[] {
   const known = wellTyped(options, OPTIONS);
-  const { retryThrottling = {} } = known;
   return [
     ...checkOptions(options, OPTIONS),
-    ...checkOptions(retryThrottling, THROTTLING, "retryThrottling."),
-    ...[...checkRetry(known), ...checkThrottling(wellTyped(retryThrottling, THROTTLING))].map(
-      ({ path, message }) => `${path.filter((key) => key !== "retry").join(".")} ${message}`,
-    ),
+    ...checkRetry(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
+    ...throttlingProblems(known.retryThrottling),
     ...budgetProblems(known.retryBudget),
   ];
 }

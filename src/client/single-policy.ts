@@ -1,6 +1,6 @@
 import type { ClientMiddlewareCall } from "nice-grpc-common";
-import type { RetryBudgetPolicy } from "../contract/policy.ts";
-import { checkBudget } from "../contract/validate.ts";
+import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
+import { checkBudget, checkThrottling } from "../contract/validate.ts";
 import { checkOptions, type OptionCheck } from "../core/check-options.ts";
 import { type Method, methodKind } from "../core/method.ts";
 
@@ -62,6 +62,20 @@ const BUDGET: Readonly<Record<keyof RetryBudgetPolicy, OptionCheck>> = {
   windowMs: isNumber,
   minInFlight: isNumber,
 };
+
+const THROTTLING: Readonly<Record<keyof RetryThrottlingPolicy, OptionCheck>> = {
+  maxTokens: isNumber,
+  tokenRatio: isNumber,
+};
+
+/** All that is wrong with the retry throttle among the options of a middleware. */
+export function throttlingProblems(retryThrottling: RetryThrottlingPolicy = {}): string[] {
+  const found = checkThrottling(wellTyped(retryThrottling, THROTTLING));
+  return [
+    ...checkOptions(retryThrottling, THROTTLING, "retryThrottling."),
+    ...found.map(({ path, message }) => `${path.join(".")} ${message}`),
+  ];
+}
 
 /** All that is wrong with the retry budget among the options of a middleware. */
 export function budgetProblems(retryBudget: RetryBudgetPolicy = {}): string[] {

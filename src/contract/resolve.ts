@@ -1,5 +1,6 @@
 import { parseStatusName, Status, type StatusCode, type StatusName } from "../core/status.ts";
 import type { BreakerOptions } from "../policy/breaker.ts";
+import type { HedgeOptions } from "../policy/hedge.ts";
 import type { ResumeOptions } from "../policy/resume.ts";
 import type { RetryOptions } from "../policy/retry.ts";
 import type { RetryBudgetOptions } from "../policy/retry-budget.ts";
@@ -24,7 +25,6 @@ import type {
   BatchSettings,
   BulkheadSettings,
   CacheSettings,
-  HedgeSettings,
   ThrottleSettings,
 } from "./resolved.ts";
 
@@ -114,7 +114,7 @@ export function resolveStall(policy: Omit<HeartbeatPolicy, "field">): StallOptio
 }
 
 /** A hedge policy with its defaults filled in. */
-export function resolveHedge(policy: HedgePolicy, mostAttempts: number = MOST_ATTEMPTS): HedgeSettings {
+export function resolveHedge(policy: HedgePolicy, mostAttempts: number = MOST_ATTEMPTS): HedgeOptions {
   return {
     maxAttempts: Math.min(policy.maxAttempts ?? 2, mostAttempts),
     delayMs: policy.delayMs,

@@ -81,7 +81,8 @@ export function checkRetry(retry: RetryPolicy | undefined): Problem[] {
   ];
 }
 
-function checkHedge(hedge: HedgePolicy | undefined): Problem[] {
+/** All that is wrong with a hedge policy by itself. */
+export function checkHedge(hedge: HedgePolicy | undefined): Problem[] {
   if (!hedge) return [];
   return [
     ...checkAttempts(["hedge", "maxAttempts"], hedge.maxAttempts),
