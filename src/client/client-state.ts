@@ -1,10 +1,24 @@
-import type { BreakerPolicy, RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
-import { resolveBreaker, resolveBudget, resolveThrottling } from "../contract/resolve.ts";
+import type {
+  AdaptiveLimitPolicy,
+  BreakerPolicy,
+  RetryBudgetPolicy,
+  RetryThrottlingPolicy,
+  ThrottlePolicy,
+} from "../contract/policy.ts";
+import {
+  resolveAdaptiveLimit,
+  resolveBreaker,
+  resolveBudget,
+  resolveThrottle,
+  resolveThrottling,
+} from "../contract/resolve.ts";
 import type { Clock } from "../core/clock.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import type { Random } from "../core/random.ts";
+import { AdaptiveLimit } from "../policy/adaptive-limit.ts";
 import { Breaker, type BreakerState, type BreakerTransition } from "../policy/breaker.ts";
 import { BreakerSet } from "../policy/breaker-set.ts";
+import { ClientThrottle } from "../policy/client-throttle.ts";
 import { HedgePace } from "../policy/hedge-pace.ts";
 import type { RetryShare } from "../policy/retry.ts";
 import { RetryBudget } from "../policy/retry-budget.ts";
@@ -26,6 +40,8 @@ export class ClientState {
   readonly retryShare: RetryShare;
   readonly #paces = new Map<string, HedgePace>();
   readonly #closing = new AbortController();
+  #limit: AdaptiveLimit | undefined;
+  #throttle: ClientThrottle | undefined;
 
   constructor(surroundings: Surroundings, throttling?: RetryThrottlingPolicy, budget?: RetryBudgetPolicy) {
     this.surroundings = surroundings;
@@ -51,6 +67,21 @@ export class ClientState {
     return pace;
   }
 
+  /** The limit of the target's calls under way; made by this policy if there is none yet. */
+  adaptiveLimit(policy: AdaptiveLimitPolicy): AdaptiveLimit {
+    const { clock, observer, target } = this.surroundings;
+    const told = observer && limitToldOf(observer, target);
+    this.#limit ??= new AdaptiveLimit(resolveAdaptiveLimit(policy), clock, told);
+    return this.#limit;
+  }
+
+  /** The throttle of the target's calls; made by this policy if there is none yet. */
+  throttle(policy: ThrottlePolicy): ClientThrottle {
+    const { clock, random } = this.surroundings;
+    this.#throttle ??= new ClientThrottle(resolveThrottle(policy), clock, random);
+    return this.#throttle;
+  }
+
   /** The breaker of a name, such as a method's path; made by this policy if there is none yet. */
   breaker(name: string, policy: BreakerPolicy): Breaker {
     const { clock, random, observer, target } = this.surroundings;
@@ -73,4 +104,10 @@ function toldOf(observer: Observer, name: string, target: string | undefined) {
   const at = { ...(name.startsWith("/") && { method: name }), ...(target !== undefined && { target }) };
   return ({ to, ...detail }: BreakerTransition) =>
     notify(observer, { type: "policy", policy: "breaker", action: ACTIONS[to], ...at, detail: { name, ...detail } });
+}
+
+function limitToldOf(observer: Observer, target: string | undefined) {
+  const at = target === undefined ? {} : { target };
+  return (from: number, to: number) =>
+    notify(observer, { type: "policy", policy: "adaptive-limit", action: "changed", ...at, detail: { from, to } });
 }

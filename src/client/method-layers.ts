@@ -7,6 +7,7 @@ import type { Method } from "../core/method.ts";
 import type { PipelineOptions } from "./client-options.ts";
 import type { ClientState } from "./client-state.ts";
 import { hedgeLayers } from "./hedge-layers.ts";
+import { isolationLayers } from "./isolation-layers.ts";
 import { attemptDeadlineLayer } from "./layers/attempt-deadline.ts";
 import { breakerLayer } from "./layers/breaker.ts";
 import { deadlineLayer, type Timeouts } from "./layers/deadline.ts";
@@ -38,6 +39,7 @@ export function methodLayers(
     ...(repeatable && retryLayers(policy, state, options.maxAttemptsLimit)),
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
+    ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, state),
     ...breakerLayers(policy.breaker, breakerName(contract, own, method), timeouts, state),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),

@@ -10,8 +10,6 @@ export interface ReasonRow {
   readonly meaning: string;
   /** What to do about it. */
   readonly remedy: string;
-  /** The name is settled and its mechanism is still to come. */
-  readonly reserved?: true;
 }
 
 function local(code: StatusCode, meaning: string, remedy: string): ReasonRow {
@@ -20,10 +18,6 @@ function local(code: StatusCode, meaning: string, remedy: string): ReasonRow {
 
 function wire(code: StatusCode, meaning: string, remedy: string): ReasonRow {
   return { code, origin: "wire", meaning, remedy };
-}
-
-function reserved(code: StatusCode, meaning: string): ReasonRow {
-  return { code, origin: "local", meaning, remedy: "", reserved: true };
 }
 
 /**
@@ -113,7 +107,21 @@ export const reasons = {
     "The circuit breaker is open: no attempt was sent, or no further one.",
     "`retryAfterMs` says when the next trial is due. What fails is the target; see its own errors.",
   ),
-  BULKHEAD_FULL: reserved(Status.RESOURCE_EXHAUSTED, "Too many calls are under way and waiting."),
+  BULKHEAD_FULL: local(
+    Status.RESOURCE_EXHAUSTED,
+    "The method's bulkhead has as many calls under way and waiting as it may, or the longest wait was over: no attempt was sent.",
+    "Make fewer calls at a time. If the target can take more, raise `bulkhead.max_concurrent`.",
+  ),
+  LIMIT_REACHED: local(
+    Status.RESOURCE_EXHAUSTED,
+    "As many calls are under way as the target answers in good time, by the limit that follows its latency: no attempt was sent.",
+    "Make fewer calls at a time, or let some wait: `bulkhead.max_queued`. The limit rises as the target gets faster.",
+  ),
+  CLIENT_THROTTLED: local(
+    Status.RESOURCE_EXHAUSTED,
+    "The target rejects too many calls, so that the client rejects a share of them itself: no attempt was sent.",
+    "The target is overloaded or away; see its own errors. Calls go through as it accepts more of them.",
+  ),
   CURSOR_EXPIRED: wire(
     Status.OUT_OF_RANGE,
     "The server no longer has the position to continue after, which is the error's `cursor`.",

@@ -17,6 +17,8 @@ const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
   "DEADLINE_BEFORE_SEND",
   "BREAKER_OPEN",
   "BULKHEAD_FULL",
+  "LIMIT_REACHED",
+  "CLIENT_THROTTLED",
 ]);
 
 /** What is known of an attempt that did not succeed, besides its error. All times in milliseconds. */

@@ -9,6 +9,8 @@ export const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 export const REJECTIONS: ReadonlySet<Reason> = new Set([
   "BREAKER_OPEN",
   "BULKHEAD_FULL",
+  "LIMIT_REACHED",
+  "CLIENT_THROTTLED",
   "RETRY_THROTTLED",
   "RETRY_BUDGET_EXHAUSTED",
   "DEADLINE_BEFORE_RETRY",

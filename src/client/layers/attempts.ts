@@ -15,6 +15,8 @@ const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 const REJECTIONS: ReadonlySet<Reason> = new Set([
   "BREAKER_OPEN",
   "BULKHEAD_FULL",
+  "LIMIT_REACHED",
+  "CLIENT_THROTTLED",
   "RETRY_THROTTLED",
   "RETRY_BUDGET_EXHAUSTED",
   "DEADLINE_BEFORE_RETRY",

@@ -51,7 +51,10 @@ describe.each(forms)("%s", (form, drive) => {
     ["a program's own mistake", new TypeError("no such property"), { calls: 0 }],
     ["an abort from elsewhere", new DOMException("stop", "AbortError"), { calls: 0 }],
     ...(
-      ["CLIENT_CLOSED", "REQUEST_NOT_ENCODABLE", "MESSAGE_TOO_LARGE", "DEADLINE_BEFORE_SEND", "BULKHEAD_FULL"] as const
+      [
+        ...(["CLIENT_CLOSED", "REQUEST_NOT_ENCODABLE", "MESSAGE_TOO_LARGE", "DEADLINE_BEFORE_SEND"] as const),
+        ...(["BULKHEAD_FULL", "LIMIT_REACHED", "CLIENT_THROTTLED"] as const),
+      ] as const
     ).map((reason): [string, RpcError, object] => [
       reason,
       new RpcError({ path: "/p", reason, details: "ours" }),
