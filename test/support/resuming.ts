@@ -6,6 +6,7 @@ import { type CursorAccess, type CursorType, EMPTY_CURSORS } from "../../src/con
 import type { ResumePolicy, RetryBudgetPolicy } from "../../src/contract/policy.ts";
 import { resolveBudget, resolveResume, resolveRetry, resolveThrottling } from "../../src/contract/resolve.ts";
 import type { Layer } from "../../src/core/call.ts";
+import type { Clock } from "../../src/core/clock.ts";
 import { CURSOR_HEADER, encodeCursor } from "../../src/core/cursor.ts";
 import { DRAIN_TRAILER, type RpcError } from "../../src/core/errors.ts";
 import type { ObserverEvent } from "../../src/core/observer.ts";
@@ -21,6 +22,8 @@ import { aFailure } from "./retrying.ts";
 export interface Resuming extends Partial<ResumePolicy> {
   readonly type?: CursorType;
   readonly retryBudget?: RetryBudgetPolicy;
+  /** The layer's own clock, made from the test's. Default: that one. */
+  readonly clockOf?: (clock: FakeClock) => Clock;
   /** What an empty request has as its position. Default: what the type's name says. */
   readonly empty?: unknown;
 }
@@ -41,7 +44,7 @@ const PLENTY: RetryBudgetPolicy = { ratio: 1, minInFlight: 1_000 };
  * A resume layer whose waits are 50, 100, 200 … ms, with its clock, what its calls share, and what it tells. Messages
  * that say `mark` are markers.
  */
-export function resuming({ type = "int64", retryBudget = PLENTY, empty, ...policy }: Resuming = {}): {
+export function resuming({ type = "int64", retryBudget = PLENTY, empty, clockOf, ...policy }: Resuming = {}): {
   layer: Layer;
   clock: FakeClock;
   share: RetryShare;
@@ -64,7 +67,7 @@ export function resuming({ type = "int64", retryBudget = PLENTY, empty, ...polic
     access: accessOf(type),
     isMarker: (message) => Reflect.get(message as object, "mark") === true,
     emptyCursor: () => empty ?? EMPTY_CURSORS[type],
-    ...{ share, clock, random: () => 0.5, closed: closing.signal },
+    ...{ share, clock: clockOf?.(clock) ?? clock, random: () => 0.5, closed: closing.signal },
     report: reportTo((event) => void events.push(event), "resume"),
   });
   return {
