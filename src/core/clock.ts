@@ -31,7 +31,15 @@ export interface Clock {
    * blocked, or the machine slept. What then seems to have taken long has not. A clock without it never stands still.
    */
   stalledMs?(): number;
+  /**
+   * An instant at most `RECENT_MS` before now, and further back only by what the process has stood still since: for
+   * whoever needs no more, at a fraction of what `now` costs. A clock without it is asked `now`.
+   */
+  recent?(): number;
 }
+
+/** How far back `Clock.recent` may lie, in milliseconds. */
+export const RECENT_MS = 30;
 
 /** What waits shorter than this, in milliseconds, has a timer of Node's own, so that hedges and backoffs keep their time. */
 export const SHORT_DELAY_MS = 100;
@@ -124,7 +132,7 @@ function setTimer(delayMs: number, fire: () => void, since: number = performance
 /** How often it is looked whether the process stands still, in milliseconds. */
 const BEAT_MS = 20;
 /** A beat that comes later than this, in milliseconds, is no jitter. */
-const LATE_MS = 10;
+const LATE_MS = RECENT_MS - BEAT_MS;
 /** After so many beats on which nobody has asked, it is no longer looked. */
 const IDLE_BEATS = 500;
 
@@ -144,15 +152,26 @@ function onBeat(): void {
   beat = undefined;
 }
 
-/** Costs nothing but a look while it is asked now and then; otherwise there is no timer. */
-function stalledMs(): number {
+/** While nobody asks there is no timer. */
+function keepBeating(): void {
   idleBeats = 0;
-  if (!beat) {
-    beatAt = performance.now();
-    beat = outside.runInAsyncScope(setInterval, undefined, onBeat, BEAT_MS);
-    beat.unref();
-  }
+  if (!beat) startBeating();
+}
+
+function startBeating(): void {
+  beatAt = performance.now();
+  beat = outside.runInAsyncScope(setInterval, undefined, onBeat, BEAT_MS);
+  beat.unref();
+}
+
+function stalledMs(): number {
+  keepBeating();
   return stalled;
+}
+
+function recent(): number {
+  keepBeating();
+  return beatAt;
 }
 
 /** The machine's own clock. Its timers never fire early; those of 100 ms and more up to 10 ms late. */
@@ -161,6 +180,7 @@ export const systemClock: Clock = {
   wallTime: () => Date.now(),
   setTimer,
   stalledMs,
+  recent,
 };
 
 /**

@@ -23,13 +23,26 @@ export interface Alarm {
   hold(): boolean;
 }
 
-/** A member of a ring; alone, it is a ring of its own. */
-class Link {
-  next: Link = this;
-  previous: Link = this;
+/**
+ * A member of a ring; alone, it is a ring of its own. One class for timers and for the heads of their rings, made
+ * without a base class and private fields, since it is made for every call.
+ */
+class WheelTimer implements Timer {
+  next: WheelTimer = this;
+  previous: WheelTimer = this;
+  /** The tick at whose beginning the timer is due. */
+  readonly tick: number;
+  private readonly wheel: TimerWheel;
+  private fire: (() => void) | undefined;
+
+  constructor(wheel: TimerWheel, tick: number, fire?: () => void) {
+    this.tick = tick;
+    this.wheel = wheel;
+    this.fire = fire;
+  }
 
   /** Joins the ring that `head` heads, as its last member. */
-  join(head: Link): void {
+  join(head: WheelTimer): void {
     const last = head.previous;
     this.previous = last;
     this.next = head;
@@ -43,31 +56,17 @@ class Link {
     this.next = this;
     this.previous = this;
   }
-}
-
-class WheelTimer extends Link implements Timer {
-  /** The tick at whose beginning the timer is due. */
-  readonly tick: number;
-  readonly #wheel: TimerWheel;
-  #fire: (() => void) | undefined;
-
-  constructor(wheel: TimerWheel, tick: number, fire: () => void) {
-    super();
-    this.#wheel = wheel;
-    this.tick = tick;
-    this.#fire = fire;
-  }
 
   /** Lets go of all it has at once: whoever keeps the timer does not keep what it was to do. */
   cancel(): void {
-    if (!this.#fire) return;
-    this.#fire = undefined;
+    if (!this.fire) return;
+    this.fire = undefined;
     this.leave();
-    this.#wheel.left();
+    this.wheel.left();
   }
 
   run(): void {
-    const fire = this.#fire;
+    const fire = this.fire;
     this.cancel();
     fire?.();
   }
@@ -83,9 +82,9 @@ class WheelTimer extends Link implements Timer {
  */
 export class TimerWheel {
   readonly #alarm: Alarm;
-  readonly #slots = Array.from({ length: SLOTS }, () => new Link());
+  readonly #slots = Array.from({ length: SLOTS }, () => new WheelTimer(this, 0));
   /** Timers that are due and have not fired yet. */
-  readonly #due = new Link();
+  readonly #due = new WheelTimer(this, 0);
   #waiting = 0;
   /** The last tick whose timers are due. */
   #tick = 0;
@@ -126,7 +125,7 @@ export class TimerWheel {
     this.#advancing = true;
     try {
       if (this.#waiting > 0) this.#collect(Math.floor(now / TICK_MS));
-      for (let timer = this.#due.next; timer !== this.#due; timer = this.#due.next) (timer as WheelTimer).run();
+      for (let timer = this.#due.next; timer !== this.#due; timer = this.#due.next) timer.run();
     } finally {
       this.#advancing = false;
       this.#alarmTick = Number.POSITIVE_INFINITY;
@@ -152,9 +151,9 @@ export class TimerWheel {
     timer.join(this.#slot(Math.min(timer.tick, this.#tick + SLOTS - 1)));
   }
 
-  #slot(tick: number): Link {
+  #slot(tick: number): WheelTimer {
     // The index is within bounds, whatever the tick.
-    return this.#slots[tick % SLOTS] as Link;
+    return this.#slots[tick % SLOTS] as WheelTimer;
   }
 
   /** Moves on to a tick, and what has become due on the way to those that are due. */
@@ -162,8 +161,7 @@ export class TimerWheel {
     while (this.#tick < until) {
       this.#tick += 1;
       const slot = this.#slot(this.#tick);
-      for (let link = slot.next; link !== slot; link = slot.next) {
-        const timer = link as WheelTimer;
+      for (let timer = slot.next; timer !== slot; timer = slot.next) {
         timer.leave();
         if (timer.tick <= this.#tick) timer.join(this.#due);
         else this.#insert(timer);

@@ -1,6 +1,6 @@
-import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
 import { CountWindow, type OutcomeCounts, type OutcomeWindow, reaches, TimeWindow } from "./outcome-window.ts";
+import { type RecentClock, recentEnd } from "./recent-end.ts";
 import { type TrialOptions, Trials } from "./trials.ts";
 
 /**
@@ -76,7 +76,7 @@ export interface BreakerSnapshot {
   readonly retryAfterMs: number | undefined;
 }
 
-/** A change of state, with what the breaker stood at when it happened. */
+/** A change of state, with what the breaker stood at. */
 export interface BreakerTransition {
   readonly from: BreakerState;
   readonly to: BreakerState;
@@ -132,7 +132,7 @@ class Permit implements BreakerPermit {
  */
 export class Breaker {
   readonly #options: BreakerOptions;
-  readonly #clock: Pick<Clock, "now">;
+  readonly #clock: RecentClock;
   readonly #random: Random;
   readonly #onTransition: ((transition: BreakerTransition) => void) | undefined;
   readonly #window: OutcomeWindow;
@@ -149,10 +149,9 @@ export class Breaker {
     settle = (breaker, permit, outcome, excusedMs) => breaker.#settle(permit, outcome, excusedMs);
   }
 
-  /** @param onTransition is told after each change of state. */
   constructor(
     options: BreakerOptions,
-    clock: Pick<Clock, "now">,
+    clock: RecentClock,
     random: Random,
     onTransition?: (transition: BreakerTransition) => void,
   ) {
@@ -235,8 +234,10 @@ export class Breaker {
     const isTrial = this.#state === "half-open";
     if (isTrial) this.#trials.remove(permit);
     if (outcome === "ignored") return;
-    const now = at ?? this.#clock.now();
-    const slow = now - permit.since - excusedMs > (permit.use.slowMs ?? this.#options.slowMs);
+    const { since, use } = permit;
+    const slowMs = use.slowMs ?? this.#options.slowMs;
+    const now = at ?? (outcome === "success" ? recentEnd(this.#clock, since, slowMs) : this.#clock.now());
+    const slow = now - since - excusedMs > slowMs;
     if (isTrial) this.#judgeTrials(now, outcome === "failure", slow);
     else this.#judgeWindow(now, outcome === "failure", slow);
   }

@@ -207,3 +207,10 @@ test("the machine's clock notices for how long the event loop was blocked", asyn
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect((systemClock.stalledMs?.() ?? Number.NaN) - before).toBeGreaterThan(150);
 });
+
+test("an instant of late is not ahead of now, and follows it", async () => {
+  const first = systemClock.recent?.() ?? Number.NaN;
+  expect(first).toBeLessThanOrEqual(systemClock.now());
+  await vi.waitFor(() => expect(systemClock.recent?.() ?? Number.NaN).toBeGreaterThan(first), 10_000);
+  expect(systemClock.recent?.()).toBeLessThanOrEqual(systemClock.now());
+});

@@ -345,6 +345,48 @@ describe("whoever is told of a change", () => {
   });
 });
 
+describe("a clock that knows an instant of late", () => {
+  /** A breaker with a slow limit of 100 ms on a clock whose recent instant is so far behind. */
+  function behind(behindMs: number) {
+    const clock = fakeClock();
+    const looks = { precise: 0 };
+    const now = () => {
+      looks.precise += 1;
+      return clock.now();
+    };
+    const options = resolveBreaker({ slowMs: 100, minimumCalls: 1, slowRatio: 1 });
+    const breaker = new Breaker(options, { now, recent: () => clock.now() - behindMs }, () => 0.5);
+    return { clock, breaker, looks };
+  }
+
+  test.each([
+    [0, 100, "closed"],
+    [0, 101, "open"],
+    [30, 100, "closed"],
+    [30, 101, "open"],
+    // The process stood still since the last beat: nobody can say that the call was slow.
+    [200, 230, "closed"],
+  ])("%d ms behind, a success after %d ms leaves it %s", async (behindMs, tookMs, state) => {
+    const { clock, breaker } = behind(behindMs);
+    const permit = granted(breaker);
+    await clock.advance(tookMs);
+    permit.success();
+    expect(breaker.snapshot().state).toBe(state);
+  });
+
+  test("spares it a look where a success cannot have been slow", async () => {
+    const { clock, breaker, looks } = behind(30);
+    const permits = [1, 2].map(() => granted(breaker));
+    looks.precise = 0;
+    await clock.advance(70);
+    permits[0]?.success();
+    expect(looks.precise).toBe(0);
+    await clock.advance(1);
+    permits[1]?.success();
+    expect(looks.precise).toBe(1);
+  });
+});
+
 describe("settings", () => {
   test("one call is enough where the minimum is one", () => {
     const { breaker } = aBreaker({ minimumCalls: 1 });
