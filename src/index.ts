@@ -1,5 +1,9 @@
 export {
+  type AdaptiveLimitMiddlewareOptions,
+  adaptiveLimit,
+  type BulkheadMiddlewareOptions,
   breakersOf,
+  bulkhead,
   type CircuitBreaker,
   type CircuitBreakerOptions,
   type ClientOptions,
@@ -20,10 +24,14 @@ export {
   retry,
   type StallMiddlewareOptions,
   stall,
+  type ThrottleMiddlewareOptions,
+  throttle,
 } from "./client/index.ts";
 export type { ClientOf, Contract, HandlersOf } from "./contract/contract.ts";
 export type {
+  AdaptiveLimitPolicy,
   BreakerPolicy,
+  BulkheadPolicy,
   HeartbeatPolicy,
   HedgePolicy,
   IdempotencyKeyPolicy,
@@ -33,6 +41,7 @@ export type {
   RetryPolicy,
   RetryThrottlingPolicy,
   ServicePolicy,
+  ThrottlePolicy,
 } from "./contract/policy.ts";
 export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";

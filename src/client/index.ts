@@ -4,6 +4,14 @@ export { clientMiddleware, type MiddlewareCallOptions } from "./client-middlewar
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
 export { type HedgeCallOptions, type HedgeMiddlewareOptions, hedge } from "./hedge-middleware.ts";
+export {
+  type AdaptiveLimitMiddlewareOptions,
+  adaptiveLimit,
+  type BulkheadMiddlewareOptions,
+  bulkhead,
+  type ThrottleMiddlewareOptions,
+  throttle,
+} from "./isolation-middlewares.ts";
 export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./resume-middleware.ts";
 export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
 export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";
