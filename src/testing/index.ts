@@ -21,6 +21,12 @@ export type {
   Which,
 } from "./fault-proxy/rules.ts";
 export type { Seen, SeenCall, SeenConnection } from "./fault-proxy/seen.ts";
+export {
+  idempotencyStoreSuite,
+  type StoreTest,
+  type StoreUnderTest,
+  type TransactionsUnderTest,
+} from "./idempotency-store-suite.ts";
 export type { ReceivedCall, Sent } from "./received-call.ts";
 export { type CallOf, type Match, type ScriptedServer, scriptedServer } from "./scripted-server.ts";
 export { type SeededRandom, seededRandom } from "./seeded-random.ts";

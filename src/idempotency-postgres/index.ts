@@ -1,0 +1,1 @@
+export { type PostgresIdempotencyOptions, postgresIdempotency, postgresIdempotencySchema } from "./store.ts";

@@ -1,0 +1,36 @@
+import type { ClientBase } from "pg";
+
+/**
+ * Does all of the work or, if it throws or comes to false, none of it.
+ *
+ * @throws what the work throws; Error if the client is in a transaction already, which would be ended here, and if the
+ *   database has rolled the transaction back.
+ */
+export async function inTransaction(client: ClientBase, work: () => Promise<boolean>): Promise<boolean> {
+  refuseNesting(client);
+  await client.query("BEGIN");
+  try {
+    const kept = await work();
+    await end(client, kept);
+    return kept;
+  } catch (error) {
+    // On a connection that has broken, the server rolls back by itself.
+    await client.query("ROLLBACK").catch(() => {});
+    throw error;
+  }
+}
+
+/** After a statement that failed, whose error the work caught, PostgreSQL answers COMMIT by rolling back. */
+async function end(client: ClientBase, kept: boolean): Promise<void> {
+  const { command } = await client.query(kept ? "COMMIT" : "ROLLBACK");
+  if (kept && command !== "COMMIT") {
+    throw new Error("postgresIdempotency: the transaction was rolled back, because a statement in it had failed");
+  }
+}
+
+/** Older versions of pg do not say. */
+function refuseNesting(client: ClientBase): void {
+  const { getTransactionStatus } = client as { getTransactionStatus?: () => string | null };
+  const status = getTransactionStatus?.call(client) ?? "I";
+  if (status !== "I") throw new Error("postgresIdempotency: the client is in a transaction already");
+}

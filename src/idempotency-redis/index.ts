@@ -1,0 +1,1 @@
+export { type RedisIdempotencyOptions, redisIdempotency } from "./store.ts";

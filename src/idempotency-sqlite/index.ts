@@ -1,0 +1,1 @@
+export { type SqliteIdempotencyOptions, sqliteIdempotency } from "./store.ts";
