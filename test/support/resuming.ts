@@ -13,7 +13,6 @@ import type { ObserverEvent } from "../../src/core/observer.ts";
 import type { RetryShare } from "../../src/policy/retry.ts";
 import { RetryBudget } from "../../src/policy/retry-budget.ts";
 import { RetryThrottling } from "../../src/policy/retry-throttling.ts";
-import type { StallOptions } from "../../src/policy/stall.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/index.ts";
 import { listenersOf } from "./driven.ts";
 import { aFailure } from "./retrying.ts";
@@ -89,11 +88,11 @@ export function around(outer: Layer, inner: Layer): Layer {
 }
 
 /** A stall layer that gives up after three intervals of 10 ms; messages that say `mark` are heartbeats. */
-export function stalling(clock: FakeClock, options: Partial<StallOptions> = {}, hides = true) {
+export function stalling(clock: Clock, hides = true) {
   const events: ObserverEvent[] = [];
   const layer = stallLayer({
-    options: { intervalMs: 10, missed: 3, ...options },
-    isHidden: hides ? (message) => Reflect.get(message as object, "mark") === true : undefined,
+    options: { intervalMs: 10, missed: 3 },
+    isHidden: hides ? (message) => (message as { mark?: boolean }).mark === true : undefined,
     clock,
     report: reportTo((event) => void events.push(event), "stall"),
   });
