@@ -5,7 +5,7 @@ import type { MethodPolicy, ServicePolicy } from "../contract/policy.ts";
  * contract is generated.
  */
 const NAMES: readonly (keyof MethodPolicy | keyof ServicePolicy)[] = [
-  ...(["hedge", "idempotencyKey", "coalesce", "cache", "batch"] as const),
+  ...(["hedge", "coalesce", "cache", "batch"] as const),
 ];
 
 /** Their names. */
