@@ -1,4 +1,13 @@
-import { breakersOf, circuitBreaker, clientMiddleware, closeClient, createClient, type Observer, retry } from "bowline";
+import {
+  breakersOf,
+  circuitBreaker,
+  clientMiddleware,
+  closeClient,
+  createClient,
+  hedge,
+  type Observer,
+  retry,
+} from "bowline";
 import { type ClientMiddleware, createChannel, createClientFactory } from "nice-grpc";
 import { onTestFinished } from "vitest";
 import {
@@ -10,6 +19,7 @@ import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import type {
   BreakerPolicy,
+  HedgePolicy,
   RetryBudgetPolicy,
   RetryPolicy,
   RetryThrottlingPolicy,
@@ -22,6 +32,8 @@ import type { Breakers } from "../../src/policy/breaker-set.ts";
 export interface Wanted {
   /** Default: no retry. */
   readonly retry?: RetryPolicy;
+  /** Of unary calls. Default: no hedges. */
+  readonly hedge?: HedgePolicy;
   readonly maxAttemptsLimit?: number;
   readonly retryThrottling?: RetryThrottlingPolicy;
   readonly retryBudget?: RetryBudgetPolicy;
@@ -43,12 +55,12 @@ type Connect = (port: number, wanted: Wanted) => PolicyClient;
 const TIMEOUT_MS = 10_000;
 
 /** The orders contract with the same policies for unary calls and streams, and no others. */
-function wantedContract({ retry, retryThrottling, retryBudget, breaker = { disabled: true } }: Wanted) {
+function wantedContract({ retry, hedge, retryThrottling, retryBudget, breaker = { disabled: true } }: Wanted) {
   const policy = { timeoutMs: TIMEOUT_MS, ...(retry && { retry }) };
   return contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
     ...OrderService,
     service: { breaker, ...(retryThrottling && { retryThrottling }), ...(retryBudget && { retryBudget }) },
-    methods: { getOrder: policy, listOrders: policy },
+    methods: { getOrder: { ...policy, ...(hedge && { hedge }) }, listOrders: policy },
   });
 }
 
@@ -78,12 +90,13 @@ function viaClientMiddleware(port: number, wanted: Wanted): PolicyClient {
 
 /** On nice-grpc alone, without a contract: the breaker first, since nice-grpc's first is the innermost. */
 function viaSinglePolicies(port: number, wanted: Wanted): PolicyClient {
-  const { breaker, retry: policy, retryThrottling, retryBudget, ...options } = wanted;
+  const { breaker, retry: policy, hedge: hedging, retryThrottling, retryBudget, ...options } = wanted;
   const { maxAttemptsLimit: _, ...watched } = options;
   const shares = { ...(retryThrottling && { retryThrottling }), ...(retryBudget && { retryBudget }) };
   const guard = breaker && circuitBreaker({ ...breaker, ...watched });
   const repeat = policy && retry({ ...policy, ...shares, ...options });
-  const middlewares = [guard, repeat].filter((middleware) => middleware !== undefined);
+  const hedged = hedging && hedge({ ...hedging, ...shares, ...options });
+  const middlewares = [guard, repeat, hedged].filter((middleware) => middleware !== undefined);
   return { orders: niceClient(port, middlewares), breakers: () => breakersOf(guard ?? {}) };
 }
 
@@ -96,7 +109,7 @@ export const contractWays: readonly (readonly [string, Connect])[] = [
 /** All ways in. */
 export const allWays: readonly (readonly [string, Connect])[] = [
   ...contractWays,
-  ["retry() and circuitBreaker() on nice-grpc alone", viaSinglePolicies],
+  ["single middlewares on nice-grpc alone", viaSinglePolicies],
 ];
 
 /** Makes a call and reads all of it. */
