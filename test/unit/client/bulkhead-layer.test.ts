@@ -58,10 +58,8 @@ describe.each(forms)("%s", (form, drive) => {
       throw mistake;
     };
     const [unary, stream] = [layer.unary(broken, aMethod()), layer.stream(broken, aMethod("server-stream"))];
-    for (let n = 0; n < 2; n += 1) {
-      const thrown = form === "unary" ? unary(aCall()) : Promise.try(() => stream(aCall()));
-      expect(await rejection(thrown)).toBe(mistake);
-    }
+    const thrown = { unary: async () => unary(aCall()), "server-stream": async () => stream(aCall()) }[form];
+    for (let n = 0; n < 2; n += 1) expect(await rejection(thrown?.() ?? Promise.resolve())).toBe(mistake);
     expect(drive(layer).calls.length).toBe(1);
   });
 
