@@ -130,18 +130,24 @@ export class ModelStream extends ModelAttempt implements MessageStream {
     return Promise.resolve(DONE);
   }
 
-  override headers(): void {
+  override headers(header: Metadata = new Metadata()): void {
     super.headers();
-    if (!this.over) this.#watchers.headers(() => new Metadata());
+    if (!this.over) this.#watchers.headers(() => header);
   }
 
-  message(): void {
+  /** @param message default: how many there were. */
+  message(message?: unknown): void {
     if (this.over) return;
     this.headers();
     this.#watchers.firstMessage();
     this.#sent += 1;
-    this.#messages.push(this.#sent);
+    this.#messages.push(message ?? this.#sent);
     this.#settle();
+  }
+
+  /** What has come and nobody has read is lost, as grpc-js has it where the status is not OK. */
+  lose(): void {
+    this.#messages = [];
   }
 
   succeed(): void {

@@ -49,10 +49,13 @@ export class ResumeStream implements MessageStream {
     return this.#untilDone(last ? last.then(() => this.#search()) : this.#search());
   }
 
-  #untilDone(step: Promise<Next>): Promise<Next> {
-    return step.finally(() => {
+  /** Settles in the very turn in which the next step may be taken, so that no later one overtakes it. */
+  async #untilDone(step: Promise<Next>): Promise<Next> {
+    try {
+      return await step;
+    } finally {
       this.#steps -= 1;
-    });
+    }
   }
 
   /** The short way: a message that is delivered as it is. */

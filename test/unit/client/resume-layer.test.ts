@@ -35,6 +35,8 @@ function open(policy: Resuming = {}, changes: Partial<Call> = {}) {
 
 type Opened = ReturnType<typeof open>;
 
+type Positioned = { readonly at: bigint };
+
 const at = (position: unknown) => ({ at: position });
 const given = (position: unknown) => ({ done: false, value: at(position) });
 const marker = (position: unknown = 0n) => ({ at: position, mark: true });
@@ -367,6 +369,21 @@ describe("concurrent next() calls", () => {
     const results = await Promise.all(reads);
     expect(results).toEqual([given(6n), given(8n), given(9n), given(11n), given(12n), DONE]);
     expect(left()).toEqual(NOTHING_LEFT);
+  });
+
+  test("settle in their order too, whenever each is made", async () => {
+    const { stream, attempts } = open();
+    const order: unknown[] = [];
+    const ask = () => stream.next().then(({ value }) => order.push(value));
+    const first = ask();
+    for (let n = 6n; n < 200n; n += 1n) newest(attempts).message(n % 3n === 0n ? marker(n) : at(n));
+    const reads = [first];
+    for (let n = 0; n < 100; n += 1) {
+      reads.push(ask());
+      for (let turns = n % 7; turns > 0; turns -= 1) await Promise.resolve();
+    }
+    await Promise.all(reads);
+    expect(order).toEqual(order.toSorted((one, other) => Number((one as Positioned).at - (other as Positioned).at)));
   });
 
   test("of a stream that ends with an error: one gets it, the others are done", async () => {
