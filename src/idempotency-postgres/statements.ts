@@ -5,6 +5,8 @@ export interface Statements {
   readonly look: string;
   readonly renew: string;
   readonly complete: string;
+  /** The same within the handler's transaction: once. */
+  readonly commit: string;
   readonly release: string;
   readonly purge: string;
 }
@@ -68,6 +70,9 @@ UPDATE ${table} SET
   expires_at = CASE WHEN answer IS NULL THEN ${after("$5")} ELSE expires_at END,
   answer = coalesce(answer, $6)
 WHERE ${OWNED}`,
+    commit: `
+UPDATE ${table} SET expires_at = ${after("$5")}, answer = $6
+WHERE ${OWNED} AND answer IS NULL`,
     release: `
 UPDATE ${table} SET fingerprint = NULL, expires_at = lease_ends_at
 WHERE ${OWNED} AND answer IS NULL`,

@@ -83,7 +83,7 @@ class PostgresStore implements IdempotencyStore {
   }
 
   async complete(held: Claim, answer: Uint8Array): Promise<boolean> {
-    return this.#complete(this.#pool, held, answer);
+    return this.#change(this.#pool, this.#statements.complete, held, held.ttlMs, answer);
   }
 
   async release(held: Claim): Promise<void> {
@@ -98,7 +98,7 @@ class PostgresStore implements IdempotencyStore {
     return withClient(database, (client) =>
       inTransaction(client, async () => {
         const answer = await work(client);
-        return held === undefined || this.#complete(client, held, answer);
+        return held === undefined || this.#change(client, this.#statements.commit, held, held.ttlMs, answer);
       }),
     );
   }
@@ -111,10 +111,6 @@ class PostgresStore implements IdempotencyStore {
     if (row.fingerprint !== wish.fingerprint) return { state: "conflict" };
     if (row.answer) return { state: "answered", answer: row.answer };
     return row.lease_ms > 0 ? { state: "running", leaseMs: row.lease_ms } : undefined;
-  }
-
-  #complete(client: Queryable, held: Claim, answer: Uint8Array): Promise<boolean> {
-    return this.#change(client, this.#statements.complete, held, held.ttlMs, answer);
   }
 
   async #change(client: Queryable, statement: string, held: Claim, ...values: unknown[]): Promise<boolean> {

@@ -88,7 +88,7 @@ class SqliteStore implements IdempotencyStore {
     return transaction(database, (rollBack) => {
       const answer = work(database);
       if (answer instanceof Promise) return refuseAsync(answer);
-      const kept = !held || this.#write(database, held, (known, now) => complete(known, held.token, answer, held, now));
+      const kept = !held || this.#write(database, held, (known, now) => commit(known, held, answer, now));
       if (!kept) rollBack();
       return kept;
     });
@@ -104,6 +104,16 @@ class SqliteStore implements IdempotencyStore {
     if (record && record !== known) this.#table.put(database, id, record);
     return record !== undefined;
   }
+}
+
+/** Once: work that was committed, and whose owner did not hear of it, is not done a second time. */
+function commit(
+  known: IdempotencyRecord | undefined,
+  held: Claim,
+  answer: Uint8Array,
+  now: number,
+): IdempotencyRecord | undefined {
+  return known?.answer ? undefined : complete(known, held.token, answer, held, now);
 }
 
 /** What others do with the connection meanwhile would be in the transaction too. */

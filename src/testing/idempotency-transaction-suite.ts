@@ -74,6 +74,15 @@ export const transactionTests: Readonly<Record<string, (world: StoreUnderTest) =
     await isAnswered(store);
   },
 
+  async "commit does nothing a second time, for an owner that did not hear of the first"(world) {
+    const { store, commit, db, work, notes } = databaseOf(world);
+    const claim = await claimed(store, aWish());
+    same(await commit(db, work("first"), claim), true);
+    same(await commit(db, work("second"), claim), false);
+    same(await notes(), ["first"]);
+    await isAnswered(store);
+  },
+
   async "commit without a claim is a plain transaction"(world) {
     const { store, commit, db, work, notes } = databaseOf(world);
     same(await commit(db, work("plain"), undefined), true);

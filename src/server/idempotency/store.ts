@@ -39,7 +39,8 @@ export interface IdempotencyStore {
    * Does work and keeps the answer that it resolves with in one transaction of the database; without a claim, the work
    * alone. A store that is no database has none.
    *
-   * @returns false if the owner has the claim no longer; everything is rolled back then.
+   * @returns false if the owner has the claim no longer, or has completed it before: an owner that did not hear of its
+   *   commit must not do the work twice. Everything is rolled back then.
    * @throws what the work throws, with all of it rolled back; TypeError for a database that is not the store's.
    */
   commit?(
