@@ -43,5 +43,7 @@ function bulkheadLayers({ bulkhead: policy, adaptiveLimit }: IsolationPolicy, st
   const { maxWaitMs, ...options } = policy ? resolveBulkhead(policy) : UNBOUNDED;
   const bulkhead = new Bulkhead(options, limit);
   const report = reportTo(observer, policy ? "bulkhead" : "adaptive-limit", target);
-  return { bulkhead: bulkheadLayer({ bulkhead, limit, maxWaitMs, clock, closed: state.closed, report }) };
+  return {
+    bulkhead: bulkheadLayer({ bulkhead, limit, maxWaitMs, clock, closed: state.closed, waits: state.waits, report }),
+  };
 }

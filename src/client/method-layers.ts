@@ -1,5 +1,5 @@
 import type { Contract } from "../contract/contract.ts";
-import { type BreakerPolicy, DEFAULT_TIMEOUT_MS, type MethodPolicy, mergePolicy } from "../contract/policy.ts";
+import { DEFAULT_TIMEOUT_MS, type MethodPolicy, mergePolicy } from "../contract/policy.ts";
 import { failureCodes, resolveRetry, TRIAL_TIMEOUT_MS } from "../contract/resolve.ts";
 import type { Layer } from "../core/call.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
@@ -40,7 +40,7 @@ export function methodLayers(
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
     ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, state),
-    ...breakerLayers(policy.breaker, breakerName(contract, own, method), timeouts, state),
+    ...breakerLayers(policy, breakerName(contract, own, method), timeouts, state),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),
       attemptTelemetry: telemetryLayer("attempt", observer, clock, target),
@@ -84,7 +84,7 @@ export function retryLayers({ retry }: MethodPolicy, state: ClientState, mostAtt
 
 /** The layer of a breaker policy, unless it says that there is none. */
 function breakerLayers(
-  policy: BreakerPolicy | undefined,
+  { breaker: policy, bulkhead }: MethodPolicy,
   name: string,
   timeouts: Timeouts,
   state: ClientState,
@@ -93,10 +93,12 @@ function breakerLayers(
   const { observer, target } = state.surroundings;
   const slowMs = policy?.slowMs ?? (timeouts.said ?? timeouts.otherwise) / 2;
   const { clock } = state.surroundings;
+  const waits = bulkhead?.maxQueued ? state.waits : undefined;
   const report = reportTo(observer, "breaker", target);
   const breaker = state.breaker(name, policy ?? {});
   const trialTimeoutMs = policy?.trialTimeoutMs ?? trialTimeoutOf(timeouts);
-  const layer: Layer = breakerLayer({ breaker, codes: failureCodes(policy), slowMs, trialTimeoutMs, clock, report });
+  const codes = failureCodes(policy);
+  const layer: Layer = breakerLayer({ breaker, codes, slowMs, trialTimeoutMs, clock, waits, report });
   return { breaker: layer };
 }
 

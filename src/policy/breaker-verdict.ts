@@ -23,9 +23,12 @@ const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
 
 /** What is known of an attempt that did not succeed, besides its error. All times in milliseconds. */
 export interface AttemptFacts {
-  /** How long it had; Infinity without a deadline. */
+  /** How long it had, once it was sent; Infinity without a deadline. */
   readonly givenMs: number;
+  /** Since it was sent; negative if it never was. */
   readonly tookMs: number;
+  /** Before it was sent. */
+  readonly waitedMs: number;
   /** For how long of that the process stood still. */
   readonly excusedMs: number;
   /** Longer than which it would have been slow. */
@@ -46,12 +49,12 @@ export function settleFailed(
   codes: ReadonlySet<StatusCode>,
   facts: AttemptFacts,
 ): void {
-  const { givenMs, tookMs, excusedMs } = facts;
+  const { givenMs, tookMs, excusedMs, waitedMs } = facts;
   const ranOut = error.reason === "DEADLINE_EXCEEDED" || error.reason === "ATTEMPT_TIMEOUT";
-  if (ranOut && error.headersReceived) permit.success(excusedMs);
+  if (ranOut && error.headersReceived) permit.success(excusedMs + waitedMs);
   else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(givenMs, facts)) permit.ignore();
   else if (ranOut && excusedMs > tookMs / 2) permit.ignore();
-  else settle(permit, error, codes, excusedMs);
+  else settle(permit, error, codes, excusedMs + waitedMs);
 }
 
 /**
@@ -60,7 +63,7 @@ export function settleFailed(
  */
 export function settleLeft(permit: BreakerPermit, reason: unknown, facts: AttemptFacts): void {
   const ranOut = reason instanceof Error && reason.name === "TimeoutError";
-  if (ranOut && !isImpatient(facts.tookMs, facts)) permit.failure();
+  if (ranOut && facts.tookMs >= 0 && !isImpatient(facts.tookMs, facts)) permit.failure(facts.waitedMs);
   else permit.ignore();
 }
 

@@ -19,6 +19,8 @@ export interface BreakerContext {
   /** After how long a trial is given up, in milliseconds, if it is no stream. */
   readonly trialTimeoutMs?: number;
   readonly clock: Clock;
+  /** How long attempts have waited, in milliseconds, where a bulkhead below lets them; Infinity before their turn. */
+  readonly waits?: WeakMap<Call, number> | undefined;
   readonly report: Report | undefined;
 }
 
@@ -27,7 +29,7 @@ export interface BreakerContext {
  * or a cancellation (rule B7): a stream that breaks later has shown that the target answers.
  */
 export function breakerLayer(context: BreakerContext): Layer {
-  const { breaker, codes, slowMs, trialTimeoutMs, clock, report } = context;
+  const { breaker, codes, slowMs, trialTimeoutMs, clock, waits, report } = context;
   const unaryUse: BreakerUse = { slowMs, ...(trialTimeoutMs !== undefined && { trialTimeoutMs }) };
   const streamUse: BreakerUse = { slowMs, givenUp: "ignored" };
   const reject = (call: Call, rejection: BreakerRejection) => {
@@ -36,9 +38,13 @@ export function breakerLayer(context: BreakerContext): Layer {
     return rejected(call.method.path, rejection);
   };
   const stalledMs = () => clock.stalledMs?.() ?? 0;
-  const factsOf = ({ deadline, startedAt }: Call, before: number): AttemptFacts => ({
-    givenMs: deadline - startedAt,
-    tookMs: clock.now() - startedAt,
+  // What waits in front of the target is not slow of the target's doing.
+  const waitedMs = (call: Call) => waits?.get(call) ?? 0;
+  const excusedMs = (call: Call, before: number) => stalledMs() - before + waitedMs(call);
+  const factsOf = (call: Call, before: number): AttemptFacts => ({
+    givenMs: call.deadline - call.startedAt - waitedMs(call),
+    tookMs: clock.now() - call.startedAt - waitedMs(call),
+    waitedMs: waitedMs(call),
     excusedMs: stalledMs() - before,
     slowMs,
   });
@@ -50,7 +56,7 @@ export function breakerLayer(context: BreakerContext): Layer {
       const before = stalledMs();
       return handOn(next, call).then(
         (reply) => {
-          permit.success(stalledMs() - before);
+          permit.success(excusedMs(call, before));
           return reply;
         },
         (error) => {
@@ -66,9 +72,9 @@ export function breakerLayer(context: BreakerContext): Layer {
       const before = stalledMs();
       const stream = openWith(permit, next, call);
       stream.watch({
-        onFirstMessage: () => permit.success(stalledMs() - before),
+        onFirstMessage: () => permit.success(excusedMs(call, before)),
         onEnd: ({ outcome, error }) => {
-          if (outcome === "ok") permit.success(stalledMs() - before);
+          if (outcome === "ok") permit.success(excusedMs(call, before));
           else if (error) settleFailed(permit, error, codes, factsOf(call, before));
           else if (call.signal?.aborted) settleLeft(permit, call.signal.reason, factsOf(call, before));
           else permit.ignore();

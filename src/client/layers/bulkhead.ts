@@ -33,7 +33,7 @@ export function bulkheadLayer(context: BulkheadContext): Layer {
       if (entry.granted) return run(entry, next, call, clock);
       if (!entry.queued) return Promise.reject(rejected(call, entry, context));
       return turnOf(entry, call, context).permit.then((permit) => {
-        const attempt = withPermit(permit, () => begun(call, clock));
+        const attempt = withPermit(permit, () => begun(call, context));
         return run(permit, next, attempt, clock);
       });
     },
@@ -42,7 +42,7 @@ export function bulkheadLayer(context: BulkheadContext): Layer {
       if (entry.granted) return open(entry, next, call, clock);
       if (!entry.queued) return new FailedStream(rejected(call, entry, context));
       const begin = (permit: BulkheadPermit) => {
-        const attempt = withPermit(permit, () => begun(call, clock));
+        const attempt = withPermit(permit, () => begun(call, context));
         return open(permit, next, attempt, clock);
       };
       return new QueuedStream(turnOf(entry, call, context), begin, call.signal);

@@ -10,6 +10,8 @@ export interface TurnContext {
   readonly clock: Clock;
   /** Aborts when the client is closed; undefined if it cannot be. */
   readonly closed: AbortSignal | undefined;
+  /** Is told how long each call that is sent has waited, in milliseconds; Infinity as long as its turn has not come. */
+  readonly waits: WeakMap<Call, number>;
 }
 
 /**
@@ -25,6 +27,7 @@ export class Turn {
 
   constructor(place: BulkheadPlace, call: Call, context: TurnContext) {
     this.#place = place;
+    context.waits.set(call, Number.POSITIVE_INFINITY);
     this.permit = new Promise((resolve, reject) => {
       this.#reject = reject;
       place.onTurn((permit) => {
@@ -66,10 +69,11 @@ export class Turn {
  *
  * @throws what it ends with instead, if meanwhile it must not be sent any more.
  */
-export function begun(call: Call, clock: Clock): Call {
+export function begun(call: Call, { clock, waits }: Pick<TurnContext, "clock" | "waits">): Call {
   const startedAt = clock.now();
   if (call.signal?.aborted) throw call.signal.reason;
   if (startedAt >= call.deadline) throw expired(call);
+  waits.set(call, startedAt - call.startedAt);
   return { ...call, startedAt };
 }
 
