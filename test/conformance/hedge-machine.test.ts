@@ -240,10 +240,17 @@ describe("H3 pushback", () => {
     expect(hedges().call(undefined, 100).failed(1, aLoss({ pushbackMs }))).toBe(stop);
   });
 
-  test("H3 with a fatal status makes it no less fatal", () => {
-    const loss = aLoss({ code: Status.NOT_FOUND, pushbackMs: 5 });
-    expect(hedges().call().failed(1, loss)).toBe("NOT_RETRYABLE");
-  });
+  test.each([
+    [5, 10],
+    [-1, 9],
+  ])(
+    "H3 of %d with a fatal status makes it no less fatal; the server's no counts for the throttle",
+    (pushbackMs, left) => {
+      const set = hedges();
+      expect(set.call().failed(1, aLoss({ code: Status.NOT_FOUND, pushbackMs }))).toBe("NOT_RETRYABLE");
+      expect(tokens(set)).toBe(left);
+    },
+  );
 });
 
 describe("H4 the first attempt is always sent; extra ones need tokens and budget", () => {
