@@ -1,6 +1,7 @@
 import { circuitBreaker } from "bowline";
 import { unaryMethod } from "../../src/client/invoke.ts";
 import type { Layers, Place } from "../../src/client/pipeline.ts";
+import type { HedgePolicy } from "../../src/contract/policy.ts";
 import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { NO_DEADLINE } from "../../src/core/deadline.ts";
@@ -74,6 +75,8 @@ export function ours() {
     whole: { title: "… as the application calls it", call: () => whole({}) },
     observed: through("… with an observer", layers(watch), timed),
     retry: through("retry by itself", pick("retryOrHedge"), untimed),
+    hedge: hedged("hedge by itself, after a delay of 50 ms", { delayMs: 50 }),
+    adaptive: hedged("… after the method's 95th percentile, here 1 ms", {}),
     breaker: through("breaker by itself", pick("breaker"), untimed),
     run: { title: "`circuitBreaker().run`", call: () => run(work) },
   } satisfies Record<string, Subject>;
@@ -82,6 +85,11 @@ export function ours() {
 function through(title: string, some: Layers, attempt: UnaryHandler): Subject {
   const handler = composed(some, attempt);
   return { title, call: () => handler(begin()) };
+}
+
+function hedged(title: string, hedge: HedgePolicy): Subject {
+  const { retryOrHedge } = layersOf({ hedge }, systemClock, systemRandom);
+  return through(title, retryOrHedge ? { retryOrHedge } : {}, untimed);
 }
 
 function pick(...places: Place[]): Layers {
