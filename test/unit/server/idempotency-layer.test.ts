@@ -1,0 +1,270 @@
+import { getEventListeners } from "node:events";
+import { Metadata } from "nice-grpc-common";
+import { describe, expect, test } from "vitest";
+import type { Idempotency } from "../../../src/core/idempotency.ts";
+import type { ServedContext, ServeUnary } from "../../../src/core/served-call.ts";
+import { memoryIdempotency } from "../../../src/server/idempotency/memory-store.ts";
+import type { IdempotencyStore } from "../../../src/server/idempotency/store.ts";
+import { idempotencyLayer } from "../../../src/server/layers/idempotency.ts";
+import { fakeClock } from "../../../src/testing/index.ts";
+import { gate, rejection } from "../../support/orders.ts";
+import { aMethod } from "../../support/scripted.ts";
+
+const method = aMethod();
+const LEASE_MS = 300;
+
+/** The layer around a handler, on a store whose asks are noted. */
+function setUp(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}, inner?: IdempotencyStore) {
+  const clock = fakeClock();
+  const store = inner ?? memoryIdempotency({ clock });
+  const asked: string[] = [];
+  const errors: unknown[] = [];
+  const all = { ...store, ...changes };
+  const noting =
+    <In extends unknown[], Out>(name: string, ask: (...given: In) => Promise<Out>) =>
+    (...given: In) => {
+      asked.push(`${name} ${clock.now()}`);
+      return ask(...given);
+    };
+  const noted: IdempotencyStore = {
+    claim: noting("claim", all.claim),
+    renew: noting("renew", all.renew),
+    complete: noting("complete", all.complete),
+    release: noting("release", all.release),
+  };
+  const keyed = { store: noted, leaseMs: LEASE_MS, encoded: false, clock, observer: undefined };
+  const layer = idempotencyLayer(
+    { ...keyed, onError: (error) => void errors.push(error) },
+    new Map([[method.path, 86_400_000]]),
+  );
+  const serve = layer.unary(handler, method);
+  /** A call with a key, which leaves after `timeoutMs` if given. */
+  const call = (request: unknown = "request", context: Partial<ServedContext> = {}, timeoutMs = Infinity) => {
+    const until = clock.now() + timeoutMs;
+    return serve(request, {
+      ...{ method, header: new Metadata(), metadata: new Metadata({ "idempotency-key": "k" }) },
+      ...{ signal: new AbortController().signal, identity: { key: "peer:a", source: "peer" } },
+      remainingMs: () => Math.max(0, until - clock.now()),
+      ...context,
+    } as ServedContext);
+  };
+  return { clock, call, asked, errors, store, layer };
+}
+
+const forever: ServeUnary = () => new Promise(() => {});
+
+describe("a claim", () => {
+  test("is renewed each third of its lease while the handler runs, and no longer", async () => {
+    const end = gate<string>();
+    const { clock, call, asked } = setUp(() => end.promise);
+    const answer = call();
+    await clock.advance(99);
+    expect(asked).toEqual(["claim 0"]);
+    await clock.advance(201);
+    expect(asked).toEqual(["claim 0", "renew 100", "renew 200", "renew 300"]);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    await clock.advance(1_000);
+    expect(asked.slice(4)).toEqual(["complete 300"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("outlives renewals that fail, which are told", async () => {
+    const end = gate<string>();
+    const down = new Error("down");
+    const { clock, call, errors } = setUp(() => end.promise, { renew: () => Promise.reject(down) });
+    const answer = call();
+    await clock.advance(250);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    expect(errors).toEqual([down, down]);
+  });
+
+  test("that is lost aborts the handler's signal, and ends the call as UNAVAILABLE whatever the handler does", async () => {
+    const signals: AbortSignal[] = [];
+    const handler: ServeUnary = async (_, { signal }) => {
+      signals.push(signal);
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      throw signal.reason;
+    };
+    const { clock, call, asked } = setUp(handler, { renew: async () => false });
+    const error = rejection(call());
+    await clock.advance(100);
+    expect(await error).toMatchObject({ code: 14, reason: "REFUSED" });
+    expect(signals[0]?.reason).toMatchObject({ name: "AbortError" });
+    // Giving back what is another's has no effect.
+    expect(asked).toEqual(["claim 0", "renew 100", "release 100"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("is released when the handler fails, before its client hears of it", async () => {
+    const released = gate();
+    const order: string[] = [];
+    const { call, asked } = setUp(
+      async () => {
+        throw new RangeError("no");
+      },
+      { release: () => released.promise },
+    );
+    const failed = rejection(call()).then((error) => {
+      order.push("answered");
+      return error;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    order.push("released");
+    released.resolve();
+    expect(await failed).toBeInstanceOf(RangeError);
+    expect(order).toEqual(["released", "answered"]);
+    expect(asked).toEqual(["claim 0", "release 0"]);
+  });
+
+  test("is released for an answer that cannot be encoded", async () => {
+    const { call, asked } = setUp(async () => 1n);
+    await expect(call()).rejects.toThrow(TypeError);
+    expect(asked).toEqual(["claim 0", "release 0"]);
+  });
+
+  test("that comes after its caller has left is given back, and nothing runs", async () => {
+    const slow = gate();
+    const store = memoryIdempotency();
+    const { call, asked } = setUp(
+      () => expect.unreachable(),
+      {
+        claim: async (wish) => {
+          await slow.promise;
+          return store.claim(wish);
+        },
+      },
+      store,
+    );
+    const controller = new AbortController();
+    const left = rejection(call("request", { signal: controller.signal }));
+    controller.abort("gone");
+    slow.resolve();
+    expect(await left).toBe("gone");
+    expect(asked).toEqual(["claim 0", "release 0"]);
+  });
+
+  test("leaves no listener on the call's signal", async () => {
+    const controller = new AbortController();
+    const { call } = setUp(async () => "ok");
+    await call("request", { signal: controller.signal });
+    await call("request", { signal: controller.signal });
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  });
+});
+
+describe("a repetition", () => {
+  test("looks again after 20, 40, 80 … 500 ms where another process runs the call", async () => {
+    const running = async () => ({ state: "running", leaseMs: 10_000 }) as const;
+    const { clock, call, asked } = setUp(forever, { claim: running });
+    void call();
+    await clock.advance(2_200);
+    expect(asked.map((line) => Number(line.split(" ")[1]))).toEqual([0, 20, 60, 140, 300, 620, 1_120, 1_620, 2_120]);
+  });
+
+  test("looks when the lease is over, if that is sooner", async () => {
+    const running = async () => ({ state: "running", leaseMs: 5 }) as const;
+    const { clock, call, asked } = setUp(forever, { claim: running });
+    void call();
+    await clock.advance(11);
+    expect(asked).toEqual(["claim 0", "claim 5", "claim 10"]);
+  });
+
+  test("does not wait longer than its deadline", async () => {
+    const { clock, call } = setUp(forever);
+    void call();
+    const late = rejection(call("request", {}, 130));
+    await clock.advance(129);
+    const state = await Promise.race([late, Promise.resolve("waiting")]);
+    expect(state).toBe("waiting");
+    await clock.advance(1);
+    expect(await late).toMatchObject({ code: 4 });
+  });
+
+  test("ends when its caller leaves, and takes its timer along", async () => {
+    const { clock, call } = setUp(forever, { claim: async () => ({ state: "running", leaseMs: 10_000 }) });
+    const controller = new AbortController();
+    const left = rejection(call("request", { signal: controller.signal }));
+    await clock.advance(25);
+    expect(clock.pending).toBe(1);
+    controller.abort("gone");
+    expect(await left).toBe("gone");
+    expect(clock.pending).toBe(0);
+  });
+
+  test("is answered at once when the first ends in the same process", async () => {
+    const end = gate<string>();
+    const { clock, call } = setUp(() => end.promise);
+    const calls = [call(), call(), call()];
+    await clock.advance(250);
+    end.resolve("ok");
+    expect(await Promise.all(calls)).toEqual(["ok", "ok", "ok"]);
+    expect(clock.now()).toBe(250);
+  });
+
+  test("of a call that failed runs by itself, one at a time", async () => {
+    const ends: PromiseWithResolvers<string>[] = [];
+    const { clock, call } = setUp(() => {
+      const end = gate<string>();
+      ends.push(end);
+      return end.promise;
+    });
+    const first = rejection(call());
+    const others = [call(), call()];
+    await clock.advance(100);
+    ends[0]?.reject(new RangeError("no"));
+    await first;
+    await clock.advance(0);
+    expect(ends).toHaveLength(2);
+    ends[1]?.resolve("ok");
+    expect(await Promise.all(others)).toEqual(["ok", "ok"]);
+  });
+
+  test("is another's if its identity is: each has an order of its own", async () => {
+    let runs = 0;
+    const { call } = setUp(async () => ++runs);
+    const as = (key: string) => call("request", { identity: { key, source: "token" } });
+    expect([await as("a"), await as("b"), await as("a"), await as("b")]).toEqual([1, 2, 1, 2]);
+  });
+});
+
+describe("an answer", () => {
+  test("is offered again after 50, 100, 200 ms, for as long as a lease, and then not given", async () => {
+    const down = new Error("down");
+    const { clock, call, asked, errors } = setUp(async () => "ok", { complete: () => Promise.reject(down) });
+    const error = rejection(call());
+    await clock.advance(1_000);
+    expect(await error).toMatchObject({ code: 14, sendTrailer: { "grpc-retry-pushback-ms": "-1" }, cause: down });
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150"]);
+    expect(errors).toEqual([down, down, down]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that is refused is not given", async () => {
+    const { call } = setUp(async () => "ok", { complete: async () => false });
+    expect(await rejection(call())).toMatchObject({ code: 14, reason: "REFUSED" });
+  });
+});
+
+test("a token grows with each run", async () => {
+  const tokens: (number | undefined)[] = [];
+  const { call } = setUp(async (_, { idempotency }) => {
+    tokens.push((idempotency as Idempotency).token);
+    if (tokens.length < 3) throw new RangeError("no");
+    return "ok";
+  });
+  await rejection(call());
+  await rejection(call());
+  await call();
+  expect(tokens).toEqual([...tokens].toSorted((a = 0, b = 0) => a - b));
+  expect(new Set(tokens).size).toBe(3);
+});
+
+test("methods that are not marked, and streams, are handed on as they are", () => {
+  const { layer } = setUp(forever);
+  const other = { ...method, path: "/test.Service/other" };
+  expect(layer.unary(forever, other)).toBe(forever);
+  const stream = () => ReadableStream.from([]);
+  expect(layer.stream(stream, aMethod("server-stream"))).toBe(stream);
+});

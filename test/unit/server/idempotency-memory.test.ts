@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import { memoryIdempotency } from "../../../src/server/idempotency/memory-store.ts";
+import type { Claim, ClaimWish, IdempotencyStore } from "../../../src/server/idempotency/store.ts";
+import { fakeClock } from "../../../src/testing/index.ts";
+
+const wish = (key: string, ttlMs = 1_000): ClaimWish => ({
+  ...{ identity: "a", method: "/b.C/D", key, fingerprint: "f", leaseMs: 100, ttlMs },
+});
+
+async function claimed(store: IdempotencyStore, wanted: ClaimWish): Promise<Claim> {
+  const outcome = await store.claim(wanted);
+  return outcome.state === "claimed" ? { ...wanted, token: outcome.token } : expect.unreachable(outcome.state);
+}
+
+/** Keys with answers of so many bytes. */
+async function fill(store: IdempotencyStore, ...sizes: number[]): Promise<void> {
+  for (const [n, size] of sizes.entries()) {
+    await store.complete(await claimed(store, wish(`k${n}`)), new Uint8Array(size));
+  }
+}
+
+async function states(store: IdempotencyStore, ...keys: string[]): Promise<string[]> {
+  return Promise.all(keys.map(async (key) => (await store.claim({ ...wish(key), fingerprint: "other" })).state));
+}
+
+describe("what is kept in memory is bounded", () => {
+  test("in entries: the oldest answer goes first", async () => {
+    const store = memoryIdempotency({ maxEntries: 2 });
+    await fill(store, 1, 1, 1);
+    expect(await states(store, "k2", "k1")).toEqual(["conflict", "conflict"]);
+    expect(await states(store, "k0")).toEqual(["claimed"]);
+  });
+
+  test("in bytes, but the newest answer is kept whatever its size", async () => {
+    const store = memoryIdempotency({ maxBytes: 10 });
+    await fill(store, 4, 4, 4);
+    expect(await states(store, "k1", "k2")).toEqual(["conflict", "conflict"]);
+    await store.complete(await claimed(store, wish("large")), new Uint8Array(11));
+    expect(await states(store, "large")).toEqual(["conflict"]);
+    expect(await states(store, "k1", "k2")).toEqual(["claimed", "claimed"]);
+  });
+
+  test("and no claim under way is dropped", async () => {
+    const store = memoryIdempotency({ maxEntries: 2 });
+    const held = await Promise.all(["a", "b", "c"].map((key) => claimed(store, wish(key))));
+    await fill(store, 1, 1);
+    expect(await states(store, "a", "b", "c")).toEqual(["conflict", "conflict", "conflict"]);
+    for (const claim of held) expect(await store.complete(claim, new Uint8Array(1))).toBe(true);
+  });
+
+  test("what has expired goes when something comes", async () => {
+    const clock = fakeClock();
+    const store = memoryIdempotency({ maxBytes: 10, clock });
+    await fill(store, 4, 4);
+    await clock.advance(1_000);
+    await store.complete(await claimed(store, wish("new")), new Uint8Array(9));
+    await store.complete(await claimed(store, wish("newer")), new Uint8Array(1));
+    expect(await states(store, "new", "newer")).toEqual(["conflict", "conflict"]);
+  });
+
+  test("what failed takes no room", async () => {
+    const store = memoryIdempotency({ maxEntries: 2 });
+    await fill(store, 1, 1);
+    for (let n = 0; n < 10; n += 1) await store.release(await claimed(store, wish("failing")));
+    expect(await states(store, "k1")).toEqual(["conflict"]);
+  });
+});
+
+test.each<[object, string]>([
+  [{ maxEntries: 0 }, "maxEntries must be a whole number of at least 1; it is 0"],
+  [
+    { maxBytes: 0.5, ttl: 1 },
+    "maxBytes must be a whole number of at least 1; it is 0.5; there is no option ttl; there are maxEntries, maxBytes, clock",
+  ],
+])("refuses %j", (options, problems) => {
+  expect(() => memoryIdempotency(options)).toThrow(new TypeError(`memoryIdempotency: ${problems}`));
+});
