@@ -103,6 +103,11 @@ export class HedgeWorld {
   /** Everybody leaves; says what is wrong then. */
   async finish(): Promise<readonly string[]> {
     await this.#turn();
+    // Longer than any delay or pushback.
+    await this.#fake.advance(1_000);
+    const waiting = this.#calls.filter((made) => !isSettled(made));
+    const stuck = waiting.filter(({ attempts }) => attempts.every(({ over }) => over));
+    this.#expect(`a call that has not ended has an attempt under way: ${stuck.length}`, stuck.length === 0);
     for (const { controller } of this.#calls) this.#leave(controller);
     await this.#turn();
     this.#expect("all is settled", this.#calls.every(isSettled));

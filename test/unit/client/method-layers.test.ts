@@ -89,6 +89,7 @@ describe("the layers", () => {
 
   test.each<[string, MethodPolicy, ServicePolicy, string[]]>([
     ["retry where the contract has it", { retry: {} }, {}, ["deadline", "retryOrHedge", "breaker"]],
+    ["hedges where the contract has them", { hedge: {} }, {}, ["deadline", "retryOrHedge", "breaker"]],
     [
       "an attempt's deadline where it has one",
       { retry: { attemptTimeoutMs: 100 } },
