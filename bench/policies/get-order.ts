@@ -4,7 +4,7 @@ import { methodLayers } from "../../src/client/method-layers.ts";
 import { composeUnary, type Layers } from "../../src/client/pipeline.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { toMethod } from "../../src/contract/definition.ts";
-import type { MethodPolicy } from "../../src/contract/policy.ts";
+import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
 import type { Reply, UnaryHandler } from "../../src/core/call.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { Method } from "../../src/core/method.ts";
@@ -19,8 +19,14 @@ export const method: Method = toMethod(OrderService.definition, OrderService.def
 export const reply: Reply = { message: {}, header: new Metadata(), trailer: new Metadata() };
 
 /** The layers that a client of its own has by this policy. */
-export function layersOf(policy: MethodPolicy, clock: Clock, random: Random, observer?: Observer): Layers {
-  const Orders = contract({ ...OrderService, service: {}, methods: { getOrder: policy } });
+export function layersOf(
+  policy: MethodPolicy,
+  clock: Clock,
+  random: Random,
+  observer?: Observer,
+  service: ServicePolicy = {},
+): Layers {
+  const Orders = contract({ ...OrderService, service, methods: { getOrder: policy } });
   const state = new ClientState({ clock, random, observer, target: undefined });
   return methodLayers(Orders, "getOrder", method, {}, state);
 }

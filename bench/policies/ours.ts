@@ -1,7 +1,7 @@
 import { circuitBreaker } from "bowline";
 import { unaryMethod } from "../../src/client/invoke.ts";
 import type { Layers, Place } from "../../src/client/pipeline.ts";
-import type { HedgePolicy } from "../../src/contract/policy.ts";
+import type { HedgePolicy, ServicePolicy } from "../../src/contract/policy.ts";
 import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { NO_DEADLINE } from "../../src/core/deadline.ts";
@@ -78,6 +78,10 @@ export function ours() {
     hedge: hedged("hedge by itself, after a delay of 50 ms", { delayMs: 50 }),
     adaptive: hedged("… after the method's 95th percentile, here 1 ms", {}),
     breaker: through("breaker by itself", pick("breaker"), untimed),
+    bulkhead: isolated("bulkhead by itself", { bulkhead: {} }),
+    adaptiveLimit: isolated("adaptive limit by itself", { adaptiveLimit: {} }),
+    both: isolated("bulkhead and adaptive limit", { bulkhead: {}, adaptiveLimit: {} }),
+    throttle: isolated("client throttling by itself", { throttle: {} }),
     run: { title: "`circuitBreaker().run`", call: () => run(work) },
   } satisfies Record<string, Subject>;
 }
@@ -90,6 +94,12 @@ function through(title: string, some: Layers, attempt: UnaryHandler): Subject {
 function hedged(title: string, hedge: HedgePolicy): Subject {
   const { retryOrHedge } = layersOf({ hedge }, systemClock, systemRandom);
   return through(title, retryOrHedge ? { retryOrHedge } : {}, untimed);
+}
+
+/** What isolates calls, and nothing else. */
+function isolated(title: string, service: ServicePolicy): Subject {
+  const { bulkhead, throttle } = layersOf({}, systemClock, systemRandom, undefined, service);
+  return through(title, { ...(bulkhead && { bulkhead }), ...(throttle && { throttle }) }, untimed);
 }
 
 function pick(...places: Place[]): Layers {
