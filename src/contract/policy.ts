@@ -95,7 +95,10 @@ export interface BreakerPolicy {
 export interface ResumePolicy {
   /** Of the request: takes the position to continue after. */
   readonly requestField: string;
-  /** Of the response: holds its position. */
+  /**
+   * Of the response: holds its position, which grows with each message. A number that does not is taken for one that
+   * was delivered before, and its message is dropped.
+   */
   readonly cursorField: string;
   /** Of the response, a bool: marks one that only moves the position on and is not delivered. Default: none. */
   readonly progressField?: string;

@@ -39,9 +39,13 @@ export interface CallOptions {
   readonly maxAttempts?: number;
   /**
    * On a stream that resumes: called when the server no longer has the position to continue after. What it returns is
-   * sent instead of the request, such as one that begins anew. Default: the call fails with `CURSOR_EXPIRED`.
+   * sent instead of the request, such as one that begins anew. Its signal aborts when the call is over. Default: the
+   * call fails with `CURSOR_EXPIRED`.
    */
-  onExpired?(cursor: unknown): object | undefined | Promise<object | undefined>;
+  onExpired?(
+    cursor: unknown,
+    context: { readonly signal: AbortSignal },
+  ): object | undefined | Promise<object | undefined>;
   /** Called once with the response headers: as soon as they come on a stream, else when the call has succeeded. */
   onHeader?(header: Metadata): void;
   /** Called once with the trailers, before the call settles. */

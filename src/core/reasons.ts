@@ -135,7 +135,7 @@ export const reasons = {
   STALLED: local(
     Status.UNAVAILABLE,
     "The stream was open, and neither a message nor a heartbeat came for too long.",
-    "The server hangs, or something between here and there swallows its messages. It is resumed where the contract says so.",
+    "The server stands still or sends no heartbeats, or something on the way swallows them. The stream is resumed where the contract says so.",
   ),
   BUFFER_FULL: local(
     Status.RESOURCE_EXHAUSTED,

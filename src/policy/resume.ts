@@ -71,8 +71,8 @@ export type ResumeDecision =
   | { readonly action: "end" }
   | { readonly action: "fail"; readonly stop: ResumeStop };
 
-/** What to do with a message. */
-export type Verdict = "deliver" | "marker" | "duplicate";
+/** What to do with a message; `surplus` is one beyond what the request asked for. */
+export type Verdict = "deliver" | "marker" | "duplicate" | "surplus";
 
 /** One stream as its reader sees it, over all its attempts (rules S1 to S5). */
 export class Resume {
@@ -125,6 +125,7 @@ export class Resume {
   message(cursor: Cursor | undefined, marker: boolean): Verdict {
     const isNew = cursor === undefined || !this.#isPassed(cursor);
     if (!isNew && !marker) return "duplicate";
+    if (!marker && this.remaining <= 0) return "surplus";
     this.#alive();
     if (cursor !== undefined && isNew) this.#cursor = cursor;
     // A marker that tells nothing new may stand before the message that the server sends again.
@@ -145,11 +146,16 @@ export class Resume {
     return wait.delayMs < remainingMs ? { action: "reopen", ...wait } : { action: "fail", stop: "DEADLINE" };
   }
 
-  /** The application has answered an expired position with another request. */
-  restart({ cursor, limit }: Pick<ResumeStart, "cursor" | "limit">): void {
+  /**
+   * The application has answered an expired position with another request.
+   *
+   * @returns how long to wait before it is sent, in milliseconds: nothing, unless its last one had expired too.
+   */
+  restart({ cursor, limit }: Pick<ResumeStart, "cursor" | "limit">): number {
     this.#cursor = cursor;
     this.#limit = limit;
     this.#delivered = 0;
+    return this.#failures > 1 ? this.#backoff.next() : 0;
   }
 
   #stopAt({ code, final, unopened, drained, pushbackMs, rejected }: BrokenStream): ResumeStop | undefined {

@@ -32,7 +32,7 @@ process.on("exit", () => {
 
 const EXPIRED = `${ORDERS}
 const saved = 7n;
-const reloadEverything = async () => ({ revision: 90n });
+const reloadEverything = async (_: AbortSignal) => ({ revision: 90n });
 server.expect("watchOrders", { afterRevision: 7n }).fail("OUT_OF_RANGE");
 server.expect("watchOrders", { afterRevision: 90n }).send({ revision: 91n });
 `;

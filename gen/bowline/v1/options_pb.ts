@@ -511,7 +511,8 @@ export type ResumePolicy = Message<"bowline.v1.ResumePolicy"> & {
   requestField: string;
 
   /**
-   * Field of the response that holds its position; of the same type as request_field.
+   * Field of the response that holds its position; of the same type as request_field. It grows with each message: a
+   * number that does not is taken for one that was delivered before, and its message is dropped.
    *
    * @generated from field: string cursor_field = 2;
    */

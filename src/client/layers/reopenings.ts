@@ -1,6 +1,8 @@
 import type { Metadata } from "nice-grpc-common";
 import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
 import type { Call } from "../../core/call.ts";
+import type { CallOptions } from "../../core/call-options.ts";
+import type { Timer } from "../../core/clock.ts";
 import type { Cursor } from "../../core/cursor.ts";
 import { CURSOR_HEADER, decodeCursor, integerLike, isPosition, showCursor } from "../../core/cursor.ts";
 import { RpcError } from "../../core/errors.ts";
@@ -37,6 +39,12 @@ const STOPS: Record<ResumeStop, { readonly reason?: Reason; readonly retryStop?:
 /** How long a reopening waits before it asks the budget again, in milliseconds; spread, so that many do not meet. */
 const BUDGET_WAIT_MS = 100;
 
+/**
+ * For how long an opening counts as an extra attempt under way unless it fails before, in milliseconds: a quiet stream
+ * gives no sign that it stands, and a thousand of them must not wait for each other.
+ */
+const BUDGET_HOLD_MS = 50;
+
 /** The openings of one stream: what the next one is made with, and what became of the ones before. */
 export class Reopenings {
   readonly #context: ResumeContext;
@@ -46,6 +54,7 @@ export class Reopenings {
   readonly #ordered: boolean;
   #request: unknown;
   #permit: BudgetPermit | undefined;
+  #hold: Timer | undefined;
   /** Since the last message. */
   #failures: AttemptFailure[] = [];
   #reopenings = 0;
@@ -96,7 +105,8 @@ export class Reopenings {
     const { access, isMarker } = this.#context;
     const read = access.read(message);
     const verdict = this.#machine.message(isPosition(read, this.#ordered) ? read : undefined, isMarker(message));
-    if (this.#failures.length > 0 && verdict !== "duplicate") this.#failures = [];
+    if (verdict === "duplicate") this.#context.report?.(this.#call, "dropped", { cursor: showCursor(read) });
+    else if (this.#failures.length > 0) this.#failures = [];
     this.#resumed();
     return verdict;
   }
@@ -143,6 +153,7 @@ export class Reopenings {
 
   /** The opening is over, or stands: either way it is no extra attempt under way. */
   abandoned(): void {
+    this.#hold?.cancel();
     this.#permit?.release();
     this.#permit = undefined;
   }
@@ -162,10 +173,13 @@ export class Reopenings {
 
   /** Reopening waits for the budget, and is never failed by it (rule S4). */
   async #drawOnBudget(): Promise<void> {
-    const { share, random } = this.#context;
+    const { share, clock, random } = this.#context;
     while (!this.#wait.over && this.#remainingMs > 0) {
       this.#permit = share.budget.tryAcquire();
-      if (this.#permit) return;
+      if (this.#permit) {
+        this.#hold = clock.setTimer(BUDGET_HOLD_MS, () => this.abandoned());
+        return;
+      }
       await this.#wait.for(Math.min(BUDGET_WAIT_MS * (0.5 + 0.5 * random()), this.#remainingMs));
     }
   }
@@ -184,18 +198,29 @@ export class Reopenings {
   async #stop(failure: RpcError, stop: ResumeStop): Promise<true> {
     const { onExpired } = this.#call.options;
     if (stop === "CURSOR_EXPIRED" && onExpired && !this.#machine.exhausted) {
-      const ask = async () => onExpired.call(this.#call.options, this.cursor);
-      const request = await this.#wait.for(this.#remainingMs, ask());
+      const request = await this.#ask(onExpired);
       this.#checkWanted(failure);
       if (request !== undefined) {
         this.#context.report?.(this.#call, "restarted", this.#position());
         this.#request = request;
-        this.#machine.restart(this.#startOf(request));
+        await this.#wait.for(this.#machine.restart(this.#startOf(request)));
+        this.#checkWanted(failure);
         this.#reopenings += 1;
         return true;
       }
     }
     throw this.#final(failure, stop);
+  }
+
+  /** The application's answer to an expired position; it need not go on looking for one when the call is over. */
+  async #ask(onExpired: NonNullable<CallOptions["onExpired"]>): Promise<object | undefined> {
+    const leaving = new AbortController();
+    const ask = async () => onExpired.call(this.#call.options, this.cursor, { signal: leaving.signal });
+    try {
+      return await this.#wait.for(this.#remainingMs, ask());
+    } finally {
+      leaving.abort();
+    }
   }
 
   /** What the call ends with. */

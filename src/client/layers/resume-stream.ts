@@ -96,13 +96,21 @@ export class ResumeStream implements MessageStream {
       return false;
     }
     try {
-      return this.#reopenings.message(value) === "deliver";
+      const verdict = this.#reopenings.message(value);
+      if (verdict === "surplus") this.#leave();
+      return verdict === "deliver";
     } catch (error) {
       // A position that is none: a mistake of the program's, which the next attempt would meet again.
       this.#finish(this.#endWith(error));
       void this.#stream?.return();
       throw error;
     }
+  }
+
+  /** Everything that was asked for has come, and the server goes on. */
+  #leave(): void {
+    this.#finish({ outcome: "ok" });
+    void this.#stream?.return();
   }
 
   readonly #onAbort = () => this.#tellEnd({ outcome: "cancelled" });

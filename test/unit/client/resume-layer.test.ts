@@ -539,13 +539,27 @@ describe("S4 the retry budget", () => {
     await opened.clock.advance(60_000);
     expect([opened.attempts.streams.length, opened.clock.pending]).toEqual([1, 1]);
     permit?.release();
-    await opened.clock.advance(100);
+    await vi.waitFor(async () => {
+      await opened.clock.advance(1);
+      expect(opened.attempts.streams).toHaveLength(2);
+    });
     expect(opened.requests()).toEqual([{ after: 5n }, { after: 6n }]);
     expect(opened.left()).toMatchObject({ permits: 1 });
     newest(opened.attempts).headers(new Metadata());
     expect(opened.left()).toMatchObject({ permits: 0 });
     newest(opened.attempts).message(at(7n));
     expect(await next).toEqual(given(7n));
+  });
+
+  test("is held for 50 ms and no longer by an opening of which nothing is heard", async () => {
+    const opened = open();
+    await toBreak(opened);
+    await opened.clock.advance(50);
+    expect(opened.attempts.streams).toHaveLength(2);
+    await opened.clock.advance(49);
+    expect(opened.left()).toMatchObject({ permits: 1 });
+    await opened.clock.advance(1);
+    expect(opened.left()).toMatchObject({ permits: 0, timers: 0 });
   });
 
   test.each<[string, (opened: Opened) => void]>([
@@ -727,7 +741,7 @@ describe("S3 a position that is gone", () => {
   test("is answered by another request, which is sent at once, and by the next one's position", async () => {
     const onExpired = vi.fn(async () => ({ after: 40n, who: "c-1" }));
     const { next, requests, attempts, clock, events } = await toExpired(answers(onExpired));
-    expect(onExpired).toHaveBeenCalledExactlyOnceWith(6n);
+    expect(onExpired).toHaveBeenCalledExactlyOnceWith(6n, { signal: expect.any(AbortSignal) });
     expect(requests()).toEqual([{ after: 5n }, { after: 40n, who: "c-1" }]);
     newest(attempts).message(at(40n));
     newest(attempts).message(at(41n));
