@@ -209,19 +209,19 @@ describe.each(allWays)("%s", (_, connect) => {
     expect(await call).toMatchObject({ attempts: 1, retryStop: "COMMITTED", headersReceived: true });
   });
 
-  test.each([["-1"], ["abc"], ["1.5"], ["10", "20"]])(
+  test.each([["-1"], ["10", "20"]])(
     "H3 pushback %s %s: no further hedges, and the one under way wins",
     async (...values) => {
       const server = await rawServer();
       const said = values.filter((value) => value !== undefined);
-      const { orders } = connect(server.port, { ...PLENTY, hedge: { delayMs: 30, maxAttempts: 5 } });
+      const { orders } = connect(server.port, { ...PLENTY, hedge: { delayMs: 20, maxAttempts: 5 } });
       const call = orders.getOrder({});
       const calls = await arriving(server, 2);
       nth(calls, 2).refuse(UNAVAILABLE, pushback(...said));
-      await outlast(server, orders, 70);
+      await outlast(server, orders, 45);
       // The third is another call's. A third attempt may have been sent before the refusal came.
       const attempts = server.calls.filter(({ path }) => path.endsWith("GetOrder")).length;
-      await outlast(server, orders, 70);
+      await outlast(server, orders, 45);
       expect(server.calls.filter(({ path }) => path.endsWith("GetOrder"))).toHaveLength(attempts);
       nth(calls, 1).answer();
       await call;
@@ -332,12 +332,12 @@ describe.each(contractWays)("%s", (_, connect) => {
   test("R5 the deadline spans all attempts: each is told what is left, and all end with it", async () => {
     const server = await rawServer();
     const { orders } = connect(server.port, { ...PLENTY, hedge: { delayMs: 50 } });
-    const call = rejection(orders.getOrder({}, { timeoutMs: 400 }));
+    const call = rejection(orders.getOrder({}, { timeoutMs: 250 }));
     const [first, second] = (await arriving(server, 2)).map(({ headers }) =>
       Number.parseInt(String(headers["grpc-timeout"]), 10),
     );
-    expect(first).toBeLessThanOrEqual(400);
-    expect(second).toBeLessThanOrEqual(350);
+    expect(first).toBeLessThanOrEqual(250);
+    expect(second).toBeLessThanOrEqual(200);
     expect(await call).toMatchObject({ code: Status.DEADLINE_EXCEEDED, attempts: 2 });
   });
 

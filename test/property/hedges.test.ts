@@ -7,7 +7,7 @@ const usual = ["call", "fail", "fail", "fail", "pass", "pass", "pass", "succeed"
 const name = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...usual) }, fc.constantFrom(...names));
 // Four digits, each of which decides something.
 const action = fc.tuple(name, fc.noBias(fc.nat(11)), fc.noBias(fc.nat(9_999)));
-const script = fc.array(action, { minLength: 8, maxLength: 24, size: "max" });
+const script = fc.array(action, { minLength: 8, maxLength: 18, size: "max" });
 
 test("whatever happens when, a call that is hedged settles once, keeps to its attempts, and leaves nothing behind", {
   timeout: 120_000,
