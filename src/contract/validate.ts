@@ -2,6 +2,7 @@ import type { IdempotencyLevel, MethodKind } from "../core/method.ts";
 import type {
   BreakerPolicy,
   HedgePolicy,
+  IdempotencyKeyPolicy,
   MethodPolicy,
   RetryBudgetPolicy,
   RetryPolicy,
@@ -58,7 +59,7 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts, ser
     ...checkBreaker(policy.breaker),
     ...checkInherited(policy.breaker, service.breaker),
     ...checkScope(policy.breaker),
-    ...positive(["idempotencyKey", "ttlMs"], policy.idempotencyKey?.ttlMs),
+    ...checkIdempotencyKey(policy.idempotencyKey, method),
     ...checkRepetition(policy, method),
     ...checkStreams(policy, method),
     ...checkIsolation(policy, method, service),
@@ -157,6 +158,15 @@ function checkScope(breaker: BreakerPolicy | undefined): Problem[] {
   return [
     { path: ["breaker", "scope"], message: "is for the service to say: a method shares a breaker, or has its own" },
   ];
+}
+
+/** What is kept under a key is one answer to one request. */
+function checkIdempotencyKey(key: IdempotencyKeyPolicy | undefined, { kind }: MethodFacts): Problem[] {
+  if (!key) return [];
+  const problems = positive(["idempotencyKey", "ttlMs"], key.ttlMs);
+  if (kind === "unary") return problems;
+  const message = `idempotency_key on a ${kind} method: one answer to one request is kept, and a stream is neither`;
+  return [...problems, { path: ["idempotencyKey"], message }];
 }
 
 /** A call may be made twice only where that is safe, and retry and hedge exclude each other (gRFC A6, rule R9). */

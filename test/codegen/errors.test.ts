@@ -117,13 +117,17 @@ const rows: Record<string, Row> = {
     `hedge ${UNSAFE}`,
   ],
   "retry on a client-stream": [
-    service("rpc Put(stream M) returns (M) {", "option ▸(bowline.v1.method) = { retry: {} idempotency_key: {} };", "}"),
+    service(
+      "rpc Put(stream M) returns (M) { option idempotency_level = IDEMPOTENT;",
+      "option ▸(bowline.v1.method) = { retry: {} };",
+      "}",
+    ),
     "retry on a client-stream method: once a message was sent it cannot be sent again",
   ],
   "hedge on a bidi method": [
     service(
-      "rpc Chat(stream M) returns (stream M) {",
-      "option ▸(bowline.v1.method) = { hedge: {} idempotency_key: {} };",
+      "rpc Chat(stream M) returns (stream M) { option idempotency_level = IDEMPOTENT;",
+      "option ▸(bowline.v1.method) = { hedge: {} };",
       "}",
     ),
     "hedge on a bidi method: once a message was sent it cannot be sent again",
@@ -229,6 +233,10 @@ const rows: Record<string, Row> = {
     unary("option (bowline.v1.method) = { idempotency_key: { ttl: { ▸nanos: 0 } } };"),
     "idempotency_key.ttl: must be greater than zero; it is 0 ms",
   ],
+  "a key for a stream": [
+    service("rpc Put(stream M) returns (M) {", "option ▸(bowline.v1.method) = { idempotency_key: {} };", "}"),
+    "idempotency_key on a client-stream method: one answer to one request is kept, and a stream is neither",
+  ],
   "resume on a unary method": [
     service(
       "rpc Get(Positions) returns (Positions) {",
@@ -289,7 +297,7 @@ const rows: Record<string, Row> = {
   "resume on a method that is not safe to repeat": [
     service(
       "rpc Watch(Positions) returns (stream Positions) {",
-      'option (bowline.v1.method) = { idempotency_key: {} resume: { ▸request_field: "i" cursor_field: "i" } };',
+      'option (bowline.v1.method) = { resume: { ▸request_field: "i" cursor_field: "i" } };',
       "}",
     ),
     "resume on a method that is not safe to repeat: set idempotency_level; no key makes another request safe",

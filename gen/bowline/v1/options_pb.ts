@@ -147,7 +147,7 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
   heartbeat?: HeartbeatPolicy | undefined;
 
   /**
-   * Send one key per call, by which the server recognises a repetition. Default: no key.
+   * Send one key per call, by which the server recognises a repetition. Only on unary methods. Default: no key.
    *
    * @generated from field: bowline.v1.IdempotencyKeyPolicy idempotency_key = 30;
    */

@@ -236,10 +236,16 @@ test.each(["unary", "client-stream"] as const)("a %s method has no heartbeats", 
   ]);
 });
 
-test.each([{}, { idempotencyKey: {} }])("what is not safe to repeat is not reopened: %j", (policy) => {
+test.each(["client-stream", "server-stream", "bidi"] as const)("a %s method has no key", (kind) => {
+  expect(listed(checkMethodPolicy({ idempotencyKey: {} }, { kind, idempotency: "UNKNOWN" }))).toEqual([
+    `idempotencyKey: idempotency_key on a ${kind} method: one answer to one request is kept, and a stream is neither`,
+  ]);
+});
+
+test("what is not safe to repeat is not reopened", () => {
   const resume = { requestField: "after", cursorField: "revision" };
   const facts = { kind: "server-stream", idempotency: "UNKNOWN" } as const;
-  expect(listed(checkMethodPolicy({ ...policy, resume }, facts))).toEqual([
+  expect(listed(checkMethodPolicy({ resume }, facts))).toEqual([
     "resume: resume on a method that is not safe to repeat: set idempotency_level; no key makes another request safe",
   ]);
 });
