@@ -177,6 +177,49 @@ describe("S4", () => {
   });
 });
 
+describe("R5 the call's deadline", () => {
+  const deadline = { deadline: 1_000 };
+
+  test("R5 spans all attempts and waits: one that does not fit is not begun", async () => {
+    const opened = open({ after: 5n }, {}, { deadline: 50 });
+    const next = read(opened.stream);
+    await breaks(opened, aCut(), 0);
+    expect(await rejection(next)).toMatchObject({ reason: "DEADLINE_BEFORE_RETRY", code: Status.UNAVAILABLE });
+    expect(opened.left()).toEqual(NOTHING_LEFT);
+  });
+
+  test("R5 ends a wait for the budget", async () => {
+    const opened = open({ after: 5n }, { retryBudget: { minInFlight: 1, windowMs: 1e9 } }, deadline);
+    opened.share.budget.tryAcquire();
+    const next = read(opened.stream);
+    await breaks(opened, aCut(), 1_000);
+    expect(await rejection(next)).toMatchObject({ reason: "DEADLINE_BEFORE_RETRY" });
+  });
+
+  test("R5 ends a wait for the next request after positions that are gone", async () => {
+    const onExpired = () => ({ after: 90n });
+    const policy = { initialBackoffMs: 30_000, maxBackoffMs: 30_000 };
+    const opened = open({ after: 5n }, policy, { ...deadline, options: { onExpired } });
+    const next = read(opened.stream);
+    await breaks(opened, expired(), 0);
+    await breaks(opened, expired(), 1_000);
+    expect(await rejection(next)).toMatchObject({ reason: "DEADLINE_BEFORE_RETRY", code: Status.OUT_OF_RANGE });
+    expect(opened.left()).toEqual(NOTHING_LEFT);
+  });
+});
+
+describe("R8 after a cancel", () => {
+  test("R8 a waiting backoff ends at once, and no further attempt is begun", async () => {
+    const opened = open({ after: 5n });
+    const next = read(opened.stream);
+    await breaks(opened, aCut(), 20);
+    opened.controller.abort("gone");
+    expect(await rejection(next)).toBe("gone");
+    await opened.clock.advance(60_000);
+    expect([opened.attempts.streams.length, opened.left()]).toEqual([1, NOTHING_LEFT]);
+  });
+});
+
 describe("S5 a stream opened without a cursor", () => {
   test("S5 that was pinned by its first header is reopened from there", async () => {
     const opened = open({});

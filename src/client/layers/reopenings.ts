@@ -203,7 +203,7 @@ export class Reopenings {
       if (request !== undefined) {
         this.#context.report?.(this.#call, "restarted", this.#position());
         this.#request = request;
-        await this.#wait.for(this.#machine.restart(this.#startOf(request)));
+        await this.#wait.for(Math.min(this.#machine.restart(this.#startOf(request)), this.#remainingMs));
         this.#checkWanted(failure);
         this.#reopenings += 1;
         return true;
