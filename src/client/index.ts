@@ -14,4 +14,6 @@ export {
 } from "./isolation-middlewares.ts";
 export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./resume-middleware.ts";
 export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
+export { settleAll } from "./settle-all.ts";
+export type { SettleAllOptions, SettleCallOptions, Settled, SettledAll, SettleTask } from "./settling.ts";
 export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";
