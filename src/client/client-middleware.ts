@@ -5,6 +5,7 @@ import type { CallOptions } from "../core/call-options.ts";
 import { systemClock } from "../core/clock.ts";
 import { systemRandom } from "../core/random.ts";
 import { keepBreakers } from "./breakers-of.ts";
+import { CALL_OPTIONS } from "./call-option-names.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
 import { methodLayers } from "./method-layers.ts";
@@ -12,21 +13,6 @@ import { aroundNice, type NiceMethod, niceMiddleware } from "./nice-pipeline.ts"
 
 /** What the middleware adds to nice-grpc's call options. */
 export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "waitForReady">;
-
-const OWN_OPTIONS = {
-  timeoutMs: true,
-  deadline: true,
-  signal: true,
-  inherit: true,
-  waitForReady: true,
-  idempotencyKey: true,
-  retry: true,
-  maxAttempts: true,
-  onExpired: true,
-  metadata: true,
-  onHeader: true,
-  onTrailer: true,
-} satisfies Record<keyof CallOptions, true>;
 
 /**
  * The contract's pipeline as one nice-grpc client middleware: `createClientFactory().use(clientMiddleware(Orders))`.
@@ -52,6 +38,6 @@ export function clientMiddleware(
     const method = toMethod(contract.definition, definition);
     methods.set(method.path, aroundNice(method, methodLayers(contract, key, method, options, state), systemClock));
   }
-  const middleware = niceMiddleware<MiddlewareCallOptions>(({ path }) => methods.get(path), OWN_OPTIONS);
+  const middleware = niceMiddleware<MiddlewareCallOptions>(({ path }) => methods.get(path), CALL_OPTIONS);
   return keepBreakers(middleware, state.breakers);
 }

@@ -8,6 +8,7 @@ import {
   isObject,
   isPem,
   isPositive,
+  isText,
   type OptionCheck,
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
@@ -28,6 +29,11 @@ export interface PipelineOptions {
   readonly maxAttemptsLimit?: number;
   /** Is told what calls and policies do. Default: nobody is, and it costs nothing. */
   readonly observer?: Observer;
+  /**
+   * Whom its calls are made for, unless one says so itself, where answers are shared by `coalesce` or `cache`; not sent.
+   * Default: all calls of the client that send equal metadata share.
+   */
+  readonly partition?: string;
 }
 
 /** What holds for a client made by `createClient`. */
@@ -47,6 +53,7 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = {
   timeoutMs: isPositive,
   maxAttemptsLimit: isCount,
   observer: isFunction,
+  partition: isText,
 };
 
 const TLS: Readonly<Record<keyof ClientTls, OptionCheck>> = {

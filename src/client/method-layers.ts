@@ -16,6 +16,7 @@ import { retryLayer } from "./layers/retry.ts";
 import { telemetryLayer } from "./layers/telemetry.ts";
 import type { Layers } from "./pipeline.ts";
 import { reportTo } from "./report.ts";
+import { sharingLayers } from "./sharing-layers.ts";
 import { type StreamPolicy, streamLayers } from "./stream-layers.ts";
 
 /** The layers that a method's policy asks for. */
@@ -36,6 +37,7 @@ export function methodLayers(
   return {
     deadline: deadlineLayer(timeouts, clock),
     ...(keyed && { idempotencyKey: idempotencyKeyLayer(random) }),
+    ...sharingLayers(policy, method, state, { ...options, timeoutMs: timeouts.said ?? timeouts.otherwise }),
     ...(repeatable && retryLayers(policy, state, options.maxAttemptsLimit)),
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),

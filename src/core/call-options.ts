@@ -38,6 +38,16 @@ export interface CallOptions {
    */
   readonly maxAttempts?: number;
   /**
+   * Whom the call is made for, where answers are shared by `coalesce` or `cache`: calls of different partitions share
+   * none. Not sent. A name that stays, such as a user's id; no token, which changes. Default: the client's.
+   */
+  readonly partition?: string;
+  /**
+   * `false`: the server is asked, whatever is in the cache or under way already, such as to read what was just written;
+   * its answer is kept for others. Default: true.
+   */
+  readonly cache?: boolean;
+  /**
    * On a stream that resumes: called when the server no longer has the position to continue after. What it returns is
    * sent instead of the request, such as one that begins anew. Its signal aborts when the call is over. Default: the
    * call fails with `CURSOR_EXPIRED`.

@@ -32,6 +32,9 @@ export const isCount: OptionCheck = (value) =>
 export const isBoolean: OptionCheck = (value) =>
   typeof value === "boolean" ? undefined : `must be true or false; it is ${show(value)}`;
 
+export const isText: OptionCheck = (value) =>
+  typeof value === "string" ? undefined : `must be a text; it is ${show(value)}`;
+
 export const isFunction: OptionCheck = (value) =>
   typeof value === "function" ? undefined : `must be a function; it is ${show(value)}`;
 

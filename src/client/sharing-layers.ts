@@ -1,0 +1,45 @@
+import type { MethodPolicy } from "../contract/policy.ts";
+import type { Method } from "../core/method.ts";
+import { Coalescing } from "../policy/coalescing.ts";
+import { CALL_OPTIONS } from "./call-option-names.ts";
+import type { ClientState } from "./client-state.ts";
+import { coalesceLayer } from "./layers/coalesce.ts";
+import { type KeyOf, shareKeyOf } from "./layers/share-key.ts";
+import type { Layers } from "./pipeline.ts";
+import { reportTo } from "./report.ts";
+
+/** What a method's answers are shared by. */
+export type SharingPolicy = Pick<MethodPolicy, "coalesce">;
+
+/** What holds for the calls that share. */
+export interface SharingOptions {
+  /** How long a call may take if nobody narrows it, in milliseconds; Infinity for no limit. */
+  readonly timeoutMs: number;
+  /** Whom calls are made for that say nothing of it. Default: all share. */
+  readonly partition?: string;
+}
+
+/** The layers by which calls of one method share answers: none, unless it is unary and has no side effects. */
+export function sharingLayers(
+  policy: SharingPolicy,
+  method: Method,
+  state: ClientState,
+  options: SharingOptions,
+): Layers {
+  if (method.kind !== "unary" || method.idempotency !== "NO_SIDE_EFFECTS") return {};
+  const keyOf: KeyOf = (call) => shareKeyOf(call, options.partition ?? "", CALL_OPTIONS);
+  return { ...coalesceLayers(policy, keyOf, state, options) };
+}
+
+function coalesceLayers(
+  { coalesce }: SharingPolicy,
+  keyOf: KeyOf,
+  state: ClientState,
+  options: SharingOptions,
+): Layers {
+  if (!coalesce) return {};
+  const { clock, observer, target } = state.surroundings;
+  const report = reportTo(observer, "coalesce", target);
+  const { timeoutMs } = options;
+  return { coalesce: coalesceLayer({ coalescing: new Coalescing(), keyOf, timeoutMs, clock, report }) };
+}
