@@ -37,13 +37,19 @@ export function aroundUnary(middleware: ClientMiddleware, method: Method, inner:
 export function aroundStream(middleware: ClientMiddleware, method: Method, inner: StreamMethod): StreamMethod {
   const described = descriptor(method);
   return (request, options = {}) => {
-    const calls: ResponseStream<unknown>[] = [];
+    const calls = new Set<ResponseStream<unknown>>();
+    let last: ResponseStream<unknown> | undefined;
     let left = false;
     async function* next(request: unknown, options: NiceCallOptions): AsyncGenerator<unknown, void, undefined> {
       if (left) return;
       const call = inner(request, options as CallOptions, THROUGH_MIDDLEWARES);
-      calls.push(call);
-      yield* call;
+      calls.add(call);
+      last = call;
+      try {
+        yield* call;
+      } finally {
+        calls.delete(call);
+      }
     }
     const call = { method: described, requestStream: method.requestStream, request, responseStream: true, next };
     const messages = middleware(call as never, options as NiceCallOptions);
@@ -55,7 +61,7 @@ export function aroundStream(middleware: ClientMiddleware, method: Method, inner
     };
     const stream: ResponseStream<unknown> = {
       get cursor() {
-        return calls.at(-1)?.cursor;
+        return last?.cursor;
       },
       next: () => messages.next() as Promise<IteratorResult<unknown, undefined>>,
       return: leave,

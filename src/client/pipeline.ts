@@ -27,11 +27,11 @@ export const STREAM_ORDER = [
   "telemetry",
   "deadline",
   "resume",
-  "stall",
   "retryOrHedge",
   "breaker",
   "bulkhead",
   "attemptDeadline",
+  "stall",
   "credentials",
   "attemptTelemetry",
 ] as const;

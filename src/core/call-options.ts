@@ -1,4 +1,15 @@
 import type { Metadata, MetadataInit } from "nice-grpc-common";
+import type { RpcError } from "./errors.ts";
+
+/** What is known of an answer out of the cache. */
+export interface CachedAnswer {
+  /** For how long it has been kept, from when its call began, in milliseconds. */
+  readonly ageMs: number;
+  /** Whether it is older than the contract's `ttl`: a newer one is being fetched, or could not be. */
+  readonly stale: boolean;
+  /** What the call failed with that it stands in for; absent if no call was waited for. */
+  readonly error?: RpcError;
+}
 
 /** What can be said for one call. */
 export interface CallOptions {
@@ -56,6 +67,11 @@ export interface CallOptions {
     cursor: unknown,
     context: { readonly signal: AbortSignal },
   ): object | undefined | Promise<object | undefined>;
+  /**
+   * Called when the answer comes out of the cache, before the call settles. That answer has no headers and trailers.
+   * Default: nobody is told; look here before you rely on an answer's being new.
+   */
+  onCached?(answer: CachedAnswer): void;
   /** Called once with the response headers: as soon as they come on a stream, else when the call has succeeded. */
   onHeader?(header: Metadata): void;
   /** Called once with the trailers, before the call settles. */

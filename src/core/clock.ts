@@ -137,6 +137,8 @@ const LATE_MS = RECENT_MS - BEAT_MS;
 const IDLE_BEATS = 500;
 
 let beat: ReturnType<typeof setInterval> | undefined;
+/** What beats: tests put another in its place, and take it away again. */
+let beatenBy: typeof setInterval | undefined;
 let beatAt = 0;
 let idleBeats = 0;
 let stalled = 0;
@@ -155,10 +157,11 @@ function onBeat(): void {
 /** While nobody asks there is no timer. */
 function keepBeating(): void {
   idleBeats = 0;
-  if (!beat) startBeating();
+  if (!beat || beatenBy !== setInterval) startBeating();
 }
 
 function startBeating(): void {
+  beatenBy = setInterval;
   beatAt = performance.now();
   beat = outside.runInAsyncScope(setInterval, undefined, onBeat, BEAT_MS);
   beat.unref();

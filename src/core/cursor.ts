@@ -43,7 +43,7 @@ export function decodeCursor(bytes: Uint8Array, like: Cursor): Cursor {
 /** A whole number, of the type that another value of its field has. */
 export function integerLike(integer: bigint, like: unknown): unknown {
   if (typeof like === "bigint") return integer;
-  if (typeof like === "number") return Number(integer);
+  if (typeof like === "number") return safeNumber(integer);
   if (typeof like === "string") return String(integer);
   // A Long: its class is the application's, and knows how to read one.
   const { constructor: Long, unsigned } = like as {
@@ -74,4 +74,11 @@ function ordinal(cursor: Cursor): bigint | number {
 export function showCursor(cursor: Cursor): string {
   if (!(cursor instanceof Uint8Array)) return String(cursor);
   return Array.from(cursor, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @throws RangeError for a number that JavaScript would round to another position. */
+function safeNumber(integer: bigint): number {
+  const number = Number(integer);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${integer} is no safe integer: have ts-proto use bigint`);
+  return number;
 }

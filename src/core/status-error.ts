@@ -38,7 +38,7 @@ export function statusError(status: FailedStatus): RpcError {
     return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: text, headersReceived, trailer });
   }
   const reason = local ? localReason(code, status.cause) : wireReason(trailer);
-  const sent = !(local && status.cause === "unsent");
+  const sent = headersReceived || !local || status.cause !== "unsent";
   return new RpcError({ path, reason, code, details, headersReceived, trailer, sent });
 }
 

@@ -1,5 +1,5 @@
 import type { Random } from "../core/random.ts";
-import { CountWindow, type OutcomeCounts, type OutcomeWindow, reaches, TimeWindow } from "./outcome-window.ts";
+import { type OutcomeCounts, type OutcomeWindow, outcomeWindow, reaches } from "./outcome-window.ts";
 import { type RecentClock, recentEnd } from "./recent-end.ts";
 import { type TrialOptions, Trials } from "./trials.ts";
 
@@ -32,6 +32,8 @@ export interface BreakerOptions extends TrialOptions {
 /** Leave to make one attempt, to be given back once with its outcome; whatever comes after that does nothing. */
 export interface BreakerPermit {
   readonly granted: true;
+  /** Whether it is for a trial: any sign of life settles it then, since others wait for it. */
+  readonly trial: boolean;
   /** @param excusedMs for how long of its time the process stood still, which makes nothing slow. */
   success(excusedMs?: number): void;
   failure(excusedMs?: number): void;
@@ -92,12 +94,13 @@ type Outcome = "success" | "failure" | "ignored";
 const NO_USE: BreakerUse = Object.freeze({});
 
 /** A permit of a disabled breaker. */
-const FREE: BreakerPermit = { granted: true, success() {}, failure() {}, ignore() {} };
+const FREE: BreakerPermit = { granted: true, trial: false, success() {}, failure() {}, ignore() {} };
 
 let settle: (breaker: Breaker, permit: Permit, outcome: Outcome, excusedMs: number) => void;
 
 class Permit implements BreakerPermit {
   readonly granted = true;
+  trial = false;
   readonly generation: number;
   readonly since: number;
   readonly until: number;
@@ -159,7 +162,7 @@ export class Breaker {
     this.#clock = clock;
     this.#random = random;
     this.#onTransition = onTransition;
-    this.#window = windowOf(options);
+    this.#window = outcomeWindow(options.windowMs, options.windowCalls);
     this.#trials = new Trials(options);
   }
 
@@ -178,6 +181,7 @@ export class Breaker {
       if (this.#state !== "half-open") return this.tryAcquire(use, now);
       if (this.#trials.hasRoom) {
         const permit = this.#permit(now, use);
+        permit.trial = true;
         this.#trials.begin(permit);
         return permit;
       }
@@ -289,10 +293,6 @@ export class Breaker {
     if (this.#state === "open") return Math.max(0, this.#openUntil - now);
     return this.#state === "half-open" ? this.#trials.freeAfterMs(now) : undefined;
   }
-}
-
-function windowOf({ windowMs, windowCalls }: BreakerOptions): OutcomeWindow {
-  return windowCalls === undefined ? new TimeWindow(windowMs) : new CountWindow(windowCalls, windowMs);
 }
 
 function ratio(part: number, whole: number): number {

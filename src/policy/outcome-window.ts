@@ -128,3 +128,8 @@ export class CountWindow implements OutcomeWindow {
     this.#first = (this.#first + 1) % this.#times.length;
   }
 }
+
+/** A window of so many milliseconds; of no more than so many of the last calls, if that is given. */
+export function outcomeWindow(windowMs: number, windowCalls?: number): OutcomeWindow {
+  return windowCalls === undefined ? new TimeWindow(windowMs) : new CountWindow(windowCalls, windowMs);
+}

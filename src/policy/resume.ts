@@ -38,7 +38,7 @@ export interface BrokenStream {
   readonly drained: boolean;
   /** The server's word on when to try again: after so many milliseconds; negative: not at all. */
   readonly pushbackMs: number | undefined;
-  /** The client's own breaker kept it from its target, until then if that is known. */
+  /** The client itself kept it from its target: until then, if that is known, as with a breaker that is open. */
   readonly rejected: { readonly retryAfterMs: number | undefined } | undefined;
 }
 
@@ -65,7 +65,7 @@ export type ResumeDecision =
   | {
       readonly action: "reopen";
       readonly delayMs: number;
-      readonly because: "drain" | "backoff" | "pushback" | "breaker";
+      readonly because: "drain" | "backoff" | "pushback" | "rejection";
     }
   /** All that was asked for has been delivered. */
   | { readonly action: "end" }
@@ -74,17 +74,22 @@ export type ResumeDecision =
 /** What to do with a message; `surplus` is one beyond what the request asked for. */
 export type Verdict = "deliver" | "marker" | "duplicate" | "surplus";
 
+/** After how long a stream that the client itself keeps from its target asks again, in milliseconds; spread. */
+const ASK_AGAIN_MS = 1_000;
+
 /** One stream as its reader sees it, over all its attempts (rules S1 to S5). */
 export class Resume {
   readonly #options: ResumeOptions;
   readonly #ordered: boolean;
   #limit: number;
   readonly #backoff: Backoff;
+  readonly #random: Random;
   #cursor: Cursor | undefined;
   #delivered = 0;
   /** In a row, without a message in between. */
   #failures = 0;
   #drains = 0;
+  #rejections = 0;
   /** Whether the attempt has given nothing yet. */
   #fresh = true;
 
@@ -94,6 +99,7 @@ export class Resume {
     this.#ordered = ordered;
     this.#limit = limit;
     this.#backoff = new Backoff(options, random);
+    this.#random = random;
   }
 
   /** The last position that was delivered, or that a marker told; undefined if none is known yet. */
@@ -159,8 +165,8 @@ export class Resume {
   }
 
   #stopAt({ code, final, unopened, drained, pushbackMs, rejected }: BrokenStream): ResumeStop | undefined {
-    if (rejected) return undefined;
     if (final) return "NOT_RESUMABLE";
+    if (rejected) return undefined;
     if (code === Status.OUT_OF_RANGE && this.#cursor !== undefined) {
       this.#failures += 1;
       return "CURSOR_EXPIRED";
@@ -172,10 +178,8 @@ export class Resume {
 
   /** @returns undefined if it broke too often. */
   #wait({ drained, pushbackMs, rejected }: BrokenStream) {
-    if (rejected) {
-      const delayMs = rejected.retryAfterMs ?? this.#options.maxBackoffMs;
-      return { delayMs, because: "breaker" } as const;
-    }
+    if (rejected) return { delayMs: this.#untilAsked(rejected.retryAfterMs), because: "rejection" } as const;
+    this.#rejections = 0;
     // Once: a target that does nothing but drain is a failing one.
     if (drained) this.#drains += 1;
     if (drained && this.#drains === 1) return { delayMs: 0, because: "drain" } as const;
@@ -186,10 +190,21 @@ export class Resume {
     return { delayMs: pushbackMs, because: "pushback" } as const;
   }
 
+  /**
+   * Until a breaker's next trial. From then on it may close at any time, or a place become free, and nobody is told: it
+   * is asked again soon.
+   */
+  #untilAsked(retryAfterMs: number | undefined): number {
+    this.#rejections += 1;
+    const soonMs = ASK_AGAIN_MS * (0.5 + 0.5 * this.#random());
+    return retryAfterMs === undefined || this.#rejections > 1 ? soonMs : retryAfterMs;
+  }
+
   /** The stream gave a sign of life: what fails next begins to count anew (rule S4). */
   #alive(): void {
     this.#failures = 0;
     this.#drains = 0;
+    this.#rejections = 0;
     this.#backoff.reset();
   }
 

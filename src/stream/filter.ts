@@ -2,7 +2,7 @@ import { isFunction } from "../core/check-options.ts";
 import { checkArguments, EVERY, isSource } from "./check-arguments.ts";
 import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
 import { until } from "./passage.ts";
-import { Relay, SKIP } from "./relay.ts";
+import { isPromiseLike, Relay, SKIP } from "./relay.ts";
 
 type Predicate<Message> = (message: Message) => boolean | PromiseLike<boolean>;
 
@@ -17,7 +17,7 @@ class Filter<Message> extends Relay<Message, Message> {
   protected step(message: Message): Message | typeof SKIP | PromiseLike<Message | typeof SKIP> {
     const isWanted = this.#isWanted;
     const wanted = isWanted(message);
-    if (typeof wanted === "object") return wanted.then((itIs) => (itIs ? message : SKIP));
+    if (isPromiseLike(wanted)) return wanted.then((itIs) => (itIs ? message : SKIP));
     return wanted ? message : SKIP;
   }
 }

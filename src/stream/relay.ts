@@ -129,6 +129,7 @@ function toResult<Out>(made: Out | typeof SKIP): Made<Out> {
   return made === SKIP ? SKIP : { done: false, value: made };
 }
 
-function isPromiseLike<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
+/** Whether something is waited for, a query builder's lazy promise too. */
+export function isPromiseLike<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
   return typeof (value as PromiseLike<Value> | undefined | null)?.then === "function";
 }

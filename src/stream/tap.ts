@@ -2,7 +2,7 @@ import { isFunction } from "../core/check-options.ts";
 import { checkArguments, EVERY, isSource } from "./check-arguments.ts";
 import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
 import { until } from "./passage.ts";
-import { Relay } from "./relay.ts";
+import { isPromiseLike, Relay } from "./relay.ts";
 
 class Tap<Message> extends Relay<Message, Message> {
   readonly #look: (message: Message) => unknown;
@@ -12,10 +12,10 @@ class Tap<Message> extends Relay<Message, Message> {
     this.#look = look;
   }
 
-  protected step(message: Message): Message | Promise<Message> {
+  protected step(message: Message): Message | PromiseLike<Message> {
     const look = this.#look;
     const looked = look(message);
-    return looked instanceof Promise ? looked.then(() => message) : message;
+    return isPromiseLike(looked) ? looked.then(() => message) : message;
   }
 }
 

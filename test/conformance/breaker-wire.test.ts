@@ -292,7 +292,7 @@ describe.each(allWays)("%s", (_, connect) => {
       await reader.return();
     });
 
-    test("B7 a quiet stream as a trial gives its place back in time, and closes it with its first message", async () => {
+    test("B7 a stream of which nothing is heard gives its place as a trial back in time, and counts for nothing", async () => {
       const opened = await open({ ...SHORT, trialTimeoutMs: 40 });
       const { server, client, through, state } = opened;
       await through(fail);
@@ -300,16 +300,31 @@ describe.each(allWays)("%s", (_, connect) => {
       await untilDue(opened);
       const quiet = make(client.orders);
       const attempt = await server.next();
-      attempt.begin();
       await untilDue(opened);
       expect(state()).toMatchObject({ state: "half-open", trials: 1, calls: 0 });
       await through(ok);
       expect(state().state).toBe("closed");
+      attempt.begin();
       attempt.send();
       attempt.end(0);
       await quiet;
       expect(state()).toMatchObject({ state: "closed", calls: 0, failures: 0 });
     });
+  });
+
+  test("B7 a quiet stream as a trial closes it with its headers", async () => {
+    const [, [, make, method] = expect.unreachable()] = callForms;
+    const opened = await connected(connect, SHORT, make, method);
+    const { server, client, through, state } = opened;
+    await through(fail);
+    await through(fail);
+    await untilDue(opened);
+    const quiet = make(client.orders);
+    const attempt = await server.next();
+    attempt.begin();
+    await vi.waitFor(() => expect(state().state).toBe("closed"));
+    attempt.end(0);
+    await quiet;
   });
 
   test("B4 a unary trial that hangs is given up as a failure, and cannot wedge it", async () => {

@@ -164,7 +164,9 @@ describe("S4", () => {
   test("S4 reopening waits for the breaker's next trial and is never failed by it", async () => {
     const opened = open({ after: 5n }, { maxFailures: 1 });
     const next = read(opened.stream);
-    for (let n = 0; n < 20; n += 1) await breaks(opened, breakerOpen(30), 30);
+    await breaks(opened, aCut(), 50);
+    await breaks(opened, breakerOpen(30), 30);
+    for (let n = 0; n < 20; n += 1) await breaks(opened, breakerOpen(30), 750);
     newest(opened.attempts).message(at(6n));
     expect(await next).toEqual({ done: false, value: at(6n) });
   });

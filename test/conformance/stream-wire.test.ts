@@ -197,7 +197,7 @@ describe.each(streamWays)("%s", (_, connect) => {
     expect(await revisions(orders.watchOrders({}))).toEqual({ revisions: upTo(LAST), error: undefined });
     expect(toldOf(events)).toContainEqual([
       ...["resume", "scheduled"],
-      expect.objectContaining({ because: "breaker", status: "UNAVAILABLE" }),
+      expect.objectContaining({ because: "rejection", status: "UNAVAILABLE" }),
     ]);
   });
 

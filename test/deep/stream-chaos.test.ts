@@ -23,6 +23,9 @@ const GIVE_UP_MS = 20_000;
 
 const ca = readFileSync(new URL("../fixtures/tls/ca.pem", import.meta.url));
 
+/** What no script may come to: it is a gap at the end. */
+const ENDED = new Error("the stream ended by itself");
+
 /** Which way a script's client is made. */
 type Way = "plain" | "tls" | "nice";
 
@@ -63,9 +66,9 @@ async function play(proxy: FaultProxy, way: Way, script: ChaosScript, newest: bi
     const signal = AbortSignal.timeout(GIVE_UP_MS);
     for await (const { revision } of orders.watchOrders({ afterRevision: start }, { signal })) {
       revisions.push(revision);
-      if (revisions.length === script.events) break;
+      if (revisions.length === script.events) return { ...outcome, error: undefined };
     }
-    return { ...outcome, error: undefined };
+    return { ...outcome, error: ENDED };
   } catch (error) {
     return { ...outcome, error };
   } finally {
@@ -107,6 +110,7 @@ test(`${SCRIPTS} scripts of faults: no stream loses or doubles an event`, { time
   const database = readAll(store);
   expect(database.at(-1)).toBe(BigInt(database.length));
   expect(outcomes.filter((outcome) => !isExact(outcome, database)).map(show)).toEqual([]);
+  expect(outcomes.filter(({ error }) => error === ENDED).map(show)).toEqual([]);
   const recoverable = outcomes.filter(({ script }) => script.recoverable);
   const failed = recoverable.filter(({ error }) => error !== undefined);
   console.log(

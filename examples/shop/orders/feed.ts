@@ -21,17 +21,18 @@ export class OrderFeed {
       history: 10_000,
       replay: (revision) => store.eventsAfter(revision, ""),
     });
-    store.changes.on("change", () => this.#publish());
+    store.changes.on("change", this.#publish);
     this.#look = setInterval(() => store.changedElsewhere() && this.#publish(), LOOK_MS).unref();
   }
 
   close(): void {
     clearInterval(this.#look);
+    this.#store.changes.off("change", this.#publish);
     this.events.close();
   }
 
   /** Everything that was committed since, in order. */
-  #publish(): void {
+  readonly #publish = (): void => {
     for (;;) {
       const events = this.#store.eventsAfter(this.#published, "");
       if (events.length === 0) return;
@@ -40,5 +41,5 @@ export class OrderFeed {
         this.#published = event.revision;
       }
     }
-  }
+  };
 }

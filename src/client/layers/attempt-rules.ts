@@ -11,14 +11,20 @@ export const REJECTIONS: ReadonlySet<Reason> = new Set([
   "BULKHEAD_FULL",
   "LIMIT_REACHED",
   "CLIENT_THROTTLED",
-  "LIMIT_REACHED",
-  "CLIENT_THROTTLED",
   "RETRY_THROTTLED",
   "RETRY_BUDGET_EXHAUSTED",
   "DEADLINE_BEFORE_RETRY",
   "DEADLINE_BEFORE_SEND",
   "REQUEST_NOT_ENCODABLE",
   "CLIENT_CLOSED",
+]);
+
+/** Those of them that pass: a stream that was open waits for its turn (rule S4). */
+export const PASSING: ReadonlySet<Reason> = new Set([
+  "BREAKER_OPEN",
+  "BULKHEAD_FULL",
+  "LIMIT_REACHED",
+  "CLIENT_THROTTLED",
 ]);
 
 /** The reason of a failure that our own decision kept from being tried again. */

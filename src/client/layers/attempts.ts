@@ -1,36 +1,12 @@
 import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
 import type { Call } from "../../core/call.ts";
-import type { CallOptions } from "../../core/call-options.ts";
 import { RpcError } from "../../core/errors.ts";
-import type { Reason } from "../../core/reasons.ts";
 import { statusName } from "../../core/status.ts";
 import { Retry } from "../../policy/retry.ts";
 import { pushbackOf } from "../../transport/index.ts";
+import { mostAttempts, PREVIOUS_ATTEMPTS, REJECTIONS, STOP_REASONS } from "./attempt-rules.ts";
 import type { RetryContext } from "./retry.ts";
-
-/** gRFC A6: how many attempts there were before this one; absent on the first. */
-const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
-
-/** What the client itself refuses an attempt with: never retried (rule R10). */
-const REJECTIONS: ReadonlySet<Reason> = new Set([
-  "BREAKER_OPEN",
-  "BULKHEAD_FULL",
-  "LIMIT_REACHED",
-  "CLIENT_THROTTLED",
-  "RETRY_THROTTLED",
-  "RETRY_BUDGET_EXHAUSTED",
-  "DEADLINE_BEFORE_RETRY",
-  "DEADLINE_BEFORE_SEND",
-  "REQUEST_NOT_ENCODABLE",
-  "CLIENT_CLOSED",
-]);
-
-/** The reason of a failure that our own decision kept from being retried. */
-const REASONS: Partial<Record<RetryStop, Reason>> = {
-  THROTTLED: "RETRY_THROTTLED",
-  BUDGET: "RETRY_BUDGET_EXHAUSTED",
-  DEADLINE: "DEADLINE_BEFORE_RETRY",
-};
+import { Wait } from "./wait.ts";
 
 /** The attempts of one call: which one is to be made, and what the ones before ended with. */
 export class Attempts {
@@ -40,8 +16,8 @@ export class Attempts {
   #retry: Retry | undefined;
   readonly #failures: AttemptFailure[] = [];
   #lastError: RpcError | undefined;
-  /** Ends the wait that is under way. */
-  #wake: (() => void) | undefined;
+  /** Made when there is one. */
+  #waits: Wait | undefined;
 
   constructor(context: RetryContext, call: Call) {
     this.#context = context;
@@ -80,21 +56,11 @@ export class Attempts {
    * called: what then becomes of the call, `begin` says, or the attempt.
    */
   async wait(delayMs: number): Promise<void> {
-    const { clock, closed } = this.#context;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = () => resolve();
-    const timer = clock.setTimer(closed?.aborted ? 0 : delayMs, wake);
-    this.#wake = wake;
-    const signals = [this.#call.signal, closed];
-    for (const signal of signals) signal?.addEventListener("abort", wake, { once: true });
-    await promise;
-    timer.cancel();
-    for (const signal of signals) signal?.removeEventListener("abort", wake);
-    this.#wake = undefined;
+    await this.#wait.for(delayMs);
   }
 
   wake(): void {
-    this.#wake?.();
+    this.#wait.end();
   }
 
   succeeded(): void {
@@ -148,6 +114,11 @@ export class Attempts {
     return this.#end(failure, "COMMITTED");
   }
 
+  get #wait(): Wait {
+    this.#waits ??= new Wait(this.#context.clock, [this.#call.signal, this.#context.closed]);
+    return this.#waits;
+  }
+
   get #attempt(): number {
     return this.#retry?.attempt ?? 1;
   }
@@ -165,7 +136,7 @@ export class Attempts {
   #end(failure: RpcError, retryStop: RetryStop): RpcError {
     const earlier = retryStop === "REJECTED" ? this.#lastError : undefined;
     const said = earlier ?? failure;
-    const own = earlier ? failure.reason : REASONS[retryStop];
+    const own = earlier ? failure.reason : STOP_REASONS[retryStop];
     const passed = retryStop === "DEADLINE" && said.reason === "DEADLINE_EXCEEDED";
     const reason = own === undefined || passed ? {} : { reason: own, origin: "local" as const };
     const failures = this.#failures;
@@ -182,9 +153,4 @@ export class Attempts {
 export function checkMaxAttempts({ method, options: { maxAttempts } }: Call): void {
   if (maxAttempts === undefined || (Number.isInteger(maxAttempts) && maxAttempts >= 1)) return;
   throw new TypeError(`${method.path}: maxAttempts must be a whole number of at least 1; it is ${maxAttempts}`);
-}
-
-/** What a call says about its attempts can only narrow what the contract says. */
-function mostAttempts({ retry, maxAttempts }: CallOptions): number {
-  return retry === false ? 1 : (maxAttempts ?? Number.POSITIVE_INFINITY);
 }

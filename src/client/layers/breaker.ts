@@ -26,7 +26,8 @@ export interface BreakerContext {
 
 /**
  * Keeps attempts from a target that fails. On a stream the permit is settled by the first message, an error before it
- * or a cancellation (rule B7): a stream that breaks later has shown that the target answers.
+ * or a cancellation (rule B7): a stream that breaks later has shown that the target answers. A trial is settled by its
+ * headers too, or quiet streams would keep the breaker from closing.
  */
 export function breakerLayer(context: BreakerContext): Layer {
   const { breaker, codes, slowMs, trialTimeoutMs, clock, waits, report } = context;
@@ -72,6 +73,9 @@ export function breakerLayer(context: BreakerContext): Layer {
       const before = stalledMs();
       const stream = openWith(permit, next, call);
       stream.watch({
+        onHeaders: () => {
+          if (permit.trial) permit.success(excusedMs(call, before));
+        },
         onFirstMessage: () => permit.success(excusedMs(call, before)),
         onEnd: ({ outcome, error }) => {
           if (outcome === "ok") permit.success(excusedMs(call, before));

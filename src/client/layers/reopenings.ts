@@ -9,9 +9,10 @@ import { RpcError } from "../../core/errors.ts";
 import { type Reason, reasons } from "../../core/reasons.ts";
 import { statusName } from "../../core/status.ts";
 import { tell } from "../../core/warning.ts";
-import { Resume, type ResumeStart, type ResumeStop, type Verdict } from "../../policy/resume.ts";
+import { type BrokenStream, Resume, type ResumeStart, type ResumeStop, type Verdict } from "../../policy/resume.ts";
 import type { BudgetPermit } from "../../policy/retry-budget.ts";
 import { pushbackOf } from "../../transport/index.ts";
+import { PASSING } from "./attempt-rules.ts";
 import type { ResumeContext } from "./resume.ts";
 import { Wait } from "./wait.ts";
 
@@ -58,6 +59,8 @@ export class Reopenings {
   /** Since the last message. */
   #failures: AttemptFailure[] = [];
   #reopenings = 0;
+  /** Whether the client itself kept the last opening from its target. */
+  #rejected = false;
   /** When it broke, until it is open again. */
   #brokenAt: number | undefined;
 
@@ -127,18 +130,16 @@ export class Reopenings {
     const { clock, report } = this.#context;
     this.#brokenAt ??= clock.now();
     this.#note(failure);
-    const decision = this.#machine.broke(brokenBy(failure), this.#remainingMs);
+    const decision = this.#machine.broke(this.#brokenBy(failure), this.#remainingMs);
     if (decision.action === "end") return false;
     if (decision.action === "fail") return await this.#stop(failure, decision.stop);
     const { delayMs, because } = decision;
-    const status = statusName(failure.code);
-    report?.(this.#call, "scheduled", {
-      because,
-      delayMs,
-      status,
-      failures: this.#machine.failures,
-      ...this.#position(),
-    });
+    const detail = { because, delayMs, status: statusName(failure.code), failures: this.#machine.failures };
+    // A rejection is asked about again and again; it is told once.
+    if (because !== "rejection" || !this.#rejected) {
+      report?.(this.#call, "scheduled", { ...detail, ...this.#position() });
+    }
+    this.#rejected = because === "rejection";
     await this.#wait.for(delayMs);
     if (because !== "drain") await this.#drawOnBudget();
     this.#checkWanted(failure);
@@ -260,6 +261,20 @@ export class Reopenings {
     return this.#call.deadline - this.#context.clock.now();
   }
 
+  #brokenBy(failure: RpcError): BrokenStream {
+    const { code, reason, sent, origin, headersReceived, trailer, retryAfterMs, attempts } = failure;
+    // After an attempt that failed, it is that failure which counts; and a stream that never stood does not wait.
+    const rejected = PASSING.has(reason) && attempts === 0;
+    return {
+      code,
+      final: FINAL.has(reason) || (rejected && this.#reopenings === 0),
+      unopened: !headersReceived && (!sent || origin === "wire"),
+      drained: reason === "DRAINING",
+      pushbackMs: trailer && pushbackOf(trailer),
+      rejected: rejected ? { retryAfterMs } : undefined,
+    };
+  }
+
   #note({ attempts, failures, code, reason, details }: RpcError): void {
     if (attempts === 0) return;
     const made = failures.length > 0 ? failures : [{ code, reason, details }];
@@ -269,19 +284,6 @@ export class Reopenings {
   #position(): { readonly cursor: string } | Record<string, never> {
     return this.cursor === undefined ? {} : { cursor: showCursor(this.cursor) };
   }
-}
-
-function brokenBy(failure: RpcError) {
-  const { code, reason, sent, origin, headersReceived, trailer, retryAfterMs, attempts } = failure;
-  return {
-    code,
-    final: FINAL.has(reason),
-    unopened: !sent || (origin === "wire" && !headersReceived),
-    drained: reason === "DRAINING",
-    pushbackMs: trailer && pushbackOf(trailer),
-    // After an attempt that failed, it is that failure which counts.
-    rejected: reason === "BREAKER_OPEN" && attempts === 0 ? { retryAfterMs } : undefined,
-  };
 }
 
 function fieldOf(message: unknown, field: string): unknown {

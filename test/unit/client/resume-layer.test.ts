@@ -531,6 +531,17 @@ describe("S4 failures in a row", () => {
   });
 });
 
+test("S2 a server that sends more than was asked for is left, and the stream ends well", async () => {
+  const opened = open({}, { request: { after: 5n, limit: 1 } });
+  const { attempts, stream, told, left } = opened;
+  const first = read(stream);
+  newest(attempts).message(at(6n));
+  newest(attempts).message(at(7n));
+  expect(await first).toEqual(given(6n));
+  expect(await stream.next()).toBe(DONE);
+  expect([newest(attempts).left, told.at(-1), left()]).toEqual([1, "ok", NOTHING_LEFT]);
+});
+
 describe("S4 the retry budget", () => {
   test("that has none left is waited for, as long as it takes, and fails nothing", async () => {
     const opened = open({ retryBudget: { minInFlight: 1, windowMs: 1e9 }, maxFailures: 1 });
@@ -592,31 +603,65 @@ describe("S4 the retry budget", () => {
   });
 });
 
-describe("S4 the breaker", () => {
-  test("that is open is waited for, as often as it takes, and is no failure", async () => {
+describe("S4 the client's own rejections", () => {
+  /** Has a stream break, and the first reopening rejected by a breaker that is open for so long. */
+  async function toRejection(opened: Opened, retryAfterMs?: number) {
+    const broken = await toBreak(opened);
+    await opened.clock.advance(50);
+    newest(opened.attempts).fail(breakerOpen(retryAfterMs));
+    await opened.clock.advance(0);
+    return broken;
+  }
+
+  test("are waited for: until the breaker's next trial, then soon, as often as it takes, and are no failure", async () => {
     const opened = open({ maxFailures: 1 });
-    const { next } = await toBreak(opened, breakerOpen(30));
-    for (let n = 1; n <= 20; n += 1) {
-      await opened.clock.advance(29);
+    const { next } = await toRejection(opened, 3_000);
+    let waitMs = 3_000;
+    for (let n = 2; n <= 20; n += 1) {
+      await opened.clock.advance(waitMs - 1);
       expect(opened.attempts.streams).toHaveLength(n);
       await opened.clock.advance(1);
       expect(opened.attempts.streams).toHaveLength(n + 1);
-      newest(opened.attempts).fail(breakerOpen(30));
+      newest(opened.attempts).fail(breakerOpen(3_000));
       await opened.clock.advance(0);
+      waitMs = 750;
     }
-    await opened.clock.advance(30);
+    await opened.clock.advance(750);
     newest(opened.attempts).message(at(7n));
     expect(await next).toEqual(given(7n));
   });
 
-  test("that is held open keeps the stream waiting, from one greatest backoff to the next", async () => {
-    const opened = open({ maxBackoffMs: 1_000 });
-    await toBreak(opened, breakerOpen());
-    await opened.clock.advance(999);
-    expect(opened.attempts.streams).toHaveLength(1);
-    await opened.clock.advance(1);
-    expect(opened.attempts.streams).toHaveLength(2);
+  test("are told once in a row", async () => {
+    const opened = open();
+    await toRejection(opened, 30);
+    for (let n = 0; n < 3; n += 1) {
+      await opened.clock.advance(750);
+      newest(opened.attempts).fail(breakerOpen(30));
+      await opened.clock.advance(0);
+    }
+    const because = toldOf(opened.events).map((told) => (told as [string, string, { because?: string }])[2].because);
+    expect(because.filter((why) => why === "rejection")).toHaveLength(1);
   });
+
+  test("that say nothing of when are asked about again soon", async () => {
+    const opened = open();
+    await toRejection(opened);
+    await opened.clock.advance(749);
+    expect(opened.attempts.streams).toHaveLength(2);
+    await opened.clock.advance(1);
+    expect(opened.attempts.streams).toHaveLength(3);
+  });
+
+  test.each(["BREAKER_OPEN", "BULKHEAD_FULL", "LIMIT_REACHED", "CLIENT_THROTTLED"] as const)(
+    "of a first opening end the call: %s",
+    async (reason) => {
+      const opened = open();
+      const next = read(opened.stream);
+      newest(opened.attempts).fail(aFailure({ reason, origin: "local", attempts: 0 }));
+      expect(await rejection(next)).toMatchObject({ reason, attempts: 0 });
+      expect([opened.attempts.streams.length, opened.left()]).toEqual([1, NOTHING_LEFT]);
+    },
+  );
 
   test("that opened after an attempt that failed does not hide that failure: it counts", async () => {
     const opened = open({ maxFailures: 2 });
@@ -628,11 +673,11 @@ describe("S4 the breaker", () => {
 
   test("and a client that is closed: the call ends, and asks no more", async () => {
     const opened = open();
-    const { next } = await toBreak(opened, breakerOpen(1_000));
+    const { next } = await toRejection(opened, 1_000);
     opened.closing.abort();
     expect(await rejection(next)).toMatchObject({ reason: "CLIENT_CLOSED", code: Status.UNAVAILABLE });
     expect([opened.attempts.streams.length, opened.told.at(-1), opened.left()]).toEqual([
-      ...[1, "error CLIENT_CLOSED"],
+      ...[2, "error CLIENT_CLOSED"],
       NOTHING_LEFT,
     ]);
   });
@@ -848,7 +893,6 @@ describe("S5 a stream that is opened without a position", () => {
     ["no connection took it", unsent, true],
     ["the server answered with trailers alone", () => aFailure(), true],
     ["the server that drains answered with trailers alone", aDrain, true],
-    ["the breaker is open", () => breakerOpen(1), true],
     ["the connection broke before anything came", aCut, false],
     ["headers without a position came before", () => aFailure({ headersReceived: true }), false],
     ["it stalled", () => aFailure({ reason: "STALLED", origin: "local" }), false],

@@ -214,3 +214,13 @@ test("an instant of late is not ahead of now, and follows it", async () => {
   await vi.waitFor(() => expect(systemClock.recent?.() ?? Number.NaN).toBeGreaterThan(first), 10_000);
   expect(systemClock.recent?.()).toBeLessThanOrEqual(systemClock.now());
 });
+
+test("an instant of late comes from the real timers again once a test has put them back", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  systemClock.recent?.();
+  vi.useRealTimers();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  systemClock.recent?.();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(systemClock.now() - (systemClock.recent?.() ?? 0)).toBeLessThan(150);
+});

@@ -133,3 +133,10 @@ test("logs have bytes in hexadecimal, all else as text", () => {
   const shown = [bytes(0, 15, 255), 42n, "a", LongLike.fromString("7")].map(showCursor);
   expect(shown).toEqual(["000fff", "42", "a", "7"]);
 });
+
+test("a number that JavaScript would round is refused", () => {
+  expect(integerLike(9_007_199_254_740_991n, 0)).toBe(Number.MAX_SAFE_INTEGER);
+  expect(() => integerLike(9_007_199_254_740_993n, 0)).toThrow(
+    new RangeError("9007199254740993 is no safe integer: have ts-proto use bigint"),
+  );
+});

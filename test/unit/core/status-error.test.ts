@@ -98,3 +98,21 @@ describe("a deadline", () => {
     expect(statusError(status).message).toBe("/p DEADLINE_EXCEEDED: deadline exceeded");
   });
 });
+
+describe("whether the server may have seen the call", () => {
+  const unsent = {
+    ...failed,
+    code: Status.UNAVAILABLE,
+    cause: "unsent",
+    details: "No connection established",
+  } as const;
+
+  test.each([
+    ["a transport's own word that nothing took it", { headersReceived: false }, false],
+    ["the same words of a handler, after its headers", { headersReceived: true }, true],
+    ["the same words of a server, in trailers", { headersReceived: false, trailer: new Metadata({ a: "b" }) }, true],
+    ["a connection that broke", { cause: "broken" as const, headersReceived: false }, true],
+  ])("%s: %s", (_, known, sent) => {
+    expect(statusError({ ...unsent, ...known }).sent).toBe(sent);
+  });
+});

@@ -30,7 +30,7 @@ function broken(changes: Partial<BrokenStream> = {}): BrokenStream {
   return { code: Status.UNAVAILABLE, ...plain, ...changes };
 }
 
-const reopen = (delayMs: number, because: "drain" | "backoff" | "pushback" | "breaker"): ResumeDecision => ({
+const reopen = (delayMs: number, because: "drain" | "backoff" | "pushback" | "rejection"): ResumeDecision => ({
   ...{ action: "reopen", delayMs, because },
 });
 const fail = (stop: ResumeStop): ResumeDecision => ({ action: "fail", stop });
@@ -207,21 +207,28 @@ describe("a drain", () => {
   });
 });
 
-describe("the client's own breaker", () => {
+describe("the client's own rejection", () => {
   test.each<[number | undefined, number]>([
     [30, 30],
     [0, 0],
-    [undefined, 1_000],
-  ])("open for another %s ms: waits %i ms, as often as it takes", (retryAfterMs, delayMs) => {
-    const machine = placed({ maxFailures: 1 });
-    const rejected = broken({ rejected: { retryAfterMs } });
-    expect(breaks(machine, 50, rejected)).toEqual(Array.from({ length: 50 }, () => reopen(delayMs, "breaker")));
-    expect(machine.failures).toBe(0);
-  });
+    [60_000, 60_000],
+    [undefined, 750],
+  ])(
+    "for another %s ms: waits %i ms, and from then on asks again soon, as often as it takes",
+    (retryAfterMs, delayMs) => {
+      const machine = placed({ maxFailures: 1 });
+      const rejected = broken({ rejected: { retryAfterMs } });
+      const soon = Array.from({ length: 49 }, () => reopen(750, "rejection"));
+      expect(breaks(machine, 50, rejected)).toEqual([reopen(delayMs, "rejection"), ...soon]);
+      expect(machine.failures).toBe(0);
+      machine.message(6n, false);
+      expect(machine.broke(rejected, FOREVER_MS)).toEqual(reopen(delayMs, "rejection"));
+    },
+  );
 
   test("keeps a stream waiting that has no position, and whatever the policy's codes", () => {
     const rejected = broken({ rejected: { retryAfterMs: 30 } });
-    expect(resume({ codes: ["ABORTED"] }).broke(rejected, FOREVER_MS)).toEqual(reopen(30, "breaker"));
+    expect(resume({ codes: ["ABORTED"] }).broke(rejected, FOREVER_MS)).toEqual(reopen(30, "rejection"));
   });
 });
 
@@ -272,7 +279,28 @@ describe("OUT_OF_RANGE (rule S3)", () => {
   });
 });
 
+test("a restart waits from the second one in a row on, until a message came", () => {
+  const machine = placed();
+  const gone = broken({ code: Status.OUT_OF_RANGE });
+  const start = { cursor: 2n, limit: Number.POSITIVE_INFINITY };
+  const restarted = () => {
+    machine.broke(gone, FOREVER_MS);
+    return machine.restart(start);
+  };
+  expect([restarted(), restarted(), restarted()]).toEqual([0, 50, 100]);
+  machine.message(3n, false);
+  expect(restarted()).toBe(0);
+});
+
 describe("a limit", () => {
+  test("is kept where the server does not: a message beyond it is surplus, a marker is none", () => {
+    const machine = placed({}, { limit: 1 });
+    expect(machine.message(6n, false)).toBe("deliver");
+    expect(machine.message(7n, true)).toBe("marker");
+    expect(machine.message(8n, false)).toBe("surplus");
+    expect([machine.remaining, machine.cursor]).toEqual([0, 7n]);
+  });
+
   test("shrinks by what was delivered; with nothing left, whatever broke is the end", () => {
     const machine = placed({}, { limit: 2 });
     machine.message(6n, false);

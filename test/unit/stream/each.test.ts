@@ -233,3 +233,19 @@ describe("collect", () => {
     expect(source.returns).toBe(1);
   });
 });
+
+test("filter and tap wait for a lazy promise too, as query builders have, and take anything else as it is", async () => {
+  const runs: number[] = [];
+  const lazily = (message: number): PromiseLike<boolean> => ({
+    // biome-ignore lint/suspicious/noThenProperty: it is what makes it a promise
+    then: (resolve, reject) => Promise.resolve(runs.push(message) > 0).then(resolve, reject),
+  });
+  async function* source() {
+    yield* [1, 2];
+  }
+  expect(await Array.fromAsync(tap(source(), lazily))).toEqual([1, 2]);
+  expect(await Array.fromAsync(filter(source(), lazily))).toEqual([1, 2]);
+  expect(runs).toEqual([1, 2, 1, 2]);
+  const oddly = (message: number) => (message === 1 ? null : { message }) as unknown as boolean;
+  expect(await Array.fromAsync(filter(source(), oddly))).toEqual([2]);
+});
