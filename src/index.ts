@@ -51,7 +51,7 @@ export type {
 } from "./contract/policy.ts";
 export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";
-export type { CallOptions } from "./core/call-options.ts";
+export type { CachedAnswer, CallOptions } from "./core/call-options.ts";
 export type { Clock, Timer } from "./core/clock.ts";
 export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, RpcError } from "./core/errors.ts";
 export type { Identity } from "./core/identity.ts";

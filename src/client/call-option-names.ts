@@ -12,6 +12,7 @@ export const CALL_OPTIONS = {
   maxAttempts: true,
   partition: true,
   cache: true,
+  onCached: true,
   onExpired: true,
   metadata: true,
   onHeader: true,

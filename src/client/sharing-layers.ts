@@ -1,15 +1,18 @@
 import type { MethodPolicy } from "../contract/policy.ts";
+import { resolveCache } from "../contract/resolve.ts";
 import type { Method } from "../core/method.ts";
 import { Coalescing } from "../policy/coalescing.ts";
+import { ResponseCache } from "../policy/response-cache.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
 import type { ClientState } from "./client-state.ts";
+import { cacheLayer } from "./layers/cache.ts";
 import { coalesceLayer } from "./layers/coalesce.ts";
 import { type KeyOf, shareKeyOf } from "./layers/share-key.ts";
 import type { Layers } from "./pipeline.ts";
 import { reportTo } from "./report.ts";
 
 /** What a method's answers are shared by. */
-export type SharingPolicy = Pick<MethodPolicy, "coalesce">;
+export type SharingPolicy = Pick<MethodPolicy, "coalesce" | "cache">;
 
 /** What holds for the calls that share. */
 export interface SharingOptions {
@@ -28,7 +31,15 @@ export function sharingLayers(
 ): Layers {
   if (method.kind !== "unary" || method.idempotency !== "NO_SIDE_EFFECTS") return {};
   const keyOf: KeyOf = (call) => shareKeyOf(call, options.partition ?? "", CALL_OPTIONS);
-  return { ...coalesceLayers(policy, keyOf, state, options) };
+  return { ...cacheLayers(policy, keyOf, state, options), ...coalesceLayers(policy, keyOf, state, options) };
+}
+
+function cacheLayers({ cache }: SharingPolicy, keyOf: KeyOf, state: ClientState, options: SharingOptions): Layers {
+  if (!cache) return {};
+  const { clock, observer, target } = state.surroundings;
+  const context = { keyOf, timeoutMs: options.timeoutMs, clock, closed: state.closed };
+  const report = reportTo(observer, "cache", target);
+  return { cache: cacheLayer({ ...context, cache: new ResponseCache(resolveCache(cache), clock), report }) };
 }
 
 function coalesceLayers(

@@ -1,4 +1,5 @@
 import {
+  type CachedAnswer,
   clientMiddleware,
   closeClient,
   createClient,
@@ -6,6 +7,7 @@ import {
   type MethodPolicy,
   type Observer,
   type PipelineOptions,
+  Status,
 } from "bowline";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
@@ -127,5 +129,36 @@ describe.each(ways)("%s", (_, connect) => {
     server.answer("c-1");
     expect(await patient).toMatchObject({ customerId: "c-1" });
     expect(server.seen).toEqual(["a"]);
+  });
+
+  test("a stale answer is there while the server is away, marked, and at once when the breaker is open", async () => {
+    const server = await held();
+    const wanted = { method: { cache: { ttlMs: 1, staleIfErrorMs: 60_000 } } };
+    const orders = connect(server.port, wanted);
+    server.answer("c-1");
+    await orders.getOrder({ orderId: "a" });
+    await server.server.drain({ timeoutMs: 1 });
+    const told: CachedAnswer[] = [];
+    const onCached = (answer: CachedAnswer) => told.push(answer);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let n = 0; n < 4; n += 1) {
+      expect(await orders.getOrder({ orderId: "a" }, { onCached })).toMatchObject({ orderId: "a", customerId: "c-1" });
+    }
+    expect(told.map(({ stale }) => stale)).toEqual([true, true, true, true]);
+    expect(told[0]?.error?.code).toBe(Status.UNAVAILABLE);
+    expect(told[3]?.error?.reason).toBe("BREAKER_OPEN");
+    expect(await rejection(orders.getOrder({ orderId: "b" }))).toMatchObject({ reason: "BREAKER_OPEN" });
+  });
+
+  test("a fresh answer costs the server nothing, and one asked for with cache: false does", async () => {
+    const server = await held();
+    const orders = connect(server.port, { method: { cache: { ttlMs: 60_000 } } });
+    server.answer("c-1");
+    const answers = [await orders.getOrder({ orderId: "a" }), await orders.getOrder({ orderId: "a" })];
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]).not.toBe(answers[1]);
+    expect(server.seen.length).toBe(1);
+    await orders.getOrder({ orderId: "a" }, { cache: false });
+    expect(server.seen.length).toBe(2);
   });
 });

@@ -1,6 +1,7 @@
 import type { SharingPolicy } from "../../src/client/sharing-layers.ts";
 import { sharingLayers } from "../../src/client/sharing-layers.ts";
 import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
+import { nextCallId } from "../../src/core/call-id.ts";
 import { NO_DEADLINE } from "../../src/core/deadline.ts";
 import { RpcError } from "../../src/core/errors.ts";
 import type { ObserverEvent } from "../../src/core/observer.ts";
@@ -56,11 +57,9 @@ export function sharing(policy: SharingPolicy, options: { timeoutMs?: number; pa
   };
   const places = [layers.coalesce, layers.cache, layers.fallback];
   const handler = places.reduce((next, layer) => layer?.unary(next, aRead) ?? next, below);
-  let id = 0;
   const begin = (changes: Partial<Call> = {}): Promise<Reply> => {
-    id += 1;
     const deadline = options.timeoutMs === undefined ? clock.now() + 1_000 : NO_DEADLINE;
-    const reply = handler(aCall({ id, method: aRead, startedAt: clock.now(), deadline, ...changes }));
+    const reply = handler(aCall({ id: nextCallId(), method: aRead, startedAt: clock.now(), deadline, ...changes }));
     reply.catch(() => {});
     return reply;
   };
