@@ -12,7 +12,7 @@ import {
   resolveThrottle,
   resolveThrottling,
 } from "../contract/resolve.ts";
-import type { Call } from "../core/call.ts";
+import type { Call, UnaryHandler } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import type { Random } from "../core/random.ts";
@@ -39,6 +39,8 @@ export class ClientState {
   readonly surroundings: Surroundings;
   readonly breakers: BreakerSet = new BreakerSet();
   readonly retryShare: RetryShare;
+  /** The pipelines of methods with one response, by their keys, where a call may become a part of another method's. */
+  readonly pipelines: Map<string, UnaryHandler> = new Map();
   /** How long attempts have waited at a bulkhead, in milliseconds; Infinity as long as their turn has not come. */
   readonly waits: WeakMap<Call, number> = new WeakMap();
   readonly #paces = new Map<string, HedgePace>();

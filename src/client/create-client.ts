@@ -1,6 +1,6 @@
 import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
-import type { Attempt } from "../core/call.ts";
+import type { Attempt, UnaryHandler } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { systemRandom } from "../core/random.ts";
@@ -39,7 +39,7 @@ export function createClient<Client extends object>(
     const layers = methodLayers(contract, key, method, options, state);
     client[key] = method.responseStream
       ? makeStream(method, layers, attempt, foreign)
-      : makeUnary(method, layers, attempt, foreign);
+      : makeUnary(method, kept(state, key, composeUnary(layers, attempt, method)), foreign);
   }
   const close = () => {
     attempt.close();
@@ -66,8 +66,14 @@ export function closeClient(client: object): void {
 
 type Foreign = ReturnType<typeof composeForeign>;
 
-function makeUnary(method: Method, layers: Layers, attempt: Attempt, foreign: Foreign) {
-  const call = unaryMethod(method, composeUnary(layers, attempt, method));
+/** Remembers a method's pipeline for the calls that become parts of this method's. */
+function kept(state: ClientState, key: string, pipeline: UnaryHandler): UnaryHandler {
+  state.pipelines.set(key, pipeline);
+  return pipeline;
+}
+
+function makeUnary(method: Method, pipeline: UnaryHandler, foreign: Foreign) {
+  const call = unaryMethod(method, pipeline);
   return foreign ? aroundUnary(foreign, method, call) : call;
 }
 

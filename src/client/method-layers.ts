@@ -4,6 +4,7 @@ import { failureCodes, resolveRetry, TRIAL_TIMEOUT_MS } from "../contract/resolv
 import type { Layer } from "../core/call.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import type { Method } from "../core/method.ts";
+import { batchLayers } from "./batch-layers.ts";
 import type { PipelineOptions } from "./client-options.ts";
 import type { ClientState } from "./client-state.ts";
 import { hedgeLayers } from "./hedge-layers.ts";
@@ -38,6 +39,7 @@ export function methodLayers(
     deadline: deadlineLayer(timeouts, clock),
     ...(keyed && { idempotencyKey: idempotencyKeyLayer(random) }),
     ...sharingLayers(policy, method, state, { ...options, timeoutMs: timeouts.said ?? timeouts.otherwise }),
+    ...batchLayers(contract, key, policy, state),
     ...(repeatable && retryLayers(policy, state, options.maxAttemptsLimit)),
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),

@@ -29,7 +29,7 @@ export function shareKeyOf(call: Call, partition: string, known: Readonly<Record
   const bytes = encoded(call);
   if (!bytes) return undefined;
   // JSON has no line break of its own, so that one part never reads as another.
-  const text = `${JSON.stringify([whom, ...metadataOf(call)])}\n${latin1(bytes)}`;
+  const text = `${JSON.stringify([whom, ...metadataEntries(call.metadata)])}\n${latin1(bytes)}`;
   return { text, request: () => (request instanceof EncodedMessage ? request : method.request.decode(bytes)) };
 }
 
@@ -42,8 +42,8 @@ function encoded({ method, request }: Call): Uint8Array | undefined {
   }
 }
 
-/** What the application sends besides: it may say who is calling. */
-function metadataOf({ metadata }: Call): unknown[] {
+/** What the application sends besides, in any order: it may say who is calling. */
+export function metadataEntries(metadata: Call["metadata"]): unknown[] {
   if (!metadata) return [];
   const entries = [...metadata].map(([key, values]) => [key, ...values.map(textOf)]);
   return entries.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1));

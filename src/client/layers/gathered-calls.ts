@@ -1,0 +1,158 @@
+import type { Metadata as MetadataType } from "nice-grpc-common";
+import { type BatchAccess, readEntry } from "../../contract/batch.ts";
+import type { Call, Reply, UnaryHandler } from "../../core/call.ts";
+import { detached } from "../../core/call-context.ts";
+import { nextCallId } from "../../core/call-id.ts";
+import type { CallOptions } from "../../core/call-options.ts";
+import type { Clock, Timer } from "../../core/clock.ts";
+import { NO_DEADLINE } from "../../core/deadline.ts";
+import { RpcError } from "../../core/errors.ts";
+import type { Method } from "../../core/method.ts";
+import { toStatusCode } from "../../core/status.ts";
+import type { BatchSeat } from "../../policy/batching.ts";
+import { Metadata } from "../../transport/index.ts";
+import type { Report } from "../report.ts";
+import { handOn } from "./hand-on.ts";
+import { ReplyCopy } from "./reply-copy.ts";
+import { ReplyWaiter } from "./reply-waiter.ts";
+
+/** What gathered calls are sent by. */
+export interface GatheredContext {
+  readonly access: BatchAccess;
+  /** The method that takes many. */
+  readonly target: Method;
+  /** How long a call waits for others, in milliseconds. */
+  readonly maxWaitMs: number;
+  readonly clock: Clock;
+  readonly report: Report | undefined;
+}
+
+/** A `google.rpc.Status` as ts-proto has it. */
+interface RpcStatus {
+  readonly code?: number;
+  readonly message?: string;
+}
+
+/**
+ * Calls that become one. It is sent when it is full or the wait for others is over, with the latest of their deadlines
+ * and none of their signals: whoever leaves leaves the others waiting, and the last one cancels it.
+ */
+export class GatheredCalls {
+  readonly #context: GatheredContext;
+  readonly #send: UnaryHandler;
+  readonly #first: Call;
+  /** As it was when the batch was opened: it belongs to the application. */
+  readonly #metadata: MetadataType | undefined;
+  /** Who waits, and for what; in the order in which they came. */
+  readonly #waiters = new Map<ReplyWaiter, unknown>();
+  readonly #cancellation = new AbortController();
+  #timer: Timer | undefined;
+  #end: () => void = () => {};
+  #sent = false;
+
+  constructor(context: GatheredContext, send: UnaryHandler, first: Call) {
+    this.#context = context;
+    this.#send = send;
+    this.#first = first;
+    this.#metadata = first.metadata && new Metadata(first.metadata);
+  }
+
+  /** Waits for a call's own answer, and sends the batch if that is full. */
+  wait(call: Call, request: unknown, seat: BatchSeat<GatheredCalls>): Promise<Reply> {
+    const { clock, maxWaitMs } = this.#context;
+    const waiter = new ReplyWaiter(call, seat, (reason) => this.#leave(waiter, reason));
+    this.#waiters.set(waiter, request);
+    waiter.watch(NO_DEADLINE, clock);
+    if (seat.first) {
+      this.#end = () => seat.end();
+      this.#timer = clock.setTimer(maxWaitMs, () => this.send());
+    }
+    if (seat.full) this.send();
+    return waiter.reply;
+  }
+
+  /** Sends what has been gathered, unless it has been. */
+  send(): void {
+    if (this.#sent) return;
+    this.#sent = true;
+    this.#timer?.cancel();
+    this.#end();
+    const asked = [...this.#waiters.keys()];
+    const call = this.#call([...this.#waiters.values()], Math.max(...asked.map(({ call }) => call.deadline)));
+    this.#context.report?.(this.#first, "sent", { size: asked.length, call: call.id });
+    // Whoever filled the batch is served by some call; the batch is for all of them.
+    detached(() => handOn(this.#send, call)).then(
+      (reply) => this.#answer(asked, reply),
+      (error) => this.#reject(error),
+    );
+  }
+
+  #call(requests: readonly unknown[], deadline: number): Call {
+    const { access, target, clock } = this.#context;
+    const { carrier, options } = this.#first;
+    const startedAt = clock.now();
+    const { signal } = this.#cancellation;
+    return {
+      ...{ id: nextCallId(), attempt: 1, method: target, request: { [access.requestsField]: requests } },
+      options: optionsOf(options, deadline - startedAt),
+      ...{ metadata: this.#metadata, headers: undefined, startedAt, deadline: NO_DEADLINE, signal, carrier },
+    };
+  }
+
+  #leave(waiter: ReplyWaiter, reason: unknown): void {
+    this.#waiters.delete(waiter);
+    if (!waiter.seat.leave()) return;
+    this.#timer?.cancel();
+    if (this.#sent) this.#cancellation.abort(reason);
+    // Nobody is left to send it for.
+    this.#sent = true;
+  }
+
+  /** @param asked all who are in the batch as it was sent, some of whom may have left. */
+  #answer(asked: readonly ReplyWaiter[], reply: Reply): void {
+    const { access, target } = this.#context;
+    const entries = Reflect.get(reply.message as object, access.responsesField) as readonly object[] | undefined;
+    if (entries?.length !== asked.length) {
+      return this.#reject(wrongCount(target.path, asked.length, entries?.length ?? 0));
+    }
+    for (const [index, waiter] of asked.entries()) {
+      if (this.#waiters.has(waiter)) waiter.resolve(() => this.#replyOf(waiter.call, entries[index] ?? {}, reply));
+    }
+    this.#waiters.clear();
+  }
+
+  /** @throws RpcError if the entry is a failure. */
+  #replyOf({ method: { path } }: Call, entry: object, reply: Reply): Reply {
+    const { response, status } = readEntry(entry as Record<string, unknown>, this.#context.access);
+    const { code = 0, message = "" } = (status ?? {}) as RpcStatus;
+    if (code !== 0) {
+      const said = { code: toStatusCode(code), details: message, headersReceived: true, cause: status };
+      throw new RpcError({ path, reason: "STATUS", ...said });
+    }
+    if (response === undefined || response === null) {
+      const details = `${this.#context.target.name} answered it with neither a response nor a status`;
+      throw new RpcError({ path, reason: "RESPONSE_COUNT", details, headersReceived: true });
+    }
+    return new ReplyCopy(response, reply);
+  }
+
+  #reject(error: unknown): void {
+    for (const waiter of this.#waiters.keys()) waiter.reject(error);
+    this.#waiters.clear();
+  }
+}
+
+/** What all of the calls have in common. */
+function optionsOf({ retry, maxAttempts, waitForReady }: CallOptions, timeoutMs: number): CallOptions {
+  return {
+    timeoutMs,
+    ...(retry !== undefined && { retry }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(waitForReady !== undefined && { waitForReady }),
+  };
+}
+
+function wrongCount(path: string, asked: number, answered: number): RpcError {
+  const details = `${asked} requests were answered with ${answered} entries; there must be one for each, in their order`;
+  return new RpcError({ path, reason: "RESPONSE_COUNT", details, headersReceived: true });
+}
