@@ -5,7 +5,7 @@ import { userProject } from "../support/user-project.ts";
 
 /** A scripted server and a client of it, as pages take them for granted. */
 const ORDERS = `
-import { adaptiveLimit, breakersOf, bulkhead, circuitBreaker, createClient, retry, RpcError, throttle } from "bowline";
+import { adaptiveLimit, breakersOf, bulkhead, circuitBreaker, createClient, retry, RpcError, settleAll, throttle } from "bowline";
 import { scriptedServer } from "bowline/testing";
 import { createClientFactory } from "nice-grpc";
 import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
@@ -43,7 +43,7 @@ for await (const { revision } of events) if (revision !== 91n) throw new Error("
 
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
-  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
+  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
   "docs/resume.md": [
     [WATCHED, ""],
     [EXPIRED, EXPIRED_END],
