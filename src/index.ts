@@ -11,6 +11,7 @@ export {
   clientMiddleware,
   closeClient,
   createClient,
+  type FallbacksOf,
   type HedgeCallOptions,
   type HedgeMiddlewareOptions,
   hedge,

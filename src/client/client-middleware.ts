@@ -23,12 +23,12 @@ export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "w
  *
  * @throws TypeError that lists everything that is wrong with the options.
  */
-export function clientMiddleware(
-  contract: Contract,
-  options: PipelineOptions = {},
+export function clientMiddleware<Client>(
+  contract: Contract<Contract["definition"], Client, unknown>,
+  options: PipelineOptions<NoInfer<Client>> = {},
 ): ClientMiddleware<MiddlewareCallOptions> {
   requireContract(contract, "clientMiddleware");
-  const problems = checkPipelineOptions(options);
+  const problems = checkPipelineOptions(options, contract);
   if (problems.length > 0) throw new TypeError(`clientMiddleware(${contract.name}): ${problems.join("; ")}`);
   const { retryThrottling, retryBudget } = contract.service;
   const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target: undefined };

@@ -1,4 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import type { Contract } from "../contract/contract.ts";
 import {
   areFunctions,
   checkOptions,
@@ -13,9 +14,10 @@ import {
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
 import { type ClientTls, type ConnectionOptions, isLoopback } from "../transport/index.ts";
+import { type FallbacksOf, fallbackProblems } from "./fallbacks.ts";
 
 /** What holds for all calls of a client, over a channel or inside nice-grpc. */
-export interface PipelineOptions {
+export interface PipelineOptions<Client = object> {
   /**
    * Upper bound of each call's time, in milliseconds; greater than zero, and `Infinity` for no limit of its own. The
    * least of contract, client and call holds. Default: nothing is said; methods with one response have 10,000 if
@@ -34,10 +36,17 @@ export interface PipelineOptions {
    * Default: all calls of the client that send equal metadata share.
    */
   readonly partition?: string;
+  /**
+   * What answers when a call fails with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED, rejections of the client's
+   * own included, and no kept answer stands in: `{ getOrder: (request, error) => … }`, for unary methods without side
+   * effects. It returns the answer at once; if it throws, the call fails as it would have, with that as `cause`.
+   * Default: nothing does.
+   */
+  readonly fallback?: FallbacksOf<Client>;
 }
 
 /** What holds for a client made by `createClient`. */
-export interface ClientOptions extends PipelineOptions, ConnectionOptions {
+export interface ClientOptions<Client = object> extends PipelineOptions<Client>, ConnectionOptions {
   /** TLS: `true` for Node's own authorities, or what it needs to know. Default: plaintext. */
   readonly tls?: boolean | ClientTls;
   /** Allows plaintext to a target that is not this machine. Default: false. */
@@ -54,6 +63,7 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = {
   maxAttemptsLimit: isCount,
   observer: isFunction,
   partition: isText,
+  fallback: isObject,
 };
 
 const TLS: Readonly<Record<keyof ClientTls, OptionCheck>> = {
@@ -83,11 +93,12 @@ const CLIENT: Readonly<Record<keyof ClientOptions, OptionCheck>> = {
  *
  * @throws TypeError that lists every problem.
  */
-export function checkClientOptions(target: string, options: ClientOptions): void {
+export function checkClientOptions(target: string, options: ClientOptions, contract?: Contract): void {
   const tls = typeof options.tls === "object" && options.tls !== null ? options.tls : {};
   const problems = [
     ...checkTarget(target, options),
     ...checkOptions(options, CLIENT),
+    ...(contract ? fallbackProblems(contract, options.fallback) : []),
     ...checkOptions(tls, TLS, "tls."),
     ...((tls.cert === undefined) === (tls.key === undefined) ? [] : ["tls.cert and tls.key go together"]),
   ];
@@ -95,8 +106,8 @@ export function checkClientOptions(target: string, options: ClientOptions): void
 }
 
 /** All that is wrong with what holds for a pipeline's calls. */
-export function checkPipelineOptions(options: PipelineOptions): string[] {
-  return checkOptions(options, PIPELINE);
+export function checkPipelineOptions(options: PipelineOptions, contract: Contract): string[] {
+  return [...checkOptions(options, PIPELINE), ...fallbackProblems(contract, options?.fallback)];
 }
 
 function checkTarget(target: string, options: ClientOptions): string[] {

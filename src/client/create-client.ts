@@ -23,10 +23,10 @@ import { composeStream, composeUnary, type Layers } from "./pipeline.ts";
 export function createClient<Client extends object>(
   contract: Contract<Contract["definition"], Client, unknown>,
   target: string,
-  options: ClientOptions = {},
+  options: ClientOptions<NoInfer<Client>> = {},
 ): Client & Disposable {
   requireContract(contract, "createClient");
-  checkClientOptions(target, options);
+  checkClientOptions(target, options, contract);
   const channel = createChannel(target, tlsOf(options), options);
   const attempt = channelAttempt(channel, systemClock);
   const { retryThrottling, retryBudget } = contract.service;

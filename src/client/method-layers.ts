@@ -7,6 +7,7 @@ import type { Method } from "../core/method.ts";
 import { batchLayers } from "./batch-layers.ts";
 import type { PipelineOptions } from "./client-options.ts";
 import type { ClientState } from "./client-state.ts";
+import { fallbackOf } from "./fallbacks.ts";
 import { hedgeLayers } from "./hedge-layers.ts";
 import { isolationLayers } from "./isolation-layers.ts";
 import { attemptDeadlineLayer } from "./layers/attempt-deadline.ts";
@@ -38,7 +39,11 @@ export function methodLayers(
   return {
     deadline: deadlineLayer(timeouts, clock),
     ...(keyed && { idempotencyKey: idempotencyKeyLayer(random) }),
-    ...sharingLayers(policy, method, state, { ...options, timeoutMs: timeouts.said ?? timeouts.otherwise }),
+    ...sharingLayers(policy, method, state, {
+      ...(options.partition !== undefined && { partition: options.partition }),
+      timeoutMs: timeouts.said ?? timeouts.otherwise,
+      fallback: fallbackOf(options.fallback, key),
+    }),
     ...batchLayers(contract, key, policy, state),
     ...(repeatable && retryLayers(policy, state, options.maxAttemptsLimit)),
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),

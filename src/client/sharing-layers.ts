@@ -5,8 +5,10 @@ import { Coalescing } from "../policy/coalescing.ts";
 import { ResponseCache } from "../policy/response-cache.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
 import type { ClientState } from "./client-state.ts";
+import type { Fallback } from "./fallbacks.ts";
 import { cacheLayer } from "./layers/cache.ts";
 import { coalesceLayer } from "./layers/coalesce.ts";
+import { fallbackLayer } from "./layers/fallback.ts";
 import { type KeyOf, shareKeyOf } from "./layers/share-key.ts";
 import type { Layers } from "./pipeline.ts";
 import { reportTo } from "./report.ts";
@@ -20,6 +22,8 @@ export interface SharingOptions {
   readonly timeoutMs: number;
   /** Whom calls are made for that say nothing of it. Default: all share. */
   readonly partition?: string;
+  /** What answers when no answer can be had. Default: nothing. */
+  readonly fallback?: Fallback | undefined;
 }
 
 /** The layers by which calls of one method share answers: none, unless it is unary and has no side effects. */
@@ -31,7 +35,17 @@ export function sharingLayers(
 ): Layers {
   if (method.kind !== "unary" || method.idempotency !== "NO_SIDE_EFFECTS") return {};
   const keyOf: KeyOf = (call) => shareKeyOf(call, options.partition ?? "", CALL_OPTIONS);
-  return { ...cacheLayers(policy, keyOf, state, options), ...coalesceLayers(policy, keyOf, state, options) };
+  return {
+    ...fallbackLayers(options, state),
+    ...cacheLayers(policy, keyOf, state, options),
+    ...coalesceLayers(policy, keyOf, state, options),
+  };
+}
+
+function fallbackLayers({ fallback }: SharingOptions, state: ClientState): Layers {
+  if (!fallback) return {};
+  const { observer, target } = state.surroundings;
+  return { fallback: fallbackLayer({ fallback, report: reportTo(observer, "fallback", target) }) };
 }
 
 function cacheLayers({ cache }: SharingPolicy, keyOf: KeyOf, state: ClientState, options: SharingOptions): Layers {

@@ -11,11 +11,12 @@ import {
 } from "bowline";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { Order } from "../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { connectNice } from "../support/nice-alone.ts";
 import { gate, rejection, serveOrders } from "../support/orders.ts";
 
-interface Wanted extends PipelineOptions {
+interface Wanted extends PipelineOptions<OrderServiceClient> {
   readonly method: MethodPolicy;
   readonly observer?: Observer;
 }
@@ -160,5 +161,18 @@ describe.each(ways)("%s", (_, connect) => {
     expect(server.seen.length).toBe(1);
     await orders.getOrder({ orderId: "a" }, { cache: false });
     expect(server.seen.length).toBe(2);
+  });
+
+  test("a fallback answers while the server is away, typed by the contract", async () => {
+    const server = await held();
+    server.answer("");
+    const orders = connect(server.port, {
+      method: {},
+      fallback: { getOrder: ({ orderId = "" }, error) => Order.fromPartial({ orderId, customerId: error.reason }) },
+    });
+    expect(await orders.getOrder({ orderId: "a" })).toMatchObject({ orderId: "a", customerId: "STATUS" });
+    await server.server.drain({ timeoutMs: 1 });
+    expect(await orders.getOrder({ orderId: "b" })).toMatchObject({ orderId: "b", customerId: "TRANSPORT" });
+    expect(await orders.getOrder({ orderId: "c" })).toMatchObject({ orderId: "c", customerId: "BREAKER_OPEN" });
   });
 });

@@ -1,4 +1,4 @@
-import type { SharingPolicy } from "../../src/client/sharing-layers.ts";
+import type { SharingOptions, SharingPolicy } from "../../src/client/sharing-layers.ts";
 import { sharingLayers } from "../../src/client/sharing-layers.ts";
 import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
 import { nextCallId } from "../../src/core/call-id.ts";
@@ -25,7 +25,7 @@ export const aRead = aMethod("unary", { idempotency: "NO_SIDE_EFFECTS" });
 export const ranOut = () => new RpcError({ path: aRead.path, reason: "DEADLINE_EXCEEDED", details: "ran out" });
 
 /** The layers by which the calls of a read share answers, its clock, and what they tell. */
-export function sharing(policy: SharingPolicy, options: { timeoutMs?: number; partition?: string } = {}) {
+export function sharing(policy: SharingPolicy, options: Partial<SharingOptions> = {}) {
   const clock = fakeClock();
   const events: ObserverEvent[] = [];
   const state = aClientState({ clock, observer: (event) => void events.push(event) });

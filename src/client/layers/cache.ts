@@ -7,11 +7,10 @@ import type { Codec } from "../../core/method.ts";
 import { statusName } from "../../core/status.ts";
 import { tell } from "../../core/warning.ts";
 import type { KeptAnswer, ResponseCache } from "../../policy/response-cache.ts";
-import { Metadata } from "../../transport/index.ts";
 import type { Report } from "../report.ts";
 import { handOn } from "./hand-on.ts";
 import { outageOf } from "./outage.ts";
-import { decodeCopy } from "./reply-copy.ts";
+import { decodeCopy, OwnReply } from "./reply-copy.ts";
 import type { KeyOf, ShareKey } from "./share-key.ts";
 
 /** What answers of a method are kept with. */
@@ -77,7 +76,7 @@ function answer(call: Call, kept: KeptAnswer, error: RpcError | undefined, { rep
   report?.(call, stale ? "stale" : "hit", { ageMs, ...(error && { status: statusName(error.code) }) });
   const { onCached } = call.options;
   if (onCached) tell("onCached threw", () => onCached({ ageMs, stale, ...(error && { error }) }));
-  return new KeptReply(decodeCopy(call.method.response, kept.bytes));
+  return new OwnReply(decodeCopy(call.method.response, kept.bytes));
 }
 
 /** Fetches a newer answer in the background, unless somebody does already. What becomes of it the observer hears. */
@@ -100,21 +99,4 @@ function refresh(next: UnaryHandler, call: Call, key: ShareKey, context: CacheCo
       report?.(inBackground, "not-refreshed", { status: statusName(code), reason });
     },
   );
-}
-
-/** An answer that was kept: metadata are not. */
-class KeptReply implements Reply {
-  readonly message: unknown;
-
-  constructor(message: unknown) {
-    this.message = message;
-  }
-
-  get header(): Reply["header"] {
-    return new Metadata();
-  }
-
-  get trailer(): Reply["trailer"] {
-    return new Metadata();
-  }
 }

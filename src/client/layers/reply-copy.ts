@@ -26,3 +26,20 @@ export class ReplyCopy implements Reply {
     return new Metadata(this.#original.trailer);
   }
 }
+
+/** A reply that no call has brought, such as one that was kept: without metadata. */
+export class OwnReply implements Reply {
+  readonly message: unknown;
+
+  constructor(message: unknown) {
+    this.message = message;
+  }
+
+  get header(): MetadataType {
+    return new Metadata();
+  }
+
+  get trailer(): MetadataType {
+    return new Metadata();
+  }
+}
