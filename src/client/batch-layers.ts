@@ -20,12 +20,12 @@ export function batchLayers(contract: Contract, key: string, { batch }: MethodPo
   const { clock, observer, target: name } = state.surroundings;
   const { maxSize, maxWaitMs } = resolveBatch(batch);
   const batching = new Batching<GatheredCalls>({ maxSize });
-  // Nobody waits for others at a client that is closed.
-  state.closed.addEventListener("abort", () => {
+  const { closed } = state;
+  closed.addEventListener("abort", () => {
     for (const gathered of batching.open()) gathered.send();
   });
   const target = toMethod(contract.definition, definition);
   const report = reportTo(observer, "batch", name);
   const many = () => state.pipelines.get(access.method);
-  return { batch: batchLayer({ batching, access, target, maxWaitMs, clock, report, many }) };
+  return { batch: batchLayer({ batching, access, target, maxWaitMs, clock, closed, report, many }) };
 }

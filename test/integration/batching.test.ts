@@ -183,12 +183,33 @@ test("the batch has the latest deadline of its callers, and each keeps its own",
   expect(await patient).toEqual({ id: "a" });
 });
 
+test("a call that has no time to wait for others takes those along who do wait", async () => {
+  const { port, batches } = await serveItems();
+  const items = connectItems(port, itemsContract(LONG));
+  const calls = [items.getItem({ id: "a" }), items.getItem({ id: "b" }, { timeoutMs: 4_000 })];
+  expect(await Promise.all(calls)).toEqual([{ id: "a" }, { id: "b" }]);
+  expect(batches).toEqual([["a", "b"]]);
+});
+
+test("calls for the same are one of the batch, where the method coalesces", async () => {
+  const { port, batches } = await serveItems();
+  const items = connectItems(port, itemsContract({ ...LONG, maxSize: 2 }, {}, { coalesce: {} }));
+  const controller = new AbortController();
+  const left = rejection(items.getItem({ id: "gone" }, { signal: controller.signal }));
+  controller.abort("left");
+  expect(await left).toBe("left");
+  const ids = ["a", "a", "a", "b"];
+  expect(await Promise.all(ids.map((id) => items.getItem({ id })))).toEqual(ids.map((id) => ({ id })));
+  expect(batches).toEqual([["a", "b"]]);
+});
+
 test("a client that is closed lets nobody wait for others", async () => {
   const { port, batches } = await serveItems();
   const items = connectItems(port, itemsContract(LONG));
   const call = rejection(items.getItem({ id: "a" }));
   closeClient(items);
   expect(await call).toMatchObject({ reason: "CLIENT_CLOSED" });
+  expect(await rejection(items.getItem({ id: "b" }))).toMatchObject({ reason: "CLIENT_CLOSED" });
   expect(batches).toEqual([]);
 });
 

@@ -60,13 +60,14 @@ const definition = {
 export function itemsContract(
   settings: { readonly maxSize?: number; readonly maxWaitMs?: number } = {},
   many: MethodPolicy = {},
+  own: MethodPolicy = {},
 ): Contract<typeof definition, ItemsClient, { getItem: unknown; batchGetItems: unknown }> {
   const where = { method: "BatchGetItems", requestsField: "requests", responsesField: "entries" };
   const fields = { responseField: "item", statusField: "error" };
   return contract({
     definition,
     service: {},
-    methods: { getItem: { batch: { ...where, ...fields, ...settings } }, batchGetItems: many },
+    methods: { getItem: { batch: { ...where, ...fields, ...settings }, ...own }, batchGetItems: many },
     cursors: {},
     batches: { getItem: { ...where, method: "batchGetItems", ...fields } },
     descriptors: () => "",

@@ -24,6 +24,8 @@ export interface GatheredContext {
   /** How long a call waits for others, in milliseconds. */
   readonly maxWaitMs: number;
   readonly clock: Clock;
+  /** Aborts when the client is closed: nobody waits for others then. */
+  readonly closed: AbortSignal;
   readonly report: Report | undefined;
 }
 
@@ -47,6 +49,7 @@ export class GatheredCalls {
   readonly #waiters = new Map<ReplyWaiter, unknown>();
   readonly #cancellation = new AbortController();
   #timer: Timer | undefined;
+  #dueAt = NO_DEADLINE;
   #end: () => void = () => {};
   #sent = false;
 
@@ -57,17 +60,18 @@ export class GatheredCalls {
     this.#metadata = first.metadata && new Metadata(first.metadata);
   }
 
-  /** Waits for a call's own answer, and sends the batch if that is full. */
+  /** Waits for a call's own answer, and sends the batch if that is full, or the call cannot wait for others. */
   wait(call: Call, request: unknown, seat: BatchSeat<GatheredCalls>): Promise<Reply> {
-    const { clock, maxWaitMs } = this.#context;
+    const { clock, maxWaitMs, closed } = this.#context;
     const waiter = new ReplyWaiter(call, seat, (reason) => this.#leave(waiter, reason));
     this.#waiters.set(waiter, request);
     waiter.watch(NO_DEADLINE, clock);
     if (seat.first) {
       this.#end = () => seat.end();
+      this.#dueAt = call.startedAt + maxWaitMs;
       this.#timer = clock.setTimer(maxWaitMs, () => this.send());
     }
-    if (seat.full) this.send();
+    if (seat.full || closed.aborted || call.deadline <= this.#dueAt) this.send();
     return waiter.reply;
   }
 
@@ -78,7 +82,8 @@ export class GatheredCalls {
     this.#timer?.cancel();
     this.#end();
     const asked = [...this.#waiters.keys()];
-    const call = this.#call([...this.#waiters.values()], Math.max(...asked.map(({ call }) => call.deadline)));
+    const latest = asked.reduce((latest, { call }) => Math.max(latest, call.deadline), 0);
+    const call = this.#call([...this.#waiters.values()], latest);
     this.#context.report?.(this.#first, "sent", { size: asked.length, call: call.id });
     // Whoever filled the batch is served by some call; the batch is for all of them.
     detached(() => handOn(this.#send, call)).then(
