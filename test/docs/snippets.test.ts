@@ -8,6 +8,7 @@ const ORDERS = `
 import { adaptiveLimit, breakersOf, bulkhead, circuitBreaker, createClient, retry, RpcError, settleAll, throttle } from "bowline";
 import { scriptedServer } from "bowline/testing";
 import { createClientFactory } from "nice-grpc";
+import { Order } from "./gen/shop/orders/v1/orders.ts";
 import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
 
 await using server = await scriptedServer(OrderService);
@@ -43,7 +44,7 @@ for await (const { revision } of events) if (revision !== 91n) throw new Error("
 
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
-  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
+  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
   "docs/resume.md": [
     [WATCHED, ""],
     [EXPIRED, EXPIRED_END],
