@@ -4,12 +4,18 @@ export {
   type BulkheadMiddlewareOptions,
   breakersOf,
   bulkhead,
+  type CacheCallOptions,
+  type CacheMiddlewareOptions,
   type CircuitBreaker,
   type CircuitBreakerOptions,
   type ClientOptions,
+  type CoalesceCallOptions,
+  type CoalesceMiddlewareOptions,
+  cache,
   circuitBreaker,
   clientMiddleware,
   closeClient,
+  coalesce,
   createClient,
   type FallbacksOf,
   type HedgeCallOptions,
@@ -55,6 +61,7 @@ export { type CallContext, currentCall, detached } from "./core/call-context.ts"
 export type { CachedAnswer, CallOptions } from "./core/call-options.ts";
 export type { Clock, Timer } from "./core/clock.ts";
 export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, RpcError } from "./core/errors.ts";
+export type { Idempotency, TransactionOf } from "./core/idempotency.ts";
 export type { Identity } from "./core/identity.ts";
 export { EncodedMessage, type IdempotencyLevel, type Method, type MethodKind } from "./core/method.ts";
 export type { Observer, ObserverEvent } from "./core/observer.ts";

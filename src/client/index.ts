@@ -17,4 +17,12 @@ export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./
 export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
 export { settleAll } from "./settle-all.ts";
 export type { SettleAllOptions, SettleCallOptions, Settled, SettledAll, SettleTask } from "./settling.ts";
+export {
+  type CacheCallOptions,
+  type CacheMiddlewareOptions,
+  type CoalesceCallOptions,
+  type CoalesceMiddlewareOptions,
+  cache,
+  coalesce,
+} from "./sharing-middlewares.ts";
 export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";
