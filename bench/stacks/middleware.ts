@@ -8,7 +8,9 @@ import { count, first, type Stack } from "./stack.ts";
 /** nice-grpc on both ends, with the policies of the contract as one middleware each. */
 export const middleware: Stack = {
   serve() {
-    const server = createServer({ interceptors: [deadlineInterceptor] }).use(serverMiddleware(OrderService));
+    const server = createServer({ interceptors: [deadlineInterceptor] }).use(
+      serverMiddleware(OrderService, { idempotency: false }),
+    );
     server.add(OrderService.definition, handlers);
     return server.listen("127.0.0.1:0");
   },

@@ -144,7 +144,10 @@ describe("a message is encoded", () => {
     const responseType = { ...OrderEvent, encode };
     const methods = { ...definition.methods, watchOrders: { ...definition.methods.watchOrders, responseType } };
     const counted = contract({ ...OrderService, definition: { ...definition, methods } });
-    const server = createServer({ drainOn: [] }).add(counted as typeof OrderService, ordersHandlers({ watchOrders }));
+    const server = createServer({ drainOn: [], idempotency: false }).add(
+      counted as typeof OrderService,
+      ordersHandlers({ watchOrders }),
+    );
     const port = await server.listen("127.0.0.1:0");
     onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
     const watching = Array.from({ length: SUBSCRIBERS }, () => new Watching(connectOrders(port), ""));

@@ -144,32 +144,33 @@ describe("pushback", () => {
 
 describe("3 of 10 answers lost", () => {
   const seen: lost.Seen = {
-    calls: 100,
-    attempts: 100,
-    passed: 100,
-    succeeded: 70,
-    unavailable: 30,
-    lost: 30,
-    placed: 100,
-    reads: 10,
-    readAttempts: 13,
-    readsPassed: 13,
-    readsSucceeded: 10,
-    readsLost: 3,
+    keys: 120,
+    kills: 5,
+    passed: 400,
+    lost: 120,
+    repeated: 30,
+    answered: 120,
+    toldTheSame: 120,
+    placed: 120,
+    told: 120,
+    found: 120,
   };
   judges(lost.judge, seen, {
-    "a call is retried": [{ attempts: 101, passed: 101 }, "attempts", "attempts that came by"],
-    "too few answers are lost": [{ lost: 20, unavailable: 20, succeeded: 80 }, "share of the answers that were lost"],
-    "a lost answer has a status that is never retried": [{ unavailable: 29 }, "calls that ended with UNAVAILABLE"],
-    "a call fails otherwise": [{ succeeded: 69 }, "calls that succeeded"],
-    "an order is not placed": [{ placed: 99 }, "orders placed"],
-    "no answer of a read is lost": [{ readsLost: 0, readAttempts: 10, readsPassed: 10 }, "reads whose answer was lost"],
-    "a read is not retried": [
-      { readsSucceeded: 9, readAttempts: 12, readsPassed: 12 },
-      "reads that succeeded",
-      "attempts of the reads",
+    "the server is not killed": [{ kills: 4 }, "times that the server was killed"],
+    "too few answers are lost": [{ lost: 70 }, "share of the answers that were lost"],
+    "nothing is repeated": [{ repeated: 0 }, "calls that failed and were repeated"],
+    "a call is never answered": [{ answered: 119 }, "keys that were answered"],
+    "an order is placed twice": [{ placed: 121 }, "orders placed"],
+    "an order is placed twice, and both are told of": [
+      { placed: 121, toldTheSame: 119 },
+      "orders placed",
+      "repetitions that were told of the same order",
     ],
-    "an attempt of a read does not come by": [{ readsPassed: 12 }, "attempts of the reads that came by"],
+    "two keys are told of one order": [
+      { told: 119, found: 119 },
+      "orders that somebody was told of",
+      "of them there, with what was ordered",
+    ],
   });
 });
 

@@ -30,7 +30,10 @@ async function shop() {
   const usersServer = createServer({ drainOn: [] }).add(UserService, userHandlers(userStore));
   const users = createClient(UserService, `127.0.0.1:${await usersServer.listen("127.0.0.1:0")}`);
   const feed = new OrderFeed(orderStore);
-  const ordersServer = createServer({ drainOn: [] }).add(OrderService, orderHandlers(orderStore, feed, users));
+  const ordersServer = createServer({ drainOn: [], idempotency: orderStore.idempotency }).add(
+    OrderService,
+    orderHandlers(orderStore, feed, users),
+  );
   const orders = createClient(OrderService, `127.0.0.1:${await ordersServer.listen("127.0.0.1:0")}`);
   onTestFinished(async () => {
     orders[Symbol.dispose]();

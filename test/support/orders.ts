@@ -17,7 +17,7 @@ export async function serveOrders(
   given: Partial<OrderServiceHandlers>,
   options: ServerOptions = {},
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer({ drainOn: [], ...options }).add(OrderService, ordersHandlers(given));
+  const server = createServer({ drainOn: [], idempotency: false, ...options }).add(OrderService, ordersHandlers(given));
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   return { server, port };
@@ -28,7 +28,9 @@ export async function serveOrdersOnNice(
   given: Partial<OrderServiceHandlers>,
   options: ServerOptions = {},
 ): Promise<{ port: number }> {
-  const server = createNiceServer({ interceptors: [deadlineInterceptor] }).use(serverMiddleware(OrderService, options));
+  const server = createNiceServer({ interceptors: [deadlineInterceptor] }).use(
+    serverMiddleware(OrderService, { idempotency: false, ...options }),
+  );
   server.add(OrderService.definition, ordersHandlers(given) as never);
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(() => server.forceShutdown());

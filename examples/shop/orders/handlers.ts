@@ -16,10 +16,10 @@ export function orderHandlers(
   users: Pick<UserServiceClient, "getUser">,
 ): OrderServiceHandlers {
   return {
-    async createOrder(request) {
+    async createOrder(request, { idempotency }) {
       checkItems(request.items);
       await checkCustomer(users, request.customerId);
-      return store.create(request);
+      return store.createOnce(request, idempotency);
     },
 
     async getOrder({ orderId }) {

@@ -16,7 +16,7 @@ const users = createClient(UserService, settings.usersTarget);
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
 const instruments = new Instruments(settings.delayMs);
 
-const server = createServer({ use: [instruments.middleware] });
+const server = createServer({ use: [instruments.middleware], idempotency: store.idempotency });
 server.add(OrderService, orderHandlers(store, feed, users));
 
 await serve(server, settings.orders, async () => {

@@ -1,5 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { DatabaseSync } from "node:sqlite";
+import type { Idempotency } from "bowline";
+import { sqliteIdempotency } from "bowline/idempotency-sqlite";
+import type { IdempotencyOptions } from "bowline/server";
 import {
   type CreateOrderRequest,
   type Order,
@@ -34,12 +37,15 @@ interface EventRow {
 export class OrderStore {
   /** Emits `change` when something happened to an order in this process. */
   readonly changes = new EventEmitter().setMaxListeners(0);
+  /** Where the server keeps answers: beside the orders. Whoever places one has 2 s, so that a lease is shorter. */
+  readonly idempotency: IdempotencyOptions;
   readonly #database: DatabaseSync;
   readonly #statements;
   #dataVersion = 0n;
 
   constructor(folder: string) {
     this.#database = openDatabase(folder, "orders.db", SCHEMA);
+    this.idempotency = { store: sqliteIdempotency(this.#database), leaseMs: 1_000 };
     this.#statements = prepare(this.#database);
     transaction(this.#database, () => {
       if (!this.get("o-1")) seedOrders(this);
@@ -48,6 +54,13 @@ export class OrderStore {
 
   create(request: CreateOrderRequest): Order {
     return this.#write(() => this.insert(request, new Date()));
+  }
+
+  /** Writes an order and, in the same transaction, that it is the answer to its call's key. */
+  async createOnce(request: CreateOrderRequest, idempotency: Idempotency): Promise<Order> {
+    const order = await idempotency.commit(this.#database, () => this.insert(request, new Date()));
+    this.changes.emit("change");
+    return order;
   }
 
   /** Takes all of the orders or, if it throws, none of them. */

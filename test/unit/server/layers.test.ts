@@ -79,7 +79,8 @@ describe("the order is fixed, outermost first", () => {
   });
 
   test("telemetry is there only for an observer", () => {
-    const of = (observer?: Observer) => Object.keys(serverLayers(OrderService, observer, fakeClock()));
+    const of = (observer?: Observer) =>
+      Object.keys(serverLayers(OrderService, observer, fakeClock(), { idempotency: false }));
     expect(of()).not.toContain("telemetry");
     expect(of(() => {})).toContain("telemetry");
   });

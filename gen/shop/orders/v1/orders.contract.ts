@@ -24,6 +24,7 @@ export const OrderService: Contract<
   definition: OrderServiceDefinition,
   service: { timeoutMs: 2_000, breaker: { openMs: 3_000 } },
   methods: {
+    createOrder: { retry: { maxAttempts: 3 }, idempotencyKey: {} },
     getOrder: { timeoutMs: 300, retry: { maxAttempts: 3 }, breaker: { slowMs: 75 } },
     listOrders: { timeoutMs: 30_000, retry: { maxAttempts: 3 } },
     watchOrders: {
@@ -50,7 +51,10 @@ export const OrderService: Contract<
 
 /** Calls `shop.orders.v1.OrderService`. */
 export interface OrderServiceClient {
-  /** Places an order for a customer whom the users service knows. Not safe to repeat: each call is an order. */
+  /**
+   * Places an order for a customer whom the users service knows. Each call is an order, and the attempts of one call are
+   * one: its key tells a repetition.
+   */
   createOrder(request: DeepPartial<CreateOrderRequest>, options?: CallOptions): Promise<Order>;
   /** Returns one order; NOT_FOUND if there is none. */
   getOrder(request: DeepPartial<GetOrderRequest>, options?: CallOptions): Promise<Order>;
@@ -75,7 +79,10 @@ export interface OrderServiceClient {
 
 /** Serves `shop.orders.v1.OrderService`. */
 export interface OrderServiceHandlers {
-  /** Places an order for a customer whom the users service knows. Not safe to repeat: each call is an order. */
+  /**
+   * Places an order for a customer whom the users service knows. Each call is an order, and the attempts of one call are
+   * one: its key tells a repetition.
+   */
   createOrder(request: CreateOrderRequest, context: CallContext): Promise<DeepPartial<Order>>;
   /** Returns one order; NOT_FOUND if there is none. */
   getOrder(request: GetOrderRequest, context: CallContext): Promise<DeepPartial<Order>>;
@@ -98,7 +105,7 @@ export interface OrderServiceHandlers {
 /** The contract's files, for reflection. */
 function descriptors(): string {
   return [
-    "CosQChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aH2dvb2dsZS9w",
+    "CpkQChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aH2dvb2dsZS9w",
     "cm90b2J1Zi90aW1lc3RhbXAucHJvdG8iYwoJT3JkZXJJdGVtEhAKA3NrdRgBIAEoCVIDc2t1EhoKCHF1YW50aXR5GAIgASgNUghxdWFudGl0eRIo",
     "ChB1bml0X3ByaWNlX2NlbnRzGAMgASgDUg51bml0UHJpY2VDZW50cyKHAgoFT3JkZXISGQoIb3JkZXJfaWQYASABKAlSB29yZGVySWQSHwoLY3Vz",
     "dG9tZXJfaWQYAiABKAlSCmN1c3RvbWVySWQSMwoGc3RhdHVzGAMgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNSBnN0YXR1cxIvCgVp",
@@ -114,14 +121,14 @@ function descriptors(): string {
     "KA1SCGltcG9ydGVkEh8KC3RvdGFsX2NlbnRzGAIgASgDUgp0b3RhbENlbnRzIkYKE1F1b3RlQmFza2V0c1JlcXVlc3QSLwoFaXRlbXMYASADKAsy",
     "GS5zaG9wLm9yZGVycy52MS5PcmRlckl0ZW1SBWl0ZW1zIjcKFFF1b3RlQmFza2V0c1Jlc3BvbnNlEh8KC3RvdGFsX2NlbnRzGAEgASgDUgp0b3Rh",
     "bENlbnRzKpIBCgtPcmRlclN0YXR1cxIcChhPUkRFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRPUkRFUl9TVEFUVVNfUEVORElORxABEhUKEU9S",
-    "REVSX1NUQVRVU19QQUlEEAISGAoUT1JERVJfU1RBVFVTX1NISVBQRUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQy/AQKDE9yZGVyU2Vy",
-    "dmljZRJICgtDcmVhdGVPcmRlchIiLnNob3Aub3JkZXJzLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyEmEKCEdl",
-    "dE9yZGVyEh8uc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiHZACAbqSpAoVCgYQgMaGjwFSAggD",
-    "YgcaBRDA0eEjEloKCkxpc3RPcmRlcnMSIS5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyIhCQ",
-    "AgG6kqQKCAoCCB5SAggDMAESigEKC1dhdGNoT3JkZXJzEiIuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlcnNSZXF1ZXN0Ghouc2hvcC5vcmRlcnMu",
-    "djEuT3JkZXJFdmVudCI5kAIBupKkCjGiARwKDmFmdGVyX3JldmlzaW9uEghyZXZpc2lvbigBqgEPCgloZWFydGJlYXQSAggFMAESZgoMSW1wb3J0",
-    "T3JkZXJzEiMuc2hvcC5vcmRlcnMudjEuSW1wb3J0T3JkZXJzUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLkltcG9ydE9yZGVyc1Jlc3BvbnNlIgm6",
-    "kqQKBAoCCDwoARJdCgxRdW90ZUJhc2tldHMSIy5zaG9wLm9yZGVycy52MS5RdW90ZUJhc2tldHNSZXF1ZXN0GiQuc2hvcC5vcmRlcnMudjEuUXVv",
-    "dGVCYXNrZXRzUmVzcG9uc2UoATABGg+6kqQKCgoCCAJiBDICCANiBnByb3RvMw==",
+    "REVSX1NUQVRVU19QQUlEEAISGAoUT1JERVJfU1RBVFVTX1NISVBQRUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQyigUKDE9yZGVyU2Vy",
+    "dmljZRJWCgtDcmVhdGVPcmRlchIiLnNob3Aub3JkZXJzLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyIgy6kqQK",
+    "B1ICCAPyAQASYQoIR2V0T3JkZXISHy5zaG9wLm9yZGVycy52MS5HZXRPcmRlclJlcXVlc3QaFS5zaG9wLm9yZGVycy52MS5PcmRlciIdkAIBupKk",
+    "ChUKBhCAxoaPAVICCANiBxoFEMDR4SMSWgoKTGlzdE9yZGVycxIhLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GhUuc2hvcC5vcmRl",
+    "cnMudjEuT3JkZXIiEJACAbqSpAoICgIIHlICCAMwARKKAQoLV2F0Y2hPcmRlcnMSIi5zaG9wLm9yZGVycy52MS5XYXRjaE9yZGVyc1JlcXVlc3Qa",
+    "Gi5zaG9wLm9yZGVycy52MS5PcmRlckV2ZW50IjmQAgG6kqQKMaIBHAoOYWZ0ZXJfcmV2aXNpb24SCHJldmlzaW9uKAGqAQ8KCWhlYXJ0YmVhdBIC",
+    "CAUwARJmCgxJbXBvcnRPcmRlcnMSIy5zaG9wLm9yZGVycy52MS5JbXBvcnRPcmRlcnNSZXF1ZXN0GiQuc2hvcC5vcmRlcnMudjEuSW1wb3J0T3Jk",
+    "ZXJzUmVzcG9uc2UiCbqSpAoECgIIPCgBEl0KDFF1b3RlQmFza2V0cxIjLnNob3Aub3JkZXJzLnYxLlF1b3RlQmFza2V0c1JlcXVlc3QaJC5zaG9w",
+    "Lm9yZGVycy52MS5RdW90ZUJhc2tldHNSZXNwb25zZSgBMAEaD7qSpAoKCgIIAmIEMgIIA2IGcHJvdG8z",
   ].join("");
 }

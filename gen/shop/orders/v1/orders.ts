@@ -1214,7 +1214,10 @@ export const OrderServiceDefinition = {
   name: "OrderService",
   fullName: "shop.orders.v1.OrderService",
   methods: {
-    /** Places an order for a customer whom the users service knows. Not safe to repeat: each call is an order. */
+    /**
+     * Places an order for a customer whom the users service knows. Each call is an order, and the attempts of one call are
+     * one: its key tells a repetition.
+     */
     createOrder: {
       name: "CreateOrder",
       requestType: CreateOrderRequest as typeof CreateOrderRequest,
