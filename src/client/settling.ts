@@ -101,13 +101,18 @@ export class Settling {
   /** Begins what may begin, and ends when all have ended. */
   #go(): void {
     const { maxConcurrent = Number.POSITIVE_INFINITY } = this.#options;
-    while (!this.#over && this.#begun < this.#tasks.length && this.#begun - this.#settled.size < maxConcurrent) {
+    while (this.#mayBegin() && this.#begun - this.#settled.size < maxConcurrent) {
       // The index is within bounds.
       const [key, task] = this.#tasks[this.#begun] as readonly [string, SettleTask];
       this.#begun += 1;
       this.#begin(key, task);
     }
     if (this.#settled.size === this.#tasks.length) this.#finish();
+  }
+
+  /** A timer may be late: what ran into its own share of the deadline makes no room for another. */
+  #mayBegin(): boolean {
+    return !this.#over && this.#begun < this.#tasks.length && this.#clock.now() < this.#deadline;
   }
 
   #begin(key: string, task: SettleTask): void {

@@ -106,6 +106,21 @@ test("calls gather with those that send the same metadata, for the same, and wit
   expect(Object.fromEntries(tokens)).toEqual({ a: undefined, b: "x", c: "y", e: undefined });
 });
 
+test("what a middleware adds for each caller keeps their calls apart", async () => {
+  const { port, batches } = await serveItems();
+  const callers = ["x", "y", "x"];
+  const items = connectItems(port, itemsContract(), {
+    use: [
+      async function* (call, options) {
+        const metadata = Metadata(options.metadata).set("token", callers.shift() ?? "");
+        return yield* call.next(call.request, { ...options, metadata });
+      },
+    ],
+  });
+  await Promise.all(["a", "b", "c"].map((id) => items.getItem({ id })));
+  expect(batches.toSorted()).toEqual([["a", "c"], ["b"]]);
+});
+
 test("what cannot be encoded is its own mistake alone", async () => {
   const { port, batches } = await serveItems();
   const items = connectItems(port);

@@ -128,6 +128,22 @@ test.each([{ deaf: false }, { deaf: true }])("when the time is over, all is: %o"
   expect(clock.pending).toBe(0);
 });
 
+test("when the time is over and its timer late, nothing begins any more", async () => {
+  const clock = fakeClock();
+  const { tasks, begun, reply } = scripted();
+  const late = {
+    now: () => clock.now(),
+    wallTime: () => clock.wallTime(),
+    setTimer: (delayMs: number, fire: () => void) => clock.setTimer(delayMs + 10, fire),
+  };
+  const outcome = settleAll(tasks, { timeoutMs: 100, maxConcurrent: 1, clock: late });
+  await clock.advance(100);
+  reply("a");
+  await clock.advance(10);
+  expect(Object.values(await outcome).map(reasonOf)).toEqual([undefined, ...Array(3).fill("DEADLINE_BEFORE_SEND")]);
+  expect(begun).toEqual(["a"]);
+});
+
 test.each([{ deaf: false }, { deaf: true }])("a failure cancels its siblings on demand: %o", async (how) => {
   const clock = fakeClock();
   const { tasks, begun, fail } = scripted(how);
