@@ -175,4 +175,26 @@ describe.each(ways)("%s", (_, connect) => {
     expect(await orders.getOrder({ orderId: "b" })).toMatchObject({ orderId: "b", customerId: "TRANSPORT" });
     expect(await orders.getOrder({ orderId: "c" })).toMatchObject({ orderId: "c", customerId: "BREAKER_OPEN" });
   });
+
+  test("a stale answer is given at once while one newer is fetched, though its caller has gone", async () => {
+    let asked = 0;
+    const { port } = await serveOrders({
+      async getOrder({ orderId }) {
+        asked += 1;
+        return { orderId, customerId: `c-${asked}` };
+      },
+    });
+    const actions: string[] = [];
+    const observer: Observer = (event) => event.type === "policy" && actions.push(event.action);
+    const orders = connect(port, { method: { cache: { ttlMs: 20, staleWhileRevalidateMs: 60_000 } }, observer });
+    const ask = async (options = {}) => (await orders.getOrder({ orderId: "a" }, options)).customerId;
+    expect(await ask()).toBe("c-1");
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    const caller = new AbortController();
+    expect(await ask({ signal: caller.signal })).toBe("c-1");
+    caller.abort();
+    await until(() => actions.includes("refreshed"));
+    expect(await ask()).toBe("c-2");
+    expect(actions.slice(0, 2)).toEqual(["stale", "refreshed"]);
+  });
 });
