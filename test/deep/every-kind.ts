@@ -48,7 +48,7 @@ const quoted = await Array.fromAsync(orders.quoteBaskets(two()));
 const refused = await orders.createOrder({}).catch(reasonOf);
 const late = await orders.getOrder({ orderId: "late" }, { timeoutMs: 20 }).catch(reasonOf);
 
-const watched = orders.watchOrders({});
+const watched = orders.watchOrders({}, { retry: false });
 await watched.next();
 const slow = orders.getOrder({ orderId: "slow" }, { timeoutMs: 10_000 });
 await began.promise;

@@ -197,11 +197,19 @@ const files: string[] = packed[0].files.map(({ path }: { path: string }) => path
 
 describe("the tarball", () => {
   test("has what runs, and nothing else", () => {
-    const folders = new Set(files.map((file) => file.split("/").slice(0, 2).join("/")));
-    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"];
+    const folders = new Set(
+      files.map((file) =>
+        file
+          .split("/")
+          .slice(0, file.startsWith("docs/") ? 1 : 2)
+          .join("/"),
+      ),
+    );
+    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "docs", "package.json"];
     const code = ["bin/protoc-gen-bowline.js", "dist/gen", "dist/proto", "dist/src"];
     expect([...folders].toSorted()).toEqual([...documents, ...code].toSorted());
-    expect(files.filter((file) => /\b(test|bench|examples|shop)\b/.test(file))).toEqual([]);
+    const programs = files.filter((file) => !file.startsWith("docs/"));
+    expect(programs.filter((file) => /\b(test|bench|examples|shop)\b/.test(file))).toEqual([]);
     expect(files.filter((file) => /\.tsx?$/.test(file) && !file.endsWith(".d.ts"))).toEqual([]);
   });
 
