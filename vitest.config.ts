@@ -12,6 +12,8 @@ export default defineConfig({
     include: [deep ? "test/deep/**/*.test.ts" : "test/**/*.test.ts"],
     exclude: deep ? [] : ["test/deep/**"],
     execArgv: ["--conditions=bowline-source"],
+    // Most of them wait for sockets and processes: one worker would leave a core of two idle.
+    maxWorkers: 2,
     testTimeout: deep ? 300_000 : 20_000,
     reporters: report
       ? ["default", ["json", { outputFile: join(report, deep ? "deep.json" : "test.json") }]]
