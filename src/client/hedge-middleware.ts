@@ -1,46 +1,35 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { HedgePolicy, RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
+import type { HedgePolicy } from "../contract/policy.ts";
 import { checkHedge } from "../contract/validate.ts";
-import type { CallOptions } from "../core/call-options.ts";
-import { checkOptions, isCount, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
+import { checkOptions, type OptionCheck } from "../core/check-options.ts";
+import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { Observer } from "../core/observer.ts";
 import { systemRandom } from "../core/random.ts";
+import {
+  ATTEMPTS_CHECKS,
+  ATTEMPTS_OWN,
+  type AttemptsCallOptions,
+  type AttemptsOptions,
+  shareProblems,
+} from "./attempts-middleware.ts";
 import { ClientState } from "./client-state.ts";
 import { hedgeLayers } from "./hedge-layers.ts";
-import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { areNames, budgetProblems, isNumber, perMethod, throttlingProblems, wellTyped } from "./single-policy.ts";
+import { aroundNice, niceMiddleware } from "./nice-pipeline.ts";
+import { areNames, isNumber, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `hedge()` takes: a hedge policy, and what its calls share. */
-export interface HedgeMiddlewareOptions extends HedgePolicy {
-  /** Above how many attempts `maxAttempts` is taken as this many. Default: 5 (gRFC A6). */
-  readonly maxAttemptsLimit?: number;
-  /** When failures stop all hedges (gRFC A6). Default: 10 tokens, 0.1 back for a success. */
-  readonly retryThrottling?: RetryThrottlingPolicy;
-  /** How many hedges there may be. Default: 10 % of the calls in 10 s, and 3 under way at any time. */
-  readonly retryBudget?: RetryBudgetPolicy;
+export interface HedgeMiddlewareOptions extends HedgePolicy, AttemptsOptions {
   /** Is told of each hedge that is sent, denied, cancelled, or wins. Default: nobody is. */
   readonly observer?: Observer;
-  /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
 }
 
 /** What `hedge()` adds to nice-grpc's call options. */
-export type HedgeCallOptions = Pick<CallOptions, "retry" | "maxAttempts">;
-
-const OWN_OPTIONS: OwnOptions = {
-  retry: true,
-  maxAttempts: true,
-  signal: true,
-  metadata: true,
-  onHeader: true,
-  onTrailer: true,
-};
+export type HedgeCallOptions = AttemptsCallOptions;
 
 const OPTIONS: Readonly<Record<keyof HedgeMiddlewareOptions, OptionCheck>> = {
-  ...{ maxAttempts: isNumber, delayMs: isNumber, nonFatalCodes: areNames, maxAttemptsLimit: isCount },
-  ...{ retryThrottling: isObject, retryBudget: isObject, observer: isFunction, clock: isObject },
+  ...ATTEMPTS_CHECKS,
+  ...{ delayMs: isNumber, nonFatalCodes: areNames },
 };
 
 /**
@@ -61,7 +50,7 @@ export function hedge(options: HedgeMiddlewareOptions = {}): ClientMiddleware<He
       ? aroundNice(method, hedgeLayers({ hedge: options }, method, state, options.maxAttemptsLimit), clock)
       : undefined,
   );
-  return niceMiddleware(find, OWN_OPTIONS);
+  return niceMiddleware(find, ATTEMPTS_OWN);
 }
 
 function problemsOf(options: HedgeMiddlewareOptions): string[] {
@@ -69,8 +58,7 @@ function problemsOf(options: HedgeMiddlewareOptions): string[] {
   return [
     ...checkOptions(options, OPTIONS),
     ...checkHedge(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
-    ...throttlingProblems(known.retryThrottling),
-    ...budgetProblems(known.retryBudget),
+    ...shareProblems(known),
   ];
 }
 

@@ -1,58 +1,39 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { RetryBudgetPolicy, RetryPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
+import type { RetryPolicy } from "../contract/policy.ts";
 import { checkRetry } from "../contract/validate.ts";
-import type { CallOptions } from "../core/call-options.ts";
-import { checkOptions, isCount, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
+import { checkOptions, isFunction, type OptionCheck } from "../core/check-options.ts";
+import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
+import {
+  ATTEMPTS_CHECKS,
+  ATTEMPTS_OWN,
+  type AttemptsCallOptions,
+  type AttemptsOptions,
+  shareProblems,
+} from "./attempts-middleware.ts";
 import { ClientState } from "./client-state.ts";
 import { retryLayers } from "./method-layers.ts";
-import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import {
-  areNames,
-  budgetProblems,
-  isNumber,
-  isOneOf,
-  perMethod,
-  throttlingProblems,
-  wellTyped,
-} from "./single-policy.ts";
+import { aroundNice, niceMiddleware } from "./nice-pipeline.ts";
+import { areNames, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */
-export interface RetryMiddlewareOptions extends RetryPolicy {
-  /** Above how many attempts `maxAttempts` is taken as this many. Default: 5 (gRFC A6). */
-  readonly maxAttemptsLimit?: number;
-  /** When failures stop all retries (gRFC A6). Default: 10 tokens, 0.1 back for a success. */
-  readonly retryThrottling?: RetryThrottlingPolicy;
-  /** How many retries there may be. Default: 10 % of the calls in 10 s, and 3 under way at any time. */
-  readonly retryBudget?: RetryBudgetPolicy;
+export interface RetryMiddlewareOptions extends RetryPolicy, AttemptsOptions {
   /** Is told of each retry that is scheduled or denied. Default: nobody is. */
   readonly observer?: Observer;
-  /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
   /** For tests. Default: the machine's. */
   readonly random?: Random;
 }
 
 /** What `retry()` adds to nice-grpc's call options. */
-export type RetryCallOptions = Pick<CallOptions, "retry" | "maxAttempts">;
-
-const OWN_OPTIONS: OwnOptions = {
-  retry: true,
-  maxAttempts: true,
-  signal: true,
-  metadata: true,
-  onHeader: true,
-  onTrailer: true,
-};
+export type RetryCallOptions = AttemptsCallOptions;
 
 const backoff = { initialBackoffMs: isNumber, maxBackoffMs: isNumber, multiplier: isNumber };
 const OPTIONS: Readonly<Record<keyof RetryMiddlewareOptions, OptionCheck>> = {
-  ...{ ...backoff, maxAttempts: isNumber, attemptTimeoutMs: isNumber, codes: areNames },
-  ...{ jitter: isOneOf("full", "equal", "decorrelated", "a6"), maxAttemptsLimit: isCount },
-  ...{ retryThrottling: isObject, retryBudget: isObject, observer: isFunction, clock: isObject, random: isFunction },
+  ...ATTEMPTS_CHECKS,
+  ...{ ...backoff, attemptTimeoutMs: isNumber, codes: areNames, random: isFunction },
+  jitter: isOneOf("full", "equal", "decorrelated", "a6"),
 };
 
 /**
@@ -73,7 +54,7 @@ export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<Re
       ? aroundNice(method, retryLayers({ retry: options }, state, options.maxAttemptsLimit), clock)
       : undefined,
   );
-  return niceMiddleware(find, OWN_OPTIONS);
+  return niceMiddleware(find, ATTEMPTS_OWN);
 }
 
 function problemsOf(options: RetryMiddlewareOptions): string[] {
@@ -81,8 +62,7 @@ function problemsOf(options: RetryMiddlewareOptions): string[] {
   return [
     ...checkOptions(options, OPTIONS),
     ...checkRetry(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
-    ...throttlingProblems(known.retryThrottling),
-    ...budgetProblems(known.retryBudget),
+    ...shareProblems(known),
   ];
 }
 
