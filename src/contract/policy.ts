@@ -1,5 +1,6 @@
 import type { StatusName } from "../core/status.ts";
 import type { Jitter } from "../policy/backoff.ts";
+import type { AuthPolicy, Criticality, RateLimitPolicy, ShedPolicy } from "./server-policy.ts";
 
 /**
  * The records that `bowline.v1` options decode to. They say what the contract says: what is left out takes the
@@ -220,6 +221,11 @@ export interface ServicePolicy {
   readonly bulkhead?: BulkheadPolicy;
   readonly adaptiveLimit?: AdaptiveLimitPolicy;
   readonly throttle?: ThrottlePolicy;
+  readonly auth?: AuthPolicy;
+  readonly rateLimit?: RateLimitPolicy;
+  readonly shed?: ShedPolicy;
+  /** Of calls whose caller does not say. Default: `critical`. */
+  readonly criticality?: Criticality;
 }
 
 /** What one method says. */
@@ -236,6 +242,11 @@ export interface MethodPolicy {
   readonly coalesce?: CoalescePolicy;
   readonly cache?: CachePolicy;
   readonly batch?: BatchPolicy;
+  readonly auth?: AuthPolicy;
+  readonly rateLimit?: RateLimitPolicy;
+  readonly shed?: ShedPolicy;
+  /** Of calls whose caller does not say. Default: the service's, else `critical`. */
+  readonly criticality?: Criticality;
 }
 
 /** The timeout of a call that nobody else gave one, in milliseconds. */

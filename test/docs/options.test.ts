@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
   AdaptiveLimitPolicySchema,
+  AuthPolicySchema,
   BatchPolicySchema,
   BreakerPolicySchema,
   BulkheadPolicySchema,
@@ -10,11 +11,13 @@ import {
   HedgePolicySchema,
   IdempotencyKeyPolicySchema,
   MethodPolicySchema,
+  RateLimitPolicySchema,
   ResumePolicySchema,
   RetryBudgetSchema,
   RetryPolicySchema,
   RetryThrottlingSchema,
   ServicePolicySchema,
+  ShedPolicySchema,
   ThrottlePolicySchema,
 } from "../../gen/bowline/v1/options_pb.ts";
 
@@ -35,6 +38,9 @@ const nested = {
   batch: BatchPolicySchema,
   retry_throttling: RetryThrottlingSchema,
   retry_budget: RetryBudgetSchema,
+  auth: AuthPolicySchema,
+  rate_limit: RateLimitPolicySchema,
+  shed: ShedPolicySchema,
 };
 
 /** The options that a section's tables have a row for: all that is in code in a row's first cell. */

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bowline/v1/options.proto.
  */
 export const file_bowline_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEi4gIKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0EiwKCGJ1bGtoZWFkGB8gASgLMhouYm93bGluZS52MS5CdWxraGVhZFBvbGljeRI3Cg5hZGFwdGl2ZV9saW1pdBggIAEoCzIfLmJvd2xpbmUudjEuQWRhcHRpdmVMaW1pdFBvbGljeRIsCgh0aHJvdHRsZRghIAEoCzIaLmJvd2xpbmUudjEuVGhyb3R0bGVQb2xpY3ki9wMKDE1ldGhvZFBvbGljeRIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBXJldHJ5GAogASgLMhcuYm93bGluZS52MS5SZXRyeVBvbGljeRImCgVoZWRnZRgLIAEoCzIXLmJvd2xpbmUudjEuSGVkZ2VQb2xpY3kSKgoHYnJlYWtlchgMIAEoCzIZLmJvd2xpbmUudjEuQnJlYWtlclBvbGljeRIoCgZyZXN1bWUYFCABKAsyGC5ib3dsaW5lLnYxLlJlc3VtZVBvbGljeRIuCgloZWFydGJlYXQYFSABKAsyGy5ib3dsaW5lLnYxLkhlYXJ0YmVhdFBvbGljeRI5Cg9pZGVtcG90ZW5jeV9rZXkYHiABKAsyIC5ib3dsaW5lLnYxLklkZW1wb3RlbmN5S2V5UG9saWN5EiwKCGJ1bGtoZWFkGB8gASgLMhouYm93bGluZS52MS5CdWxraGVhZFBvbGljeRIsCghjb2FsZXNjZRgiIAEoCzIaLmJvd2xpbmUudjEuQ29hbGVzY2VQb2xpY3kSJgoFY2FjaGUYIyABKAsyFy5ib3dsaW5lLnYxLkNhY2hlUG9saWN5EiYKBWJhdGNoGCQgASgLMhcuYm93bGluZS52MS5CYXRjaFBvbGljeSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIvsCCgxSZXN1bWVQb2xpY3kSFQoNcmVxdWVzdF9maWVsZBgBIAEoCRIUCgxjdXJzb3JfZmllbGQYAiABKAkSFgoOcHJvZ3Jlc3NfZmllbGQYAyABKAkSEwoLbGltaXRfZmllbGQYBCABKAkSFwoKZnJvbV9zdGFydBgFIAEoCEgAiAEBEg0KBWNvZGVzGAYgAygJEhkKDG1heF9mYWlsdXJlcxgHIAEoDUgBiAEBEjIKD2luaXRpYWxfYmFja29mZhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAogASgBSAKIAQESIgoGaml0dGVyGAsgASgOMhIuYm93bGluZS52MS5KaXR0ZXJCDQoLX2Zyb21fc3RhcnRCDwoNX21heF9mYWlsdXJlc0INCgtfbXVsdGlwbGllciJtCg9IZWFydGJlYXRQb2xpY3kSDQoFZmllbGQYASABKAkSKwoIaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGbWlzc2VkGAMgASgNSACIAQFCCQoHX21pc3NlZCI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilQEKDkJ1bGtoZWFkUG9saWN5EhsKDm1heF9jb25jdXJyZW50GAEgASgNSACIAQESFwoKbWF4X3F1ZXVlZBgCIAEoDUgBiAEBEisKCG1heF93YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhEKD19tYXhfY29uY3VycmVudEINCgtfbWF4X3F1ZXVlZCLbAQoTQWRhcHRpdmVMaW1pdFBvbGljeRIaCg1pbml0aWFsX2xpbWl0GAEgASgNSACIAQESFgoJbWluX2xpbWl0GAIgASgNSAGIAQESFgoJbWF4X2xpbWl0GAMgASgNSAKIAQESFgoJdG9sZXJhbmNlGAQgASgBSAOIAQESFgoJc21vb3RoaW5nGAUgASgBSASIAQFCEAoOX2luaXRpYWxfbGltaXRCDAoKX21pbl9saW1pdEIMCgpfbWF4X2xpbWl0QgwKCl90b2xlcmFuY2VCDAoKX3Ntb290aGluZyJRCg5UaHJvdHRsZVBvbGljeRIOCgFrGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgQKAl9rIhAKDkNvYWxlc2NlUG9saWN5IvMBCgtDYWNoZVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOQoWc3RhbGVfd2hpbGVfcmV2YWxpZGF0ZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5zdGFsZV9pZl9lcnJvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYCgttYXhfZW50cmllcxgEIAEoDUgAiAEBEhYKCW1heF9ieXRlcxgFIAEoBEgBiAEBQg4KDF9tYXhfZW50cmllc0IMCgpfbWF4X2J5dGVzIs0BCgtCYXRjaFBvbGljeRIOCgZtZXRob2QYASABKAkSFgoOcmVxdWVzdHNfZmllbGQYAiABKAkSFwoPcmVzcG9uc2VzX2ZpZWxkGAMgASgJEhYKDnJlc3BvbnNlX2ZpZWxkGAQgASgJEhQKDHN0YXR1c19maWVsZBgFIAEoCRIVCghtYXhfc2l6ZRgGIAEoDUgAiAEBEisKCG1heF93YWl0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgsKCV9tYXhfc2l6ZSprCgZKaXR0ZXISFgoSSklUVEVSX1VOU1BFQ0lGSUVEEAASDwoLSklUVEVSX0ZVTEwQARIQCgxKSVRURVJfRVFVQUwQAhIXChNKSVRURVJfREVDT1JSRUxBVEVEEAMSDQoJSklUVEVSX0E2EAQqYgoMQnJlYWtlclNjb3BlEh0KGUJSRUFLRVJfU0NPUEVfVU5TUEVDSUZJRUQQABIYChRCUkVBS0VSX1NDT1BFX01FVEhPRBABEhkKFUJSRUFLRVJfU0NPUEVfU0VSVklDRRACOloKB3NlcnZpY2USHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMYp8KkASABKAsyGS5ib3dsaW5lLnYxLlNlcnZpY2VQb2xpY3lSB3NlcnZpY2WIAQE6VgoGbWV0aG9kEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYp8KkASABKAsyGC5ib3dsaW5lLnYxLk1ldGhvZFBvbGljeVIGbWV0aG9kiAEBOloKB21lc3NhZ2USHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYp8KkASABKAsyGS5ib3dsaW5lLnYxLk1lc3NhZ2VQb2xpY3lSB21lc3NhZ2WIAQE6UgoFZmllbGQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGKfCpAEgASgLMhcuYm93bGluZS52MS5GaWVsZFBvbGljeVIFZmllbGSIAQFiBnByb3RvMw", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Chhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8SCmJvd2xpbmUudjEijQQKDVNlcnZpY2VQb2xpY3kSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdicmVha2VyGAwgASgLMhkuYm93bGluZS52MS5CcmVha2VyUG9saWN5EjUKEHJldHJ5X3Rocm90dGxpbmcYDSABKAsyGy5ib3dsaW5lLnYxLlJldHJ5VGhyb3R0bGluZxItCgxyZXRyeV9idWRnZXQYDiABKAsyFy5ib3dsaW5lLnYxLlJldHJ5QnVkZ2V0EiwKCGJ1bGtoZWFkGB8gASgLMhouYm93bGluZS52MS5CdWxraGVhZFBvbGljeRI3Cg5hZGFwdGl2ZV9saW1pdBggIAEoCzIfLmJvd2xpbmUudjEuQWRhcHRpdmVMaW1pdFBvbGljeRIsCgh0aHJvdHRsZRghIAEoCzIaLmJvd2xpbmUudjEuVGhyb3R0bGVQb2xpY3kSJAoEYXV0aBgyIAEoCzIWLmJvd2xpbmUudjEuQXV0aFBvbGljeRIvCgpyYXRlX2xpbWl0GDMgASgLMhsuYm93bGluZS52MS5SYXRlTGltaXRQb2xpY3kSJAoEc2hlZBg0IAEoCzIWLmJvd2xpbmUudjEuU2hlZFBvbGljeRIsCgtjcml0aWNhbGl0eRg1IAEoDjIXLmJvd2xpbmUudjEuQ3JpdGljYWxpdHkiogUKDE1ldGhvZFBvbGljeRIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBXJldHJ5GAogASgLMhcuYm93bGluZS52MS5SZXRyeVBvbGljeRImCgVoZWRnZRgLIAEoCzIXLmJvd2xpbmUudjEuSGVkZ2VQb2xpY3kSKgoHYnJlYWtlchgMIAEoCzIZLmJvd2xpbmUudjEuQnJlYWtlclBvbGljeRIoCgZyZXN1bWUYFCABKAsyGC5ib3dsaW5lLnYxLlJlc3VtZVBvbGljeRIuCgloZWFydGJlYXQYFSABKAsyGy5ib3dsaW5lLnYxLkhlYXJ0YmVhdFBvbGljeRI5Cg9pZGVtcG90ZW5jeV9rZXkYHiABKAsyIC5ib3dsaW5lLnYxLklkZW1wb3RlbmN5S2V5UG9saWN5EiwKCGJ1bGtoZWFkGB8gASgLMhouYm93bGluZS52MS5CdWxraGVhZFBvbGljeRIsCghjb2FsZXNjZRgiIAEoCzIaLmJvd2xpbmUudjEuQ29hbGVzY2VQb2xpY3kSJgoFY2FjaGUYIyABKAsyFy5ib3dsaW5lLnYxLkNhY2hlUG9saWN5EiYKBWJhdGNoGCQgASgLMhcuYm93bGluZS52MS5CYXRjaFBvbGljeRIkCgRhdXRoGDIgASgLMhYuYm93bGluZS52MS5BdXRoUG9saWN5Ei8KCnJhdGVfbGltaXQYMyABKAsyGy5ib3dsaW5lLnYxLlJhdGVMaW1pdFBvbGljeRIkCgRzaGVkGDQgASgLMhYuYm93bGluZS52MS5TaGVkUG9saWN5EiwKC2NyaXRpY2FsaXR5GDUgASgOMhcuYm93bGluZS52MS5Dcml0aWNhbGl0eSIPCg1NZXNzYWdlUG9saWN5Ig0KC0ZpZWxkUG9saWN5IqwCCgtSZXRyeVBvbGljeRIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARIyCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoKbXVsdGlwbGllchgEIAEoAUgBiAEBEiIKBmppdHRlchgFIAEoDjISLmJvd2xpbmUudjEuSml0dGVyEg0KBWNvZGVzGAYgAygJEjIKD2F0dGVtcHRfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPCg1fbWF4X2F0dGVtcHRzQg0KC19tdWx0aXBsaWVyImMKD1JldHJ5VGhyb3R0bGluZxIXCgptYXhfdG9rZW5zGAEgASgBSACIAQESGAoLdG9rZW5fcmF0aW8YAiABKAFIAYgBAUINCgtfbWF4X3Rva2Vuc0IOCgxfdG9rZW5fcmF0aW8ihAEKC1JldHJ5QnVkZ2V0EhIKBXJhdGlvGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKDW1pbl9pbl9mbGlnaHQYAyABKA1IAYgBAUIICgZfcmF0aW9CEAoOX21pbl9pbl9mbGlnaHQifAoLSGVkZ2VQb2xpY3kSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESKAoFZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPbm9uX2ZhdGFsX2NvZGVzGAMgAygJQg8KDV9tYXhfYXR0ZW1wdHMilwQKDUJyZWFrZXJQb2xpY3kSGgoNZmFpbHVyZV9yYXRpbxgBIAEoAUgAiAEBEhcKCnNsb3dfcmF0aW8YAiABKAFIAYgBARInCgRzbG93GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaCg1taW5pbXVtX2NhbGxzGAUgASgNSAKIAQESJwoEb3BlbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghtYXhfb3BlbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZ0cmlhbHMYCCABKA1IA4gBARIZCgx3aW5kb3dfY2FsbHMYCSABKA1IBIgBARIwCg10cmlhbF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXNjb3BlGAsgASgOMhguYm93bGluZS52MS5CcmVha2VyU2NvcGUSDQoFY29kZXMYDCADKAkSFQoIZGlzYWJsZWQYDSABKAhIBYgBAUIQCg5fZmFpbHVyZV9yYXRpb0INCgtfc2xvd19yYXRpb0IQCg5fbWluaW11bV9jYWxsc0IJCgdfdHJpYWxzQg8KDV93aW5kb3dfY2FsbHNCCwoJX2Rpc2FibGVkIvsCCgxSZXN1bWVQb2xpY3kSFQoNcmVxdWVzdF9maWVsZBgBIAEoCRIUCgxjdXJzb3JfZmllbGQYAiABKAkSFgoOcHJvZ3Jlc3NfZmllbGQYAyABKAkSEwoLbGltaXRfZmllbGQYBCABKAkSFwoKZnJvbV9zdGFydBgFIAEoCEgAiAEBEg0KBWNvZGVzGAYgAygJEhkKDG1heF9mYWlsdXJlcxgHIAEoDUgBiAEBEjIKD2luaXRpYWxfYmFja29mZhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgptdWx0aXBsaWVyGAogASgBSAKIAQESIgoGaml0dGVyGAsgASgOMhIuYm93bGluZS52MS5KaXR0ZXJCDQoLX2Zyb21fc3RhcnRCDwoNX21heF9mYWlsdXJlc0INCgtfbXVsdGlwbGllciJtCg9IZWFydGJlYXRQb2xpY3kSDQoFZmllbGQYASABKAkSKwoIaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGbWlzc2VkGAMgASgNSACIAQFCCQoHX21pc3NlZCI+ChRJZGVtcG90ZW5jeUtleVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilQEKDkJ1bGtoZWFkUG9saWN5EhsKDm1heF9jb25jdXJyZW50GAEgASgNSACIAQESFwoKbWF4X3F1ZXVlZBgCIAEoDUgBiAEBEisKCG1heF93YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhEKD19tYXhfY29uY3VycmVudEINCgtfbWF4X3F1ZXVlZCLbAQoTQWRhcHRpdmVMaW1pdFBvbGljeRIaCg1pbml0aWFsX2xpbWl0GAEgASgNSACIAQESFgoJbWluX2xpbWl0GAIgASgNSAGIAQESFgoJbWF4X2xpbWl0GAMgASgNSAKIAQESFgoJdG9sZXJhbmNlGAQgASgBSAOIAQESFgoJc21vb3RoaW5nGAUgASgBSASIAQFCEAoOX2luaXRpYWxfbGltaXRCDAoKX21pbl9saW1pdEIMCgpfbWF4X2xpbWl0QgwKCl90b2xlcmFuY2VCDAoKX3Ntb290aGluZyJRCg5UaHJvdHRsZVBvbGljeRIOCgFrGAEgASgBSACIAQESKQoGd2luZG93GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgQKAl9rIhAKDkNvYWxlc2NlUG9saWN5IvMBCgtDYWNoZVBvbGljeRImCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOQoWc3RhbGVfd2hpbGVfcmV2YWxpZGF0ZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5zdGFsZV9pZl9lcnJvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYCgttYXhfZW50cmllcxgEIAEoDUgAiAEBEhYKCW1heF9ieXRlcxgFIAEoBEgBiAEBQg4KDF9tYXhfZW50cmllc0IMCgpfbWF4X2J5dGVzIs0BCgtCYXRjaFBvbGljeRIOCgZtZXRob2QYASABKAkSFgoOcmVxdWVzdHNfZmllbGQYAiABKAkSFwoPcmVzcG9uc2VzX2ZpZWxkGAMgASgJEhYKDnJlc3BvbnNlX2ZpZWxkGAQgASgJEhQKDHN0YXR1c19maWVsZBgFIAEoCRIVCghtYXhfc2l6ZRgGIAEoDUgAiAEBEisKCG1heF93YWl0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgsKCV9tYXhfc2l6ZSI8CgpBdXRoUG9saWN5Eg4KBnNjb3BlcxgBIAMoCRITCgZwdWJsaWMYAiABKAhIAIgBAUIJCgdfcHVibGljIpwBCg9SYXRlTGltaXRQb2xpY3kSEgoFY2FsbHMYASABKAFIAIgBARImCgNwZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEgoFYnVyc3QYAyABKA1IAYgBARIlCgNrZXkYBCABKA4yGC5ib3dsaW5lLnYxLlJhdGVMaW1pdEtleUIICgZfY2FsbHNCCAoGX2J1cnN0IsQBCgpTaGVkUG9saWN5EhsKDm1heF9jb25jdXJyZW50GAEgASgNSACIAQESMQoIYWRhcHRpdmUYAiABKAsyHy5ib3dsaW5lLnYxLkFkYXB0aXZlTGltaXRQb2xpY3kSFwoKbWF4X3F1ZXVlZBgDIAEoDUgBiAEBEisKCG1heF93YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhEKD19tYXhfY29uY3VycmVudEINCgtfbWF4X3F1ZXVlZCprCgZKaXR0ZXISFgoSSklUVEVSX1VOU1BFQ0lGSUVEEAASDwoLSklUVEVSX0ZVTEwQARIQCgxKSVRURVJfRVFVQUwQAhIXChNKSVRURVJfREVDT1JSRUxBVEVEEAMSDQoJSklUVEVSX0E2EAQqYgoMQnJlYWtlclNjb3BlEh0KGUJSRUFLRVJfU0NPUEVfVU5TUEVDSUZJRUQQABIYChRCUkVBS0VSX1NDT1BFX01FVEhPRBABEhkKFUJSRUFLRVJfU0NPUEVfU0VSVklDRRACKn8KDFJhdGVMaW1pdEtleRIeChpSQVRFX0xJTUlUX0tFWV9VTlNQRUNJRklFRBAAEhsKF1JBVEVfTElNSVRfS0VZX0lERU5USVRZEAESFwoTUkFURV9MSU1JVF9LRVlfUEVFUhACEhkKFVJBVEVfTElNSVRfS0VZX01FVEhPRBADKp4BCgtDcml0aWNhbGl0eRIbChdDUklUSUNBTElUWV9VTlNQRUNJRklFRBAAEhkKFUNSSVRJQ0FMSVRZX1NIRUREQUJMRRABEh4KGkNSSVRJQ0FMSVRZX1NIRUREQUJMRV9QTFVTEAISGAoUQ1JJVElDQUxJVFlfQ1JJVElDQUwQAxIdChlDUklUSUNBTElUWV9DUklUSUNBTF9QTFVTEAQ6WgoHc2VydmljZRIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxinwqQBIAEoCzIZLmJvd2xpbmUudjEuU2VydmljZVBvbGljeVIHc2VydmljZYgBATpWCgZtZXRob2QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxinwqQBIAEoCzIYLmJvd2xpbmUudjEuTWV0aG9kUG9saWN5UgZtZXRob2SIAQE6WgoHbWVzc2FnZRIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxinwqQBIAEoCzIZLmJvd2xpbmUudjEuTWVzc2FnZVBvbGljeVIHbWVzc2FnZYgBATpSCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMYp8KkASABKAsyFy5ib3dsaW5lLnYxLkZpZWxkUG9saWN5UgVmaWVsZIgBAWIGcHJvdG8z", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * Field numbers mean the same in ServicePolicy and MethodPolicy. The ranges are settled, so that additions never
@@ -82,6 +82,34 @@ export type ServicePolicy = Message<"bowline.v1.ServicePolicy"> & {
    * @generated from field: bowline.v1.ThrottlePolicy throttle = 33;
    */
   throttle?: ThrottlePolicy | undefined;
+
+  /**
+   * Who may call, on a server that authenticates. Default: nobody, unless the method says otherwise.
+   *
+   * @generated from field: bowline.v1.AuthPolicy auth = 50;
+   */
+  auth?: AuthPolicy | undefined;
+
+  /**
+   * How often each of the methods may be called. Default: as often as anybody likes.
+   *
+   * @generated from field: bowline.v1.RateLimitPolicy rate_limit = 51;
+   */
+  rateLimit?: RateLimitPolicy | undefined;
+
+  /**
+   * When the server refuses calls of all methods together because it has too much to do. Default: the server's setting.
+   *
+   * @generated from field: bowline.v1.ShedPolicy shed = 52;
+   */
+  shed?: ShedPolicy | undefined;
+
+  /**
+   * How much the calls matter whose caller does not say. Default: CRITICALITY_CRITICAL.
+   *
+   * @generated from field: bowline.v1.Criticality criticality = 53;
+   */
+  criticality: Criticality;
 };
 
 /**
@@ -183,6 +211,36 @@ export type MethodPolicy = Message<"bowline.v1.MethodPolicy"> & {
    * @generated from field: bowline.v1.BatchPolicy batch = 36;
    */
   batch?: BatchPolicy | undefined;
+
+  /**
+   * Who may call, on a server that authenticates; in place of what the service says. Default: the service's, else
+   * nobody.
+   *
+   * @generated from field: bowline.v1.AuthPolicy auth = 50;
+   */
+  auth?: AuthPolicy | undefined;
+
+  /**
+   * How often it may be called. Default: the service's, else as often as anybody likes.
+   *
+   * @generated from field: bowline.v1.RateLimitPolicy rate_limit = 51;
+   */
+  rateLimit?: RateLimitPolicy | undefined;
+
+  /**
+   * When the server refuses its calls because it has too much to do, besides what the service says for all of them.
+   * Default: none of its own.
+   *
+   * @generated from field: bowline.v1.ShedPolicy shed = 52;
+   */
+  shed?: ShedPolicy | undefined;
+
+  /**
+   * How much a call matters whose caller does not say. Default: the service's, else CRITICALITY_CRITICAL.
+   *
+   * @generated from field: bowline.v1.Criticality criticality = 53;
+   */
+  criticality: Criticality;
 };
 
 /**
@@ -899,6 +957,118 @@ export const BatchPolicySchema: GenMessage<BatchPolicy> = /*@__PURE__*/
   messageDesc(file_bowline_v1_options, 17);
 
 /**
+ * Who may call a method, on a server that authenticates its callers. `auth: {}` is anybody who is authenticated.
+ *
+ * @generated from message bowline.v1.AuthPolicy
+ */
+export type AuthPolicy = Message<"bowline.v1.AuthPolicy"> & {
+  /**
+   * What the caller must be allowed, all of them: the scopes of its token. Default: none.
+   *
+   * @generated from field: repeated string scopes = 1;
+   */
+  scopes: string[];
+
+  /**
+   * Whether callers may come without authentication. Excludes scopes. Default: false.
+   *
+   * @generated from field: optional bool public = 2;
+   */
+  public?: boolean | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.AuthPolicy.
+ * Use `create(AuthPolicySchema)` to create a new message.
+ */
+export const AuthPolicySchema: GenMessage<AuthPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 18);
+
+/**
+ * How often a method may be called: a token bucket for each caller.
+ *
+ * @generated from message bowline.v1.RateLimitPolicy
+ */
+export type RateLimitPolicy = Message<"bowline.v1.RateLimitPolicy"> & {
+  /**
+   * How many calls in the time of per, for long. Greater than zero, and no default.
+   *
+   * @generated from field: optional double calls = 1;
+   */
+  calls?: number | undefined;
+
+  /**
+   * Unit: duration. Default: 1 s.
+   *
+   * @generated from field: google.protobuf.Duration per = 2;
+   */
+  per?: Duration | undefined;
+
+  /**
+   * How many at once after a pause: what the bucket holds. At least 1. Default: calls, rounded up.
+   *
+   * @generated from field: optional uint32 burst = 3;
+   */
+  burst?: number | undefined;
+
+  /**
+   * Whose calls share a bucket. Default: RATE_LIMIT_KEY_IDENTITY.
+   *
+   * @generated from field: bowline.v1.RateLimitKey key = 4;
+   */
+  key: RateLimitKey;
+};
+
+/**
+ * Describes the message bowline.v1.RateLimitPolicy.
+ * Use `create(RateLimitPolicySchema)` to create a new message.
+ */
+export const RateLimitPolicySchema: GenMessage<RateLimitPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 19);
+
+/**
+ * When a server refuses calls because it has too much to do.
+ *
+ * @generated from message bowline.v1.ShedPolicy
+ */
+export type ShedPolicy = Message<"bowline.v1.ShedPolicy"> & {
+  /**
+   * How many may run at a time. At least 1. Excludes adaptive. Default: a limit that follows the latency.
+   *
+   * @generated from field: optional uint32 max_concurrent = 1;
+   */
+  maxConcurrent?: number | undefined;
+
+  /**
+   * The limit that follows the latency. Default: the defaults in AdaptiveLimitPolicy.
+   *
+   * @generated from field: bowline.v1.AdaptiveLimitPolicy adaptive = 2;
+   */
+  adaptive?: AdaptiveLimitPolicy | undefined;
+
+  /**
+   * How many may wait, those with the nearest deadline first. Default: 0, none waits.
+   *
+   * @generated from field: optional uint32 max_queued = 3;
+   */
+  maxQueued?: number | undefined;
+
+  /**
+   * How long one may wait. Only where some may. Unit: duration. Default: until the call's deadline.
+   *
+   * @generated from field: google.protobuf.Duration max_wait = 4;
+   */
+  maxWait?: Duration | undefined;
+};
+
+/**
+ * Describes the message bowline.v1.ShedPolicy.
+ * Use `create(ShedPolicySchema)` to create a new message.
+ */
+export const ShedPolicySchema: GenMessage<ShedPolicy> = /*@__PURE__*/
+  messageDesc(file_bowline_v1_options, 20);
+
+/**
  * How a wait is drawn from its upper bound b.
  *
  * @generated from enum bowline.v1.Jitter
@@ -993,6 +1163,109 @@ export type BreakerScope = (typeof BreakerScope)[keyof typeof BreakerScope] | Un
  */
 export const BreakerScopeSchema: GenEnum<BreakerScope> = /*@__PURE__*/
   enumDesc(file_bowline_v1_options, 1);
+
+/**
+ * Whose calls of a method share a bucket.
+ *
+ * @generated from enum bowline.v1.RateLimitKey
+ */
+export const RateLimitKey = {
+  /**
+   * The default, RATE_LIMIT_KEY_IDENTITY.
+   *
+   * @generated from enum value: RATE_LIMIT_KEY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Those of one caller, as authentication has it; without it, of one peer.
+   *
+   * @generated from enum value: RATE_LIMIT_KEY_IDENTITY = 1;
+   */
+  IDENTITY: 1,
+
+  /**
+   * Those of one peer: the address without its port.
+   *
+   * @generated from enum value: RATE_LIMIT_KEY_PEER = 2;
+   */
+  PEER: 2,
+
+  /**
+   * All of them.
+   *
+   * @generated from enum value: RATE_LIMIT_KEY_METHOD = 3;
+   */
+  METHOD: 3,
+} as const;
+
+/**
+ * Whose calls of a method share a bucket.
+ *
+ * @generated from enum bowline.v1.RateLimitKey
+ */
+export type RateLimitKey = (typeof RateLimitKey)[keyof typeof RateLimitKey] | UnknownEnum;
+
+/**
+ * Describes the enum bowline.v1.RateLimitKey.
+ */
+export const RateLimitKeySchema: GenEnum<RateLimitKey> = /*@__PURE__*/
+  enumDesc(file_bowline_v1_options, 2);
+
+/**
+ * How much a call matters (SRE book, "Handling Overload"): what matters least is refused first.
+ *
+ * @generated from enum bowline.v1.Criticality
+ */
+export const Criticality = {
+  /**
+   * The default, CRITICALITY_CRITICAL.
+   *
+   * @generated from enum value: CRITICALITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Partial and total unavailability are expected now and then: crawlers, prefetches.
+   *
+   * @generated from enum value: CRITICALITY_SHEDDABLE = 1;
+   */
+  SHEDDABLE: 1,
+
+  /**
+   * Partial unavailability is expected: batch jobs that try again in minutes or hours.
+   *
+   * @generated from enum value: CRITICALITY_SHEDDABLE_PLUS = 2;
+   */
+  SHEDDABLE_PLUS: 2,
+
+  /**
+   * A user sees it fail.
+   *
+   * @generated from enum value: CRITICALITY_CRITICAL = 3;
+   */
+  CRITICAL: 3,
+
+  /**
+   * Users see it fail, and it is worse than all else.
+   *
+   * @generated from enum value: CRITICALITY_CRITICAL_PLUS = 4;
+   */
+  CRITICAL_PLUS: 4,
+} as const;
+
+/**
+ * How much a call matters (SRE book, "Handling Overload"): what matters least is refused first.
+ *
+ * @generated from enum bowline.v1.Criticality
+ */
+export type Criticality = (typeof Criticality)[keyof typeof Criticality] | UnknownEnum;
+
+/**
+ * Describes the enum bowline.v1.Criticality.
+ */
+export const CriticalitySchema: GenEnum<Criticality> = /*@__PURE__*/
+  enumDesc(file_bowline_v1_options, 3);
 
 /**
  * Defaults for every method of the service.

@@ -1,0 +1,36 @@
+import type { AdaptiveLimitPolicy } from "./policy.ts";
+
+/** Who may call a method, on a server that authenticates its callers. Empty: anybody who is authenticated. */
+export interface AuthPolicy {
+  /** What the caller must be allowed, all of them: the scopes of its token. Default: none. */
+  readonly scopes?: readonly string[];
+  /** Whether callers may come without authentication. Excludes scopes. Default: false. */
+  readonly public?: boolean;
+}
+
+/** How often a method may be called: a token bucket for each caller. */
+export interface RateLimitPolicy {
+  /** How many calls in the time of `perMs`, for long; greater than zero, and no default. */
+  readonly calls: number;
+  /** Default: 1,000. */
+  readonly perMs?: number;
+  /** How many at once after a pause: what the bucket holds. Default: `calls`, rounded up. */
+  readonly burst?: number;
+  /** Whose calls of the method share a bucket. Default: `identity`. */
+  readonly key?: "identity" | "peer" | "method";
+}
+
+/** When a server refuses calls because it has too much to do. */
+export interface ShedPolicy {
+  /** How many may run at a time. Excludes `adaptive`. Default: a limit that follows the latency. */
+  readonly maxConcurrent?: number;
+  /** The limit that follows the latency. Default: the defaults of `AdaptiveLimitPolicy`. */
+  readonly adaptive?: AdaptiveLimitPolicy;
+  /** How many may wait, those with the nearest deadline first. Default: 0, none waits. */
+  readonly maxQueued?: number;
+  /** How long one may wait, where some may. Default: until the call's deadline. */
+  readonly maxWaitMs?: number;
+}
+
+/** How much a call matters (SRE book, "Handling Overload"), from the least: what matters least is refused first. */
+export type Criticality = "sheddable" | "sheddable_plus" | "critical" | "critical_plus";
