@@ -2,7 +2,7 @@ import { ServerReflection as ReflectionV1 } from "../../gen/grpc/reflection/v1/r
 import { ServerReflection as ReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection.contract.ts";
 import { Health as HealthContract } from "../../gen/health/v1/health.contract.ts";
 import type { Contract } from "../contract/contract.ts";
-import { systemClock } from "../core/clock.ts";
+import { sleep, systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
@@ -10,7 +10,9 @@ import { ServerTransport } from "../transport/index.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
-import { Health, healthHandlers } from "./health.ts";
+import { CheckRunner } from "./health/check-runner.ts";
+import { DEFAULT_MAX_CONCURRENT_CHECKS, Health } from "./health/health.ts";
+import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
@@ -27,6 +29,17 @@ import { type Serving, servedMethods, streamServer, unaryServer } from "./servic
 
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
 const LAST_ANSWERS_MS = 100;
+
+/** How a drain goes. */
+export interface DrainOptions {
+  /**
+   * How long it may take once the delay is over, in milliseconds; 0 breaks everything off at once, `Infinity` nothing
+   * ever. Default: `drainTimeoutMs`, else 30,000.
+   */
+  readonly timeoutMs?: number;
+  /** How long it goes on serving after it has said NOT_SERVING, in milliseconds. Default: `drainDelayMs`, else 0. */
+  readonly delayMs?: number;
+}
 
 /** How a drain went. */
 export interface DrainResult {
@@ -46,8 +59,9 @@ export function createServer(options: ServerOptions = {}): Server {
 
 /** A gRPC server; made by `createServer`. */
 export class Server {
-  /** What the standard health service says. Every added service starts as SERVING. */
-  readonly health: Health = new Health();
+  /** What the standard health service says, and the checks behind it. Every added service is SERVING unless they fail. */
+  readonly health: Health;
+  readonly #checks: CheckRunner;
   readonly #options: ServerOptions;
   readonly #transport: ServerTransport;
   readonly #active = new ActiveCalls();
@@ -55,10 +69,15 @@ export class Server {
   readonly #serving: Serving;
   #stopSignals: (() => void) | undefined;
   #draining: Promise<DrainResult> | undefined;
+  /** The drain's delay is over. */
+  #closing = false;
 
   /** @internal Use `createServer`. */
   constructor(options: ServerOptions) {
     this.#options = options;
+    const { observer, maxConcurrentChecks: maxConcurrent = DEFAULT_MAX_CONCURRENT_CHECKS } = options;
+    this.#checks = new CheckRunner({ clock: systemClock, maxConcurrent, observer });
+    this.health = new Health(this.#checks);
     const onError = options.onError ?? writeError;
     this.#transport = new ServerTransport(
       {
@@ -73,7 +92,7 @@ export class Server {
       clock: systemClock,
       active: this.#active,
       onError,
-      isDraining: () => this.#draining !== undefined,
+      isDraining: () => this.#closing,
     };
     this.#addBuiltIn(HealthContract, healthHandlers(this.health));
     if (options.reflection ?? true) {
@@ -115,32 +134,37 @@ export class Server {
   async listen(address: string, options: ListenOptions = {}): Promise<number> {
     checkListenOptions(address, options);
     const port = await this.#transport.listen(address, options.tls);
+    this.#checks.start();
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());
     return port;
   }
 
   /**
-   * Stops without losing work: health says NOT_SERVING, connections are told to go elsewhere, open streams end with
+   * Stops without losing work: health says NOT_SERVING, and after `delayMs` connections are told to go elsewhere, open streams end with
    * UNAVAILABLE and the trailer `bowline-drain`, calls under way finish. Whatever has not finished in time is broken
    * off. Called again, it returns the drain that is under way.
    *
-   * @param options `timeoutMs`: how long it may take, in milliseconds; 0 breaks everything off at once, `Infinity`
-   * nothing ever. Default: `drainTimeoutMs`, else 30,000.
    * @throws TypeError for a time below zero or NaN; the server serves on.
    */
-  drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
-    const timeoutMs = options.timeoutMs ?? this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS;
-    if (!(timeoutMs >= 0)) {
-      return Promise.reject(new TypeError(`drain: timeoutMs must be zero or greater; it is ${timeoutMs}`));
-    }
-    this.#draining ??= this.#drain(timeoutMs);
+  drain(options: DrainOptions = {}): Promise<DrainResult> {
+    const { drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS, drainDelayMs = 0 } = this.#options;
+    const { timeoutMs = drainTimeoutMs, delayMs = drainDelayMs } = options;
+    const problems = [
+      ...(timeoutMs >= 0 ? [] : [`timeoutMs must be zero or greater; it is ${timeoutMs}`]),
+      ...(delayMs >= 0 && Number.isFinite(delayMs)
+        ? []
+        : [`delayMs must be finite, zero or greater; it is ${delayMs}`]),
+    ];
+    if (problems.length > 0) return Promise.reject(new TypeError(`drain: ${problems.join("; ")}`));
+    this.#draining ??= this.#drain(timeoutMs, delayMs);
     return this.#draining;
   }
 
-  async #drain(timeoutMs: number): Promise<DrainResult> {
+  async #drain(timeoutMs: number, delayMs: number): Promise<DrainResult> {
     this.health.shutDown();
-    // One turn of the event loop, in which health's watchers are still told NOT_SERVING.
-    await new Promise<void>((resolve) => systemClock.setTimer(0, resolve));
+    // One turn of the event loop at least, in which health's watchers are still told NOT_SERVING.
+    await sleep(systemClock, delayMs);
+    this.#closing = true;
     const closed = this.#transport.shutdown(timeoutMs + LAST_ANSWERS_MS);
     this.#active.drainStreams();
     await this.#within(timeoutMs, Promise.all([closed, this.#active.idle()]));

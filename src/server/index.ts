@@ -5,8 +5,10 @@ export type { BroadcastOptions } from "../stream/broadcast/broadcast-options.ts"
 export type { ReplaySource } from "../stream/broadcast/replay.ts";
 export type { SubscribeOptions, Subscription } from "../stream/broadcast/subscription.ts";
 export { deadlineInterceptor } from "../transport/index.ts";
-export { createServer, type DrainResult, Server } from "./create-server.ts";
-export { Health, type ServingStatus } from "./health.ts";
+export { createServer, type DrainOptions, type DrainResult, Server } from "./create-server.ts";
+export type { CheckDepth, HealthCheck, HealthCheckContext, HealthCheckOptions } from "./health/check-options.ts";
+export type { HealthCheckResult } from "./health/check-runner.ts";
+export { Health, type ServingStatus } from "./health/health.ts";
 export { type HeartbeatMiddlewareOptions, heartbeat } from "./heartbeat-middleware.ts";
 export { type MemoryIdempotencyOptions, memoryIdempotency } from "./idempotency/memory-store.ts";
 export type { IdempotencyOptions } from "./idempotency/options.ts";

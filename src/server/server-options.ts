@@ -5,11 +5,13 @@ import {
   areFunctions,
   checkOptions,
   isBoolean,
+  isCount,
   isFunction,
   isObject,
   isPem,
   isPositive,
   type OptionCheck,
+  show,
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
 import type { ServerTls } from "../transport/index.ts";
@@ -34,10 +36,20 @@ export interface ServerOptions {
   /** How long a drain may take, in milliseconds; `Infinity` for as long as its calls take. Default: 30,000. */
   readonly drainTimeoutMs?: number;
   /**
+   * How long a drain goes on serving after it has said NOT_SERVING, in milliseconds, until load balancers have noticed;
+   * `drainTimeoutMs` begins after it. Default: 0.
+   */
+  readonly drainDelayMs?: number;
+  /**
    * How repetitions of calls with an idempotency key are recognised; needed where a contract has such keys. `false`:
    * not at all, for tests that are to see each attempt. Default: none.
    */
   readonly idempotency?: IdempotencyOptions | false;
+  /**
+   * How many of `server.health`'s checks run at a time. Default: 4: checks are to show whether dependencies work, not to
+   * be their load.
+   */
+  readonly maxConcurrentChecks?: number;
   /** Whether gRPC reflection is served, v1 and v1alpha: grpcurl needs it. Default: true. */
   readonly reflection?: boolean;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
@@ -61,6 +73,12 @@ export interface ListenOptions {
 /** The longest that a drain takes unless said otherwise, in milliseconds. */
 export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 
+/** Nothing, or a time that Node's timers take. */
+const isDelay: OptionCheck = (value) =>
+  typeof value === "number" && value >= 0 && value <= 2_147_483_647
+    ? undefined
+    : `must be from 0 to 2147483647; it is ${show(value)}`;
+
 const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
   use: areFunctions,
   observer: isFunction,
@@ -70,8 +88,10 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
       ? undefined
       : `must be an array of signals that can be caught; it is ${JSON.stringify(value) ?? value}`,
   drainTimeoutMs: isPositive,
+  drainDelayMs: isDelay,
   // Looked at by itself: it has problems of its own, and more than one.
   idempotency: () => undefined,
+  maxConcurrentChecks: isCount,
   reflection: isBoolean,
   maxReceiveMessageBytes: isPositive,
   maxStreamResetsPerSecond: isPositive,

@@ -14,6 +14,9 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test.each<[ServerOptions, string]>([
   [{ drainTimeoutMs: 0 }, "drainTimeoutMs must be greater than zero; it is 0"],
+  [{ drainDelayMs: -1 }, "drainDelayMs must be from 0 to 2147483647; it is -1"],
+  [{ drainDelayMs: Number.POSITIVE_INFINITY }, "drainDelayMs must be from 0 to 2147483647; it is Infinity"],
+  [{ maxConcurrentChecks: 0.5 }, "maxConcurrentChecks must be a whole number of at least 1; it is 0.5"],
   [{ drainTimeoutMs: Number.NaN }, "drainTimeoutMs must be greater than zero; it is NaN"],
   [{ maxReceiveMessageBytes: -1 }, "maxReceiveMessageBytes must be greater than zero; it is -1"],
   [{ maxStreamResetsPerSecond: 0 }, "maxStreamResetsPerSecond must be greater than zero; it is 0"],
@@ -23,8 +26,8 @@ test.each<[ServerOptions, string]>([
   [{ drainOn: ["SIGKILL"] }, 'drainOn must be an array of signals that can be caught; it is ["SIGKILL"]'],
   [
     { drainTimeout: 5 } as ServerOptions,
-    "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, idempotency, " +
-      "reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+    "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, drainDelayMs, " +
+      "idempotency, maxConcurrentChecks, reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
   ],
   [
     { idempotency: { leaseMs: 99, lease: 1 } as never },

@@ -1,7 +1,8 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test, vi } from "vitest";
-import type { CallContext } from "../../../src/core/call-context.ts";
-import { Health, healthHandlers } from "../../../src/server/health.ts";
+import type { CallContext } from "../../../../src/core/call-context.ts";
+import { Health } from "../../../../src/server/health/health.ts";
+import { healthHandlers } from "../../../../src/server/health/health-handlers.ts";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const [SERVING, NOT_SERVING, SERVICE_UNKNOWN] = [{ status: 1 }, { status: 2 }, { status: 3 }];

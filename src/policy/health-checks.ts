@@ -1,0 +1,187 @@
+import type { Clock } from "../core/clock.ts";
+
+/** What a check stands at: no run of it has ended yet, it passes, or it fails. */
+export type CheckStatus = "pending" | "passing" | "failing";
+
+/** When a check runs, and what its runs come to. */
+export interface CheckTerms {
+  /** How long after one run has ended the next may begin, in milliseconds. */
+  readonly intervalMs: number;
+  /** How many runs in a row must fail before a check that has passed counts as failing. */
+  readonly failureThreshold: number;
+  /** Whether it runs only when somebody wants it, and not whenever its interval is over. */
+  readonly onDemand: boolean;
+}
+
+/** What a check stands at, and its last run. */
+export interface CheckSnapshot {
+  readonly status: CheckStatus;
+  /** Whether it has ever passed. */
+  readonly everPassed: boolean;
+  /** How long the last run took, in milliseconds; undefined before the first has ended. */
+  readonly durationMs: number | undefined;
+  /** How long ago the last run ended, in milliseconds; undefined before the first has ended. */
+  readonly ageMs: number | undefined;
+  /** Why the last run failed; undefined if it passed. */
+  readonly failure: string | undefined;
+  /** How many runs that were given up go on. */
+  readonly hanging: number;
+}
+
+/** Leave to run a check. What it is told first counts; the methods return whether it did. */
+export interface CheckRun<Check> {
+  readonly check: Check;
+  pass(): boolean;
+  fail(why: string): boolean;
+  /**
+   * The run takes too long: it counts as failed, and others may begin. It is to be told `pass` or `fail` all the same
+   * when the run does end: that result is dropped, yet the run hangs no longer.
+   */
+  giveUp(why: string): boolean;
+}
+
+/**
+ * Each run that goes on after it was given up doubles the time until the next, so that a check which never looks at
+ * its signal piles up ever more slowly and still notices that all is well again; so often, at most.
+ */
+const MOST_DOUBLINGS = 10;
+
+/** Runs checks: each at most once per interval and one run of it at a time, and no more than a bound altogether. */
+export class HealthChecks<Check extends CheckTerms> {
+  readonly #maxConcurrent: number;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #states = new Map<Check, CheckState>();
+  #underWay = 0;
+
+  constructor(maxConcurrent: number, clock: Pick<Clock, "now">) {
+    this.#maxConcurrent = maxConcurrent;
+    this.#clock = clock;
+  }
+
+  add(check: Check): void {
+    this.#states.set(check, new CheckState(check));
+  }
+
+  /**
+   * Somebody wants to know what a check stands at now.
+   *
+   * @returns whether a run that will tell is under way or waits for its turn; false if the last result still holds.
+   */
+  want(check: Check): boolean {
+    return this.#states.get(check)?.want(this.#clock.now()) ?? false;
+  }
+
+  /** Leave to run the check that has been due for longest; undefined if none is, or if too many run. */
+  tryBegin(): CheckRun<Check> | undefined {
+    if (this.#underWay >= this.#maxConcurrent) return undefined;
+    const now = this.#clock.now();
+    const due = this.#next();
+    if (!due || due.state.dueAt > now) return undefined;
+    this.#underWay += 1;
+    due.state.begin();
+    return this.#run(due.check, due.state, now);
+  }
+
+  /** In how many milliseconds a check is due; 0 if one is, Infinity if first something else must happen. */
+  wakeInMs(): number {
+    if (this.#underWay >= this.#maxConcurrent) return Number.POSITIVE_INFINITY;
+    return Math.max(0, (this.#next()?.state.dueAt ?? Number.POSITIVE_INFINITY) - this.#clock.now());
+  }
+
+  /** @returns undefined for a check that was never added. */
+  snapshot(check: Check): CheckSnapshot | undefined {
+    return this.#states.get(check)?.snapshot(this.#clock.now());
+  }
+
+  #next(): { readonly check: Check; readonly state: CheckState } | undefined {
+    let next: { readonly check: Check; readonly state: CheckState } | undefined;
+    for (const [check, state] of this.#states) {
+      if (state.dueAt < (next?.state.dueAt ?? Number.POSITIVE_INFINITY)) next = { check, state };
+    }
+    return next;
+  }
+
+  #run(check: Check, state: CheckState, since: number): CheckRun<Check> {
+    let stage: "running" | "hanging" | "over" = "running";
+    const end = (failure: string | undefined, next: "hanging" | "over") => {
+      const counts = stage === "running";
+      if (counts) {
+        const now = this.#clock.now();
+        this.#underWay -= 1;
+        state.end(failure, now, now - since);
+      }
+      if (counts && next === "hanging") state.hanging += 1;
+      if (stage === "hanging" && next === "over") state.hanging -= 1;
+      if (stage !== "over") stage = next;
+      return counts;
+    };
+    return {
+      check,
+      pass: () => end(undefined, "over"),
+      fail: (why) => end(why, "over"),
+      giveUp: (why) => end(why, "hanging"),
+    };
+  }
+}
+
+/** One check's state. */
+class CheckState {
+  readonly #terms: CheckTerms;
+  #status: CheckStatus = "pending";
+  #everPassed = false;
+  #underWay = false;
+  #wanted = false;
+  #failures = 0;
+  #last: { readonly endedAt: number; readonly durationMs: number; readonly failure: string | undefined } | undefined;
+  hanging = 0;
+
+  constructor(terms: CheckTerms) {
+    this.#terms = terms;
+  }
+
+  get dueAt(): number {
+    const waits = this.#terms.onDemand && !this.#wanted;
+    return this.#underWay || waits ? Number.POSITIVE_INFINITY : this.#holdsUntil;
+  }
+
+  want(now: number): boolean {
+    if (this.#underWay) return true;
+    this.#wanted = now >= this.#holdsUntil;
+    return this.#wanted;
+  }
+
+  begin(): void {
+    this.#underWay = true;
+    this.#wanted = false;
+  }
+
+  end(failure: string | undefined, now: number, durationMs: number): void {
+    this.#underWay = false;
+    this.#last = { endedAt: now, durationMs, failure };
+    if (failure === undefined) {
+      this.#failures = 0;
+      this.#everPassed = true;
+      this.#status = "passing";
+    } else {
+      this.#failures += 1;
+      if (!this.#everPassed || this.#failures >= this.#terms.failureThreshold) this.#status = "failing";
+    }
+  }
+
+  snapshot(now: number): CheckSnapshot {
+    return {
+      status: this.#status,
+      everPassed: this.#everPassed,
+      durationMs: this.#last?.durationMs,
+      ageMs: this.#last && now - this.#last.endedAt,
+      failure: this.#last?.failure,
+      hanging: this.hanging,
+    };
+  }
+
+  /** Until when the last result holds. */
+  get #holdsUntil(): number {
+    const doublings = Math.min(this.hanging, MOST_DOUBLINGS);
+    return this.#last ? this.#last.endedAt + this.#terms.intervalMs * 2 ** doublings : Number.NEGATIVE_INFINITY;
+  }
+}

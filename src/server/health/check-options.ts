@@ -1,0 +1,113 @@
+import { checkOptions, isCount, isFunction, isPositive, type OptionCheck, show } from "../../core/check-options.ts";
+
+/**
+ * How deep a check looks. `deep`: at something the service cannot do without, such as its database; while it fails,
+ * services are NOT_SERVING. `business`: it does what a user would, such as reading an order; it is reported and
+ * changes nothing, and it runs only when it is asked for.
+ */
+export type CheckDepth = "deep" | "business";
+
+/** What a check is given. */
+export interface HealthCheckContext {
+  /** Aborts when the time is up, or the server drains. */
+  readonly signal: AbortSignal;
+}
+
+/** Looks whether something works. It fails if it throws, rejects or returns `false`; all else it returns is ignored. */
+export type HealthCheck = (context: HealthCheckContext) => unknown;
+
+/** How a check is run, and what hangs on it. */
+export interface HealthCheckOptions {
+  /** How deep it looks. Default: `"deep"`. */
+  readonly depth?: CheckDepth;
+  /**
+   * Contracts of the services that cannot do without it, for deep checks: NOT_SERVING while it fails. The server as a
+   * whole, `""` and `/readyz`, is so in any case. Default: every service.
+   */
+  readonly services?: readonly { readonly name: string }[];
+  /**
+   * How long a run may take, in milliseconds; then its signal aborts, it counts as failed, and what it still comes to
+   * is dropped. Default: 1,000, the patience of Kubernetes' own probes.
+   */
+  readonly timeoutMs?: number;
+  /**
+   * How long after one run the next may begin, in milliseconds, however many ask meanwhile. Deep checks do run then,
+   * since whoever watches a service wants to be told. Each run that goes on after its time was up doubles it, at most
+   * ten times: a check that ignores its signal is not to take all of a pool's connections. Default: 5,000.
+   */
+  readonly intervalMs?: number;
+  /**
+   * How many runs in a row must fail before a check that has passed counts as failing. Default: 1, since Kubernetes
+   * and load balancers have thresholds of their own; clients that watch gRPC's health service have none.
+   */
+  readonly failureThreshold?: number;
+}
+
+/** A check with all that is said about it. */
+export interface NamedCheck extends Required<Omit<HealthCheckOptions, "services">> {
+  readonly name: string;
+  readonly run: HealthCheck;
+  /** The names of the services that hang on it; undefined for all of them. */
+  readonly services: ReadonlySet<string> | undefined;
+  readonly onDemand: boolean;
+}
+
+/** What probes call the server itself. */
+export const SERVER_ENTRY = "server";
+
+/** Longer delays than this are more than 24 days, and no timer of Node's takes them. */
+const LONGEST_MS = 2_147_483_647;
+
+const isDelay: OptionCheck = (value) =>
+  isPositive(value) ?? ((value as number) <= LONGEST_MS ? undefined : `must be at most ${LONGEST_MS}; it is ${value}`);
+
+const OPTIONS: Readonly<Record<keyof HealthCheckOptions, OptionCheck>> = {
+  depth: (value) =>
+    value === "deep" || value === "business" ? undefined : `must be "deep" or "business"; it is ${show(value)}`,
+  services: (value) =>
+    Array.isArray(value) && value.length > 0 && value.every((one) => typeof Object(one).name === "string")
+      ? undefined
+      : "must be an array of contracts, such as [OrderService]",
+  timeoutMs: isDelay,
+  intervalMs: isDelay,
+  failureThreshold: isCount,
+};
+
+/**
+ * Checks a check, and fills in what was not said.
+ *
+ * @param taken names that others have.
+ * @throws TypeError that lists every problem.
+ */
+export function resolveCheck(
+  name: string,
+  run: HealthCheck,
+  options: HealthCheckOptions,
+  taken: readonly string[],
+): NamedCheck {
+  const problems = [...nameProblems(name, taken), ...runProblems(run), ...checkOptions(options, OPTIONS)];
+  if (options?.depth === "business" && options.services !== undefined) {
+    problems.push("services says nothing about a business check: no service hangs on it");
+  }
+  if (problems.length > 0) throw new TypeError(`health.check(${show(name)}): ${problems.join("; ")}`);
+  const { depth = "deep", services, timeoutMs = 1_000, intervalMs = 5_000, failureThreshold = 1 } = options;
+  return {
+    ...{ name, run, depth, timeoutMs, intervalMs, failureThreshold },
+    services: services && new Set(services.map((one) => one.name)),
+    onDemand: depth === "business",
+  };
+}
+
+function nameProblems(name: unknown, taken: readonly string[]): string[] {
+  // It stands in URLs, and in lines of a text.
+  if (typeof name !== "string" || !/^[\w][\w./-]*$/.test(name)) {
+    return ["the name must be of letters, digits, _, -, . and /, such as database"];
+  }
+  if (name === SERVER_ENTRY) return [`${SERVER_ENTRY} is what the server itself is called`];
+  return taken.includes(name) ? ["there is a check of that name already"] : [];
+}
+
+function runProblems(run: unknown): string[] {
+  const problem = isFunction(run);
+  return problem ? [`the check ${problem}`] : [];
+}

@@ -1,0 +1,117 @@
+import { systemClock } from "../../core/clock.ts";
+import { type HealthCheck, type HealthCheckOptions, type NamedCheck, resolveCheck } from "./check-options.ts";
+import { CheckRunner, type HealthCheckResult } from "./check-runner.ts";
+
+/** What a service can be, in the words of gRPC's health protocol. */
+export type ServingStatus = "SERVING" | "NOT_SERVING";
+
+/** How many checks run at a time unless said otherwise. */
+export const DEFAULT_MAX_CONCURRENT_CHECKS = 4;
+
+/**
+ * How healthy a server's services are. `""` stands for the server as a whole. A service is SERVING if it was set so,
+ * if every deep check that it hangs on passes, and if the server does not drain.
+ */
+export class Health {
+  readonly #checks: CheckRunner;
+  /** What was set. */
+  readonly #set = new Map<string, ServingStatus>([["", "SERVING"]]);
+  /** What is told. */
+  readonly #told = new Map<string, ServingStatus>([["", "SERVING"]]);
+  readonly #watchers = new Map<string, Set<() => void>>();
+  #shutDown = false;
+
+  /** @internal A server makes its own. */
+  constructor(checks = new CheckRunner({ clock: systemClock, maxConcurrent: DEFAULT_MAX_CONCURRENT_CHECKS })) {
+    this.#checks = checks;
+    checks.onChange = () => this.#updateAll();
+  }
+
+  /**
+   * Sets a service's status, and tells whoever watches it. NOT_SERVING holds whatever its checks say; with SERVING they
+   * decide. Without effect once the server drains.
+   */
+  set(service: string, status: ServingStatus): void {
+    if (this.#shutDown) return;
+    this.#set.set(service, status);
+    this.#update(service);
+  }
+
+  /** A service's status, or undefined if the server does not know it. */
+  get(service: string): ServingStatus | undefined {
+    return this.#told.get(service);
+  }
+
+  /** Every service with its status. */
+  list(): ReadonlyMap<string, ServingStatus> {
+    return this.#told;
+  }
+
+  /**
+   * Adds a check. It runs from the server's first address on; until it has passed for the first time, what hangs on it
+   * is NOT_SERVING.
+   *
+   * @param name what it is called on the admin port: letters, digits, `_`, `-`, `.` and `/`.
+   * @param run looks whether something works: fails if it throws, rejects or returns `false`.
+   * @throws TypeError that lists everything that is wrong, a name that is taken included.
+   */
+  check(name: string, run: HealthCheck, options: HealthCheckOptions = {}): void {
+    const taken = this.#checks.checks.map((check) => check.name);
+    this.#checks.add(resolveCheck(name, run, options, taken));
+  }
+
+  /** How each check stands, in the order in which they were added. Nothing runs for it. */
+  results(): HealthCheckResult[] {
+    return this.#checks.checks.map((check) => this.#checks.result(check));
+  }
+
+  /** Says NOT_SERVING of everything from now on, and runs no check any more. */
+  shutDown(): void {
+    this.#shutDown = true;
+    this.#checks.stop();
+    this.#updateAll();
+  }
+
+  /** Resolves when a service's status changes, or the signal aborts. */
+  changed(service: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const watchers = this.#watchers.get(service) ?? new Set();
+      this.#watchers.set(service, watchers);
+      const wake = () => {
+        watchers.delete(wake);
+        if (watchers.size === 0) this.#watchers.delete(service);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      watchers.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
+      if (signal.aborted) wake();
+    });
+  }
+
+  /** What a service was set to, whatever its checks say. */
+  wasSet(service: string): ServingStatus | undefined {
+    return this.#set.get(service);
+  }
+
+  #updateAll(): void {
+    for (const service of this.#set.keys()) this.#update(service);
+  }
+
+  #update(service: string): void {
+    const status = this.#statusOf(service);
+    if (this.#told.get(service) === status) return;
+    this.#told.set(service, status);
+    for (const wake of [...(this.#watchers.get(service) ?? [])]) wake();
+  }
+
+  #statusOf(service: string): ServingStatus {
+    const failing = (check: NamedCheck) => hangsOn(service, check) && this.#checks.snapshot(check).status !== "passing";
+    const down = this.#shutDown || this.#set.get(service) === "NOT_SERVING" || this.#checks.checks.some(failing);
+    return down ? "NOT_SERVING" : "SERVING";
+  }
+}
+
+function hangsOn(service: string, { depth, services }: NamedCheck): boolean {
+  return depth === "deep" && (service === "" || !services || services.has(service));
+}
