@@ -1,7 +1,8 @@
 // npm run bench: every stack alive at once, short windows in turn, the order reversed every round. Only ratios within
-// a round are compared: absolute figures belong to the machine.
+// a round are compared: absolute figures belong to the machine. Then the broadcasts, unless --row asks for one row.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { benchBroadcast } from "./broadcast/bench-broadcast.ts";
 import { type RunningStack, startStack } from "./processes.ts";
 import { type Idle, type Measured, report } from "./report.ts";
 import { rows } from "./rows.ts";
@@ -49,3 +50,4 @@ for (const { name, stop } of running) {
 const text = report(measured, idle);
 console.log(text);
 if (values.save) writeFileSync(new URL("../docs/bench.md", import.meta.url), text);
+if (!values.row) await benchBroadcast({ rounds: Number(values.rounds), deliveries: 50_000, save: values.save });

@@ -2,6 +2,7 @@ import { isBoolean, isCount, isFunction } from "../core/check-options.ts";
 import { checkArguments, EVERY, isSource } from "./check-arguments.ts";
 import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
 import { type Failure, NOTHING, Outlet } from "./outlet.ts";
+import { isPromiseLike } from "./relay.ts";
 import { Intake, type Sink } from "./upstream.ts";
 
 /** How `mapConcurrent` works. */
@@ -49,7 +50,7 @@ class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
     const slot: Slot<Out> = { outcome: undefined };
     this.#held += 1;
     if (this.#ordered) this.#slots.push(slot);
-    void this.#work(message, slot);
+    this.#work(message, slot);
     this.serve();
   }
 
@@ -84,16 +85,34 @@ class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
     return this.#intake.leave();
   }
 
-  async #work(message: In, slot: Slot<Out>): Promise<void> {
+  #work(message: In, slot: Slot<Out>): void {
     const transform = this.#transform;
     try {
-      slot.outcome = { value: await transform(message, this.#leaving.signal) };
+      const made = transform(message, this.#leaving.signal);
+      if (isPromiseLike(made)) void this.#whenMade(made, slot);
+      else this.#settle(slot, { value: made });
     } catch (error) {
-      slot.outcome = { error };
-      this.#intake.drop();
+      this.#fail(slot, error);
     }
-    if (!this.#ordered) this.#slots.push(slot);
+  }
+
+  async #whenMade(made: PromiseLike<Out>, slot: Slot<Out>): Promise<void> {
+    try {
+      this.#settle(slot, { value: await made });
+    } catch (error) {
+      this.#fail(slot, error);
+    }
     this.serve();
+  }
+
+  #fail(slot: Slot<Out>, error: unknown): void {
+    this.#settle(slot, { error });
+    this.#intake.drop();
+  }
+
+  #settle(slot: Slot<Out>, outcome: NonNullable<Slot<Out>["outcome"]>): void {
+    slot.outcome = outcome;
+    if (!this.#ordered) this.#slots.push(slot);
   }
 }
 

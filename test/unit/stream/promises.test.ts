@@ -1,5 +1,17 @@
 import { createHook } from "node:async_hooks";
-import { filter, map, type OperatorStream, take, tap } from "bowline/stream";
+import {
+  batch,
+  buffer,
+  filter,
+  latest,
+  map,
+  mapConcurrent,
+  merge,
+  type OperatorStream,
+  take,
+  tap,
+  timeoutBetween,
+} from "bowline/stream";
 import { expect, test } from "vitest";
 
 /** Counts the promises that are made while a stream is read. */
@@ -34,4 +46,18 @@ test.each<[string, (source: AsyncIterable<number>) => OperatorStream<number>]>([
     expect(added / MESSAGES).toBeGreaterThan(operators + 0.9);
     expect(added / MESSAGES).toBeLessThan(operators + 1.1);
   }
+});
+
+test.each<[string, number, (source: AsyncIterable<number>) => AsyncIterable<unknown>]>([
+  ["batch", 1.2, (source) => batch(source, 10, 1_000)],
+  ["buffer", 2, (source) => buffer(source)],
+  ["latest", 2, (source) => latest(source)],
+  ["merge", 2, (source) => merge([source])],
+  ["timeoutBetween", 2, (source) => timeoutBetween(source, 1_000)],
+  ["map with a signal", 3, (source) => map(source, (message) => message, { signal: new AbortController().signal })],
+  ["mapConcurrent", 2, (source) => mapConcurrent(source, 1, (message) => message)],
+])("%s, which need not wait for its source when it ends, adds at most %d", async (_, most, operator) => {
+  const bare = await promisesOf(count());
+  const added = (await promisesOf(operator(count()))) - bare;
+  expect(added / MESSAGES).toBeLessThan(most + 0.1);
 });
