@@ -258,10 +258,13 @@ export function mergePolicy(service: ServicePolicy, method: MethodPolicy, respon
   const timeoutMs = method.timeoutMs ?? inherited;
   const breaker = method.breaker || service.breaker ? { ...service.breaker, ...method.breaker } : undefined;
   const bulkhead = method.bulkhead || service.bulkhead ? { ...service.bulkhead, ...method.bulkhead } : undefined;
+  // As a whole: of scopes that were said apart, nobody could see who may call.
+  const auth = method.auth ?? service.auth;
   return {
     ...method,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(breaker === undefined ? {} : { breaker }),
     ...(bulkhead === undefined ? {} : { bulkhead }),
+    ...(auth === undefined ? {} : { auth }),
   };
 }

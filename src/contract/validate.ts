@@ -11,6 +11,7 @@ import type {
 } from "./policy.ts";
 import { checkBatch } from "./validate-batches.ts";
 import { checkIsolation, checkServiceIsolation } from "./validate-isolation.ts";
+import { checkServing } from "./validate-serving.ts";
 import { checkStreams } from "./validate-streams.ts";
 import {
   atMost,
@@ -41,6 +42,7 @@ export function checkServicePolicy(policy: ServicePolicy): Problem[] {
     ...checkThrottling(policy.retryThrottling),
     ...checkBudget(policy.retryBudget),
     ...checkServiceIsolation(policy),
+    ...checkServing(policy),
   ];
 }
 
@@ -64,6 +66,7 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts, ser
     ...checkStreams(policy, method),
     ...checkIsolation(policy, method, service),
     ...checkBatch(policy, method),
+    ...checkServing(policy),
   ];
 }
 
