@@ -69,5 +69,6 @@ export type { Random } from "./core/random.ts";
 export { type Reason, type ReasonRow, reasons } from "./core/reasons.ts";
 export type { ResponseStream } from "./core/response-stream.ts";
 export { Status, type StatusCode, type StatusName } from "./core/status.ts";
-export type { BreakerSnapshot, BreakerState } from "./policy/breaker.ts";
+export type { BreakerSnapshot } from "./policy/breaker.ts";
+export type { BreakerState } from "./policy/breaker-permit.ts";
 export type { Breakers } from "./policy/breaker-set.ts";

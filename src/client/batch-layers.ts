@@ -16,12 +16,15 @@ import { reportTo } from "./report.ts";
 export function batchLayers(contract: Contract, key: string, { batch }: MethodPolicy, state: ClientState): Layers {
   const access = contract.batches?.[key];
   const definition = access && contract.definition.methods[access.method];
-  if (!batch || !access || !definition) return {};
+  if (!batch || !access || !definition) {
+    state.gathering(key, undefined);
+    return {};
+  }
   const { clock, observer, target: name } = state.surroundings;
   const { maxSize, maxWaitMs } = resolveBatch(batch);
   const batching = new Batching<GatheredCalls>({ maxSize });
   const { closed } = state;
-  closed.addEventListener("abort", () => {
+  state.gathering(key, () => {
     for (const gathered of batching.open()) gathered.send();
   });
   const target = toMethod(contract.definition, definition);

@@ -8,7 +8,7 @@ import { RpcError } from "../core/errors.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import { tell } from "../core/warning.ts";
-import type { BreakerPermit } from "../policy/breaker.ts";
+import type { BreakerPermit } from "../policy/breaker-permit.ts";
 import type { Breakers } from "../policy/breaker-set.ts";
 import { settle } from "../policy/breaker-verdict.ts";
 import { keepBreakers } from "./breakers-of.ts";

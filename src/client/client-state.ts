@@ -1,14 +1,17 @@
 import type {
   AdaptiveLimitPolicy,
   BreakerPolicy,
+  CachePolicy,
   RetryBudgetPolicy,
   RetryThrottlingPolicy,
+  ServicePolicy,
   ThrottlePolicy,
 } from "../contract/policy.ts";
 import {
   resolveAdaptiveLimit,
   resolveBreaker,
   resolveBudget,
+  resolveCache,
   resolveThrottle,
   resolveThrottling,
 } from "../contract/resolve.ts";
@@ -17,13 +20,17 @@ import type { Clock } from "../core/clock.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import type { Random } from "../core/random.ts";
 import { AdaptiveLimit } from "../policy/adaptive-limit.ts";
-import { Breaker, type BreakerState, type BreakerTransition } from "../policy/breaker.ts";
+import { Breaker, type BreakerTransition } from "../policy/breaker.ts";
+import type { BreakerState } from "../policy/breaker-permit.ts";
 import { BreakerSet } from "../policy/breaker-set.ts";
+import { Bulkhead, type BulkheadOptions } from "../policy/bulkhead.ts";
 import { ClientThrottle } from "../policy/client-throttle.ts";
 import { HedgePace } from "../policy/hedge-pace.ts";
+import { ResponseCache } from "../policy/response-cache.ts";
 import type { RetryShare } from "../policy/retry.ts";
 import { RetryBudget } from "../policy/retry-budget.ts";
 import { RetryThrottling } from "../policy/retry-throttling.ts";
+import { sameSettings } from "./same-settings.ts";
 
 /** Where a client's or middleware's policies take time and chance from, and whom they tell. */
 export interface Surroundings {
@@ -44,6 +51,10 @@ export class ClientState {
   /** How long attempts have waited at a bulkhead, in milliseconds; Infinity as long as their turn has not come. */
   readonly waits: WeakMap<Call, number> = new WeakMap();
   readonly #paces = new Map<string, HedgePace>();
+  readonly #breakerPolicies = new Map<string, BreakerPolicy>();
+  readonly #bulkheads = new Map<string, Bulkhead>();
+  readonly #caches = new Map<string, ResponseCache>();
+  readonly #senders = new Map<string, () => void>();
   readonly #closing = new AbortController();
   #limit: AdaptiveLimit | undefined;
   #throttle: ClientThrottle | undefined;
@@ -63,6 +74,15 @@ export class ClientState {
 
   close(): void {
     this.#closing.abort();
+    for (const send of this.#senders.values()) send();
+  }
+
+  /** Goes by other bounds from here on for what the target's calls may cause and have under way. */
+  adjust({ retryThrottling, retryBudget, adaptiveLimit, throttle }: ServicePolicy): void {
+    this.retryShare.throttling.adjust(resolveThrottling(retryThrottling));
+    this.retryShare.budget.adjust(resolveBudget(retryBudget));
+    if (adaptiveLimit) this.adaptiveLimit(adaptiveLimit).adjust(resolveAdaptiveLimit(adaptiveLimit));
+    if (throttle) this.throttle(throttle).adjust(resolveThrottle(throttle));
   }
 
   /** How long the calls of a method wait before they are hedged; made at first. */
@@ -87,11 +107,59 @@ export class ClientState {
     return this.#throttle;
   }
 
+  /** The bulkhead of a method; made by these options, or adjusted to them. */
+  bulkhead(path: string, options: BulkheadOptions, limit: AdaptiveLimit | undefined): Bulkhead {
+    const known = this.#bulkheads.get(path);
+    known?.adjust(options, limit);
+    const bulkhead = known ?? new Bulkhead(options, limit);
+    this.#bulkheads.set(path, bulkhead);
+    return bulkhead;
+  }
+
+  /** Nothing bounds a method any more: those that wait need not. */
+  freeBulkhead(path: string): void {
+    this.#bulkheads.get(path)?.adjust({ maxConcurrent: Number.POSITIVE_INFINITY, maxQueued: 0 });
+  }
+
+  /** The kept answers of a method, by this policy from here on. */
+  cache(path: string, policy: CachePolicy): ResponseCache {
+    const options = resolveCache(policy);
+    const known = this.#caches.get(path);
+    known?.adjust(options);
+    const cache = known ?? new ResponseCache(options, this.surroundings.clock);
+    this.#caches.set(path, cache);
+    return cache;
+  }
+
+  /** Nothing of a method is kept any more. */
+  dropCache(path: string): void {
+    this.#caches.delete(path);
+  }
+
+  /**
+   * Says how what has been gathered is sent before its time: when the client is closed, or the method's calls are
+   * gathered otherwise, or, with undefined, no longer.
+   */
+  gathering(key: string, send: (() => void) | undefined): void {
+    this.#senders.get(key)?.();
+    if (send) this.#senders.set(key, send);
+    else this.#senders.delete(key);
+  }
+
   /** The breaker of a name, such as a method's path; made by this policy if there is none yet. */
   breaker(name: string, policy: BreakerPolicy): Breaker {
     const { clock, random, observer, target } = this.surroundings;
     const told = observer && toldOf(observer, name, target);
     return this.breakers.of(name, () => new Breaker(resolveBreaker(policy), clock, random, told));
+  }
+
+  /** The same, adjusted to this policy if it has gone by another one until now. */
+  breakerBy(name: string, policy: BreakerPolicy): Breaker {
+    const breaker = this.breaker(name, policy);
+    const before = this.#breakerPolicies.get(name) ?? policy;
+    this.#breakerPolicies.set(name, policy);
+    if (!sameSettings(before, policy)) breaker.adjust(resolveBreaker(policy));
+    return breaker;
   }
 }
 

@@ -1,6 +1,5 @@
 import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../contract/policy.ts";
 import { resolveBulkhead } from "../contract/resolve.ts";
-import { Bulkhead } from "../policy/bulkhead.ts";
 import type { ClientState } from "./client-state.ts";
 import { bulkheadLayer } from "./layers/bulkhead.ts";
 import { throttleLayer } from "./layers/throttle.ts";
@@ -23,9 +22,13 @@ const UNBOUNDED: Required<BulkheadPolicy> = {
   maxWaitMs: Number.POSITIVE_INFINITY,
 };
 
-/** The layers of one method that bound how much is under way, and how much is asked of a target that rejects. */
-export function isolationLayers(policy: IsolationPolicy, state: ClientState): Layers {
-  return { ...throttleLayers(policy, state), ...bulkheadLayers(policy, state) };
+/**
+ * The layers of one method that bound how much is under way, and how much is asked of a target that rejects.
+ *
+ * @param path the method's.
+ */
+export function isolationLayers(policy: IsolationPolicy, path: string, state: ClientState): Layers {
+  return { ...throttleLayers(policy, state), ...bulkheadLayers(policy, path, state) };
 }
 
 function throttleLayers({ throttle: policy }: IsolationPolicy, state: ClientState): Layers {
@@ -36,12 +39,19 @@ function throttleLayers({ throttle: policy }: IsolationPolicy, state: ClientStat
   };
 }
 
-function bulkheadLayers({ bulkhead: policy, adaptiveLimit }: IsolationPolicy, state: ClientState): Layers {
-  if (!policy && !adaptiveLimit) return {};
+function bulkheadLayers(
+  { bulkhead: policy, adaptiveLimit }: IsolationPolicy,
+  path: string,
+  state: ClientState,
+): Layers {
+  if (!policy && !adaptiveLimit) {
+    state.freeBulkhead(path);
+    return {};
+  }
   const { clock, observer, target } = state.surroundings;
   const limit = adaptiveLimit && state.adaptiveLimit(adaptiveLimit);
   const { maxWaitMs, ...options } = policy ? resolveBulkhead(policy) : UNBOUNDED;
-  const bulkhead = new Bulkhead(options, limit);
+  const bulkhead = state.bulkhead(path, options, limit);
   const report = reportTo(observer, policy ? "bulkhead" : "adaptive-limit", target);
   return {
     bulkhead: bulkheadLayer({ bulkhead, limit, maxWaitMs, clock, closed: state.closed, waits: state.waits, report }),

@@ -91,9 +91,10 @@ export function throttle(options: ThrottleMiddlewareOptions = {}): ClientMiddlew
 function isolation(policy: IsolationPolicy, around: Around & { readonly random?: Random }): ClientMiddleware {
   const { clock = systemClock, random = systemRandom, observer } = around;
   const state = new ClientState({ clock, random, observer, target: undefined });
-  const find = perMethod((method) =>
-    policy.throttle && method.responseStream ? undefined : aroundNice(method, isolationLayers(policy, state), clock),
-  );
+  const find = perMethod((method) => {
+    if (policy.throttle && method.responseStream) return undefined;
+    return aroundNice(method, isolationLayers(policy, method.path, state), clock);
+  });
   return niceMiddleware(find, OWN_OPTIONS);
 }
 

@@ -48,7 +48,7 @@ export function methodLayers(
     ...(repeatable && retryLayers(policy, state, options.maxAttemptsLimit)),
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
-    ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, state),
+    ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, method.path, state),
     ...breakerLayers(policy, breakerName(contract, own, method), timeouts, state),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),
@@ -104,7 +104,7 @@ function breakerLayers(
   const { clock } = state.surroundings;
   const waits = bulkhead?.maxQueued ? state.waits : undefined;
   const report = reportTo(observer, "breaker", target);
-  const breaker = state.breaker(name, policy ?? {});
+  const breaker = state.breakerBy(name, policy ?? {});
   const trialTimeoutMs = policy?.trialTimeoutMs ?? trialTimeoutOf(timeouts);
   const codes = failureCodes(policy);
   const layer: Layer = breakerLayer({ breaker, codes, slowMs, trialTimeoutMs, clock, waits, report });

@@ -1,8 +1,6 @@
 import type { MethodPolicy } from "../contract/policy.ts";
-import { resolveCache } from "../contract/resolve.ts";
 import type { Method } from "../core/method.ts";
 import { Coalescing } from "../policy/coalescing.ts";
-import { ResponseCache } from "../policy/response-cache.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
 import type { ClientState } from "./client-state.ts";
 import type { Fallback } from "./fallbacks.ts";
@@ -37,7 +35,7 @@ export function sharingLayers(
   const keyOf: KeyOf = (call) => shareKeyOf(call, options.partition ?? "", CALL_OPTIONS);
   return {
     ...fallbackLayers(options, state),
-    ...cacheLayers(policy, keyOf, state, options),
+    ...cacheLayers(policy, method, keyOf, state, options),
     ...coalesceLayers(policy, keyOf, state, options),
   };
 }
@@ -48,12 +46,21 @@ function fallbackLayers({ fallback }: SharingOptions, state: ClientState): Layer
   return { fallback: fallbackLayer({ fallback, report: reportTo(observer, "fallback", target) }) };
 }
 
-function cacheLayers({ cache }: SharingPolicy, keyOf: KeyOf, state: ClientState, options: SharingOptions): Layers {
-  if (!cache) return {};
+function cacheLayers(
+  { cache }: SharingPolicy,
+  { path }: Method,
+  keyOf: KeyOf,
+  state: ClientState,
+  options: SharingOptions,
+): Layers {
+  if (!cache) {
+    state.dropCache(path);
+    return {};
+  }
   const { clock, observer, target } = state.surroundings;
   const context = { keyOf, timeoutMs: options.timeoutMs, clock, closed: state.closed };
   const report = reportTo(observer, "cache", target);
-  return { cache: cacheLayer({ ...context, cache: new ResponseCache(resolveCache(cache), clock), report }) };
+  return { cache: cacheLayer({ ...context, cache: state.cache(path, cache), report }) };
 }
 
 function coalesceLayers(

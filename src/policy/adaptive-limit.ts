@@ -130,6 +130,15 @@ export class AdaptiveLimit {
     this.#onChange = onChange;
   }
 
+  /** Goes by other options from here on: what it has learned stays, and so does what is under way. */
+  adjust(options: AdaptiveLimitOptions): void {
+    const from = this.#gradient.limit;
+    this.#gradient.adjust(options);
+    const to = this.#gradient.limit;
+    if (from !== to) this.#onChange?.(from, to);
+    this.#tellRoom();
+  }
+
   /** Leave to make an attempt now; undefined if as many as may are under way. */
   tryAcquire(): LimitPermit | undefined {
     if (!this.#hasRoom) return undefined;
@@ -156,6 +165,10 @@ export class AdaptiveLimit {
     this.#inFlight -= 1;
     const counts = outcome === "dropped" || (outcome === "success" && tookMs >= LEAST_MS);
     if (counts) this.#count(outcome, tookMs, permit.inFlight);
+    this.#tellRoom();
+  }
+
+  #tellRoom(): void {
     // One that is told may ask to be told again, behind the others.
     for (const callback of this.#waiting) {
       if (!this.#hasRoom) return;

@@ -24,11 +24,14 @@ export interface Breakers {
 /** The breakers of one client or middleware, made when they are first asked for. */
 export class BreakerSet implements Breakers {
   readonly #breakers = new Map<string, Breaker>();
+  /** The names that no call asks for any more that begins now. */
+  readonly #retired = new Set<string>();
   #forced: Forced | undefined;
 
   /** The breaker of a name; `make` makes it if there is none yet. */
   of(name: string, make: () => Breaker): Breaker {
     const known = this.#breakers.get(name);
+    this.#retired.delete(name);
     if (known) return known;
     const breaker = make();
     this.#breakers.set(name, breaker);
@@ -36,8 +39,17 @@ export class BreakerSet implements Breakers {
     return breaker;
   }
 
+  /**
+   * Shows no others than these from here on. The others stay, for the calls that have them already and for when they are
+   * asked for again; and what is done to all is done to them.
+   */
+  retireBut(names: ReadonlySet<string>): void {
+    for (const name of this.#breakers.keys()) if (!names.has(name)) this.#retired.add(name);
+  }
+
   snapshot(): Readonly<Record<string, BreakerSnapshot>> {
-    return Object.fromEntries([...this.#breakers].map(([name, breaker]) => [name, breaker.snapshot()]));
+    const shown = [...this.#breakers].filter(([name]) => !this.#retired.has(name));
+    return Object.fromEntries(shown.map(([name, breaker]) => [name, breaker.snapshot()]));
   }
 
   forceOpen(name?: string): void {
@@ -65,8 +77,8 @@ export class BreakerSet implements Breakers {
   #named(name: string | undefined): Breaker[] {
     if (name === undefined) return [...this.#breakers.values()];
     const breaker = this.#breakers.get(name);
-    if (breaker) return [breaker];
-    const names = [...this.#breakers.keys()].join(", ");
+    if (breaker && !this.#retired.has(name)) return [breaker];
+    const names = Object.keys(this.snapshot()).join(", ");
     throw new TypeError(`there is no breaker ${JSON.stringify(name)}; there are ${names || "none yet"}`);
   }
 }

@@ -1,7 +1,7 @@
 import type { RpcError } from "../core/errors.ts";
 import type { Reason } from "../core/reasons.ts";
 import type { StatusCode } from "../core/status.ts";
-import type { BreakerPermit } from "./breaker.ts";
+import type { BreakerPermit } from "./breaker-permit.ts";
 
 /**
  * What says nothing about how the target is: the client's or the program's own doing, and a server that leaves in good

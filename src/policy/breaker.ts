@@ -1,17 +1,8 @@
 import type { Random } from "../core/random.ts";
+import type { BreakerPermit, BreakerRejection, BreakerState, BreakerUse } from "./breaker-permit.ts";
 import { type OutcomeCounts, type OutcomeWindow, outcomeWindow, reaches } from "./outcome-window.ts";
 import { type RecentClock, recentEnd } from "./recent-end.ts";
 import { type TrialOptions, Trials } from "./trials.ts";
-
-/**
- * - `closed`: calls pass, and are counted;
- * - `open`: none passes until the open time is over;
- * - `half-open`: a few pass as trials, and their outcome decides;
- * - `forced-open`: none passes until somebody says otherwise;
- * - `forced-closed`: all pass and are counted, and it never opens;
- * - `disabled`: all pass, and nothing is counted.
- */
-export type BreakerState = "closed" | "open" | "half-open" | "forced-open" | "forced-closed" | "disabled";
 
 /** When a breaker opens and closes. */
 export interface BreakerOptions extends TrialOptions {
@@ -27,38 +18,6 @@ export interface BreakerOptions extends TrialOptions {
   readonly openMs: number;
   /** Bound of the open time, in milliseconds, before the ±20 %. */
   readonly maxOpenMs: number;
-}
-
-/** Leave to make one attempt, to be given back once with its outcome; whatever comes after that does nothing. */
-export interface BreakerPermit {
-  readonly granted: true;
-  /** Whether it is for a trial: any sign of life settles it then, since others wait for it. */
-  readonly trial: boolean;
-  /** @param excusedMs for how long of its time the process stood still, which makes nothing slow. */
-  success(excusedMs?: number): void;
-  failure(excusedMs?: number): void;
-  /** It says nothing about the target: it was cancelled, or never sent. */
-  ignore(): void;
-}
-
-/** No leave. */
-export interface BreakerRejection {
-  readonly granted: false;
-  readonly state: BreakerState;
-  /** In how many milliseconds the next trial is due; undefined if nobody knows. */
-  readonly retryAfterMs: number | undefined;
-}
-
-/** What one attempt differs in. */
-export interface BreakerUse {
-  /** Longer than which this one is slow, in milliseconds. Default: the breaker's own. */
-  readonly slowMs?: number;
-  /**
-   * What a trial that is given up counts as: a stream may be silent and well. Default: `failure`.
-   */
-  readonly givenUp?: "failure" | "ignored";
-  /** After how long this one is given up as a trial, in milliseconds. Default: the breaker's own. */
-  readonly trialTimeoutMs?: number;
 }
 
 /** What a breaker stands at. */
@@ -134,11 +93,11 @@ class Permit implements BreakerPermit {
  * when the next call asks.
  */
 export class Breaker {
-  readonly #options: BreakerOptions;
+  #options: BreakerOptions;
   readonly #clock: RecentClock;
   readonly #random: Random;
   readonly #onTransition: ((transition: BreakerTransition) => void) | undefined;
-  readonly #window: OutcomeWindow;
+  #window: OutcomeWindow;
   #state: BreakerState = "closed";
   /** Grows with each change of state: a result of an earlier one is dropped (rule B6). */
   #generation = 0;
@@ -146,7 +105,7 @@ export class Breaker {
   #openings = 0;
   #openUntil = 0;
   #rejected = 0;
-  readonly #trials: Trials<Permit>;
+  #trials: Trials<Permit>;
 
   static {
     settle = (breaker, permit, outcome, excusedMs) => breaker.#settle(permit, outcome, excusedMs);
@@ -220,6 +179,19 @@ export class Breaker {
   reset(): void {
     this.#rejected = 0;
     this.#close();
+  }
+
+  /**
+   * Goes by other options from here on: it closes, unless it was forced or disabled, and forgets what was counted. What
+   * is under way counts for nothing any more (rule B6).
+   */
+  adjust(options: BreakerOptions): void {
+    this.#options = options;
+    this.#openings = 0;
+    const byItself = this.#state === "open" || this.#state === "half-open";
+    this.#move(byItself ? "closed" : this.#state);
+    this.#window = outcomeWindow(options.windowMs, options.windowCalls);
+    this.#trials = new Trials(options);
   }
 
   /** It was given up when its time was over, however late anybody asks. */

@@ -95,13 +95,13 @@ class Place implements BulkheadPlace {
  * Bulkheads that wait for the limit take turns.
  */
 export class Bulkhead {
-  readonly #options: BulkheadOptions;
-  readonly #limit: AdaptiveLimit | undefined;
+  #options: BulkheadOptions;
+  #limit: AdaptiveLimit | undefined;
   /** In the order of their arrival. */
   readonly #queue = new Set<Place>();
   #underWay = 0;
-  /** Whether the limit is going to say when it has room. */
-  #awaitsRoom = false;
+  /** The limit that is going to say when it has room. */
+  #awaited: AdaptiveLimit | undefined;
 
   static {
     release = (bulkhead) => bulkhead.#release();
@@ -131,6 +131,18 @@ export class Bulkhead {
     return { underWay: this.#underWay, queued: this.#queue.size };
   }
 
+  /**
+   * Goes by other options from here on. What is under way goes on and counts, though it may be more than may begin now;
+   * what waits keeps its place, and is let in first where there is more room.
+   *
+   * @param limit of the target; undefined if it has none.
+   */
+  adjust(options: BulkheadOptions, limit?: AdaptiveLimit): void {
+    this.#options = options;
+    this.#limit = limit;
+    this.#admit();
+  }
+
   get #hasRoom(): boolean {
     return this.#underWay < this.#options.maxConcurrent;
   }
@@ -145,6 +157,10 @@ export class Bulkhead {
 
   #release(): void {
     this.#underWay -= 1;
+    this.#admit();
+  }
+
+  #admit(): void {
     while (this.#admitFirst());
     this.#awaitRoom();
   }
@@ -160,14 +176,14 @@ export class Bulkhead {
   }
 
   #awaitRoom(): void {
-    if (!this.#limit || this.#awaitsRoom || this.#queue.size === 0 || !this.#hasRoom) return;
-    this.#awaitsRoom = true;
+    if (!this.#limit || this.#awaited === this.#limit || this.#queue.size === 0 || !this.#hasRoom) return;
+    this.#awaited = this.#limit;
     this.#limit.whenRoom(this.#onRoom);
   }
 
   /** One at a time: other bulkheads may wait for the limit too. */
   readonly #onRoom = (): void => {
-    this.#awaitsRoom = false;
+    this.#awaited = undefined;
     this.#admitFirst();
     this.#awaitRoom();
   };

@@ -79,10 +79,10 @@ class Permit implements ThrottlePermit {
  * that were not accepted.
  */
 export class ClientThrottle {
-  readonly #options: ClientThrottleOptions;
+  #options: ClientThrottleOptions;
   readonly #clock: Pick<Clock, "now">;
   readonly #random: Random;
-  readonly #counts: SlidingCounts;
+  #counts: SlidingCounts;
 
   static {
     settle = (throttle, accepted) => throttle.#count(throttle.#clock.now(), accepted);
@@ -93,6 +93,12 @@ export class ClientThrottle {
     this.#clock = clock;
     this.#random = random;
     this.#counts = new SlidingCounts(options.windowMs, 2);
+  }
+
+  /** Goes by other options from here on. In a window of another length, it counts anew. */
+  adjust(options: ClientThrottleOptions): void {
+    if (options.windowMs !== this.#options.windowMs) this.#counts = new SlidingCounts(options.windowMs, 2);
+    this.#options = options;
   }
 
   /** Leave to make a call now, or the probability of having none. @param now if that has been looked at already. */

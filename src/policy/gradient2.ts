@@ -42,7 +42,7 @@ const DECAY = 0.95;
  * look fast.
  */
 export class Gradient2 {
-  readonly #options: Gradient2Options;
+  #options: Gradient2Options;
   #estimate: number;
   #longMs = 0;
   #samples = 0;
@@ -60,6 +60,12 @@ export class Gradient2 {
   /** How long calls usually take, in milliseconds; 0 as long as nobody knows. */
   get longMs(): number {
     return this.#longMs;
+  }
+
+  /** Goes by other options from here on: what it has learned stays, as far as it lies between the new bounds. */
+  adjust(options: Gradient2Options): void {
+    this.#options = options;
+    this.#estimate = Math.min(Math.max(this.#estimate, options.minLimit), options.maxLimit);
   }
 
   update({ shortMs, inFlight, droppedRatio }: LatencySample): void {

@@ -47,7 +47,7 @@ interface Entry {
  * Keys are texts with a character for each byte.
  */
 export class ResponseCache {
-  readonly #options: ResponseCacheOptions;
+  #options: ResponseCacheOptions;
   readonly #clock: Pick<Clock, "now">;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
@@ -57,6 +57,12 @@ export class ResponseCache {
   constructor(options: ResponseCacheOptions, clock: Pick<Clock, "now">) {
     this.#options = options;
     this.#clock = clock;
+  }
+
+  /** Goes by other options from here on, for what is kept already too: it may be fresh again, or too much. */
+  adjust(options: ResponseCacheOptions): void {
+    this.#options = options;
+    this.#shrink();
   }
 
   /** An answer that may be given without a call: fresh, or stale while a newer one is fetched. */
@@ -94,10 +100,7 @@ export class ResponseCache {
     if (size > this.#options.maxBytes) return;
     this.#entries.set(key, { bytes, size, since });
     this.#bytes += size;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#options.maxEntries && this.#bytes <= this.#options.maxBytes) break;
-      this.#remove(oldest);
-    }
+    this.#shrink();
   }
 
   snapshot(): ResponseCacheSnapshot {
@@ -114,6 +117,13 @@ export class ResponseCache {
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     return { bytes: entry.bytes, ageMs, stale: ageMs >= ttlMs };
+  }
+
+  #shrink(): void {
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#options.maxEntries && this.#bytes <= this.#options.maxBytes) break;
+      this.#remove(oldest);
+    }
   }
 
   #remove(key: string): void {

@@ -36,9 +36,9 @@ const EXTRA = 1;
  * this bounds them while it is overloaded and fails now and then.
  */
 export class RetryBudget {
-  readonly #options: RetryBudgetOptions;
+  #options: RetryBudgetOptions;
   readonly #clock: Pick<Clock, "now">;
-  readonly #counts: SlidingCounts;
+  #counts: SlidingCounts;
   /** When each that is under way began, oldest first. */
   readonly #inFlight = new Set<{ readonly since: number }>();
 
@@ -46,6 +46,12 @@ export class RetryBudget {
     this.#options = options;
     this.#clock = clock;
     this.#counts = new SlidingCounts(options.windowMs, 2);
+  }
+
+  /** Goes by other options from here on. In a window of another length, it counts anew; what is under way stays so. */
+  adjust(options: RetryBudgetOptions): void {
+    if (options.windowMs !== this.#options.windowMs) this.#counts = new SlidingCounts(options.windowMs, 2);
+    this.#options = options;
   }
 
   /** A call began. @param now if that has been looked at already. */

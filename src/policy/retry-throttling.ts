@@ -22,14 +22,22 @@ const THOUSAND = 1_000;
  */
 export class RetryThrottling {
   // In thousandths, so that sums of ratios are exact.
-  readonly #max: number;
-  readonly #gain: number;
+  #max: number;
+  #gain: number;
   #tokens: number;
 
   constructor(options: RetryThrottlingOptions) {
     this.#max = options.maxTokens * THOUSAND;
-    this.#gain = Math.floor(options.tokenRatio * THOUSAND + 1e-9);
+    this.#gain = gainOf(options);
     this.#tokens = this.#max;
+  }
+
+  /** Goes by other options from here on; as full as it was (gRPC's own throttles do so when their config changes). */
+  adjust(options: RetryThrottlingOptions): void {
+    const max = options.maxTokens * THOUSAND;
+    this.#tokens = this.#max === max ? this.#tokens : Math.round(this.#tokens * (max / this.#max));
+    this.#max = max;
+    this.#gain = gainOf(options);
   }
 
   /** An attempt succeeded. */
@@ -50,4 +58,9 @@ export class RetryThrottling {
   snapshot(): RetryThrottlingSnapshot {
     return { tokens: this.#tokens / THOUSAND, maxTokens: this.#max / THOUSAND, open: this.allows() };
   }
+}
+
+/** In thousandths. */
+function gainOf({ tokenRatio }: RetryThrottlingOptions): number {
+  return Math.floor(tokenRatio * THOUSAND + 1e-9);
 }

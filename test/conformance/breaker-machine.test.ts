@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { BreakerPolicy } from "../../src/contract/policy.ts";
-import type { BreakerUse } from "../../src/policy/breaker.ts";
+import type { BreakerUse } from "../../src/policy/breaker-permit.ts";
 import {
   aBreaker,
   type BreakerUnderTest,

@@ -1,5 +1,6 @@
 import type { Random } from "../../src/core/random.ts";
-import type { BreakerOptions, BreakerSnapshot, BreakerState, BreakerUse } from "../../src/policy/breaker.ts";
+import type { BreakerOptions, BreakerSnapshot } from "../../src/policy/breaker.ts";
+import type { BreakerState, BreakerUse } from "../../src/policy/breaker-permit.ts";
 
 /** A breaker's settings, with shares in whole per cent, so that the model compares integers. */
 export interface ModelSettings extends Omit<BreakerOptions, "failureRatio" | "slowRatio"> {

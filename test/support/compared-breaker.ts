@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Random } from "../../src/core/random.ts";
-import { Breaker, type BreakerPermit, type BreakerTransition, type BreakerUse } from "../../src/policy/breaker.ts";
+import { Breaker, type BreakerTransition } from "../../src/policy/breaker.ts";
+import type { BreakerPermit, BreakerUse } from "../../src/policy/breaker-permit.ts";
 import { seededRandom } from "../../src/testing/index.ts";
 import { BreakerModel, type Forced, type ModelPermit, type ModelSettings, toBreakerOptions } from "./breaker-model.ts";
 import { passing, pick, same, sameFields, which, within } from "./histories.ts";

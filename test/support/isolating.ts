@@ -46,15 +46,17 @@ export function aLimit(policy: AdaptiveLimitPolicy = {}): {
   return { limit, clock, told };
 }
 
-/** One of the layers that isolate calls, with all that it goes by. */
+/** One of the layers that isolate calls, with all that it goes by; each that it makes is another method's. */
 export function isolating(place: Place & ("bulkhead" | "throttle"), policy: IsolationPolicy, random?: Random) {
   const stalls = { ms: 0 };
   const clock = Object.assign(fakeClock(), { stalledMs: () => stalls.ms });
   const events: ObserverEvent[] = [];
   const observer = (event: ObserverEvent) => void events.push(event);
   const state = aClientState({ clock, observer, ...(random && { random }) });
+  let methods = 0;
   const layerOf = (): Layer => {
-    const layer = isolationLayers(policy, state)[place];
+    methods += 1;
+    const layer = isolationLayers(policy, `/a.Service/${methods}`, state)[place];
     if (!layer) throw new Error(`no layer at ${place}`);
     return startingNow(layer, clock);
   };

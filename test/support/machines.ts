@@ -7,14 +7,8 @@ import type {
 import { resolveBreaker, resolveBudget, resolveRetry, resolveThrottling } from "../../src/contract/resolve.ts";
 import type { Random } from "../../src/core/random.ts";
 import { Status } from "../../src/core/status.ts";
-import {
-  Breaker,
-  type BreakerPermit,
-  type BreakerRejection,
-  type BreakerState,
-  type BreakerTransition,
-  type BreakerUse,
-} from "../../src/policy/breaker.ts";
+import { Breaker, type BreakerTransition } from "../../src/policy/breaker.ts";
+import type { BreakerPermit, BreakerRejection, BreakerState, BreakerUse } from "../../src/policy/breaker-permit.ts";
 import { type FailedAttempt, Retry, type RetryDecision, type RetryShare } from "../../src/policy/retry.ts";
 import { RetryBudget } from "../../src/policy/retry-budget.ts";
 import { RetryThrottling } from "../../src/policy/retry-throttling.ts";

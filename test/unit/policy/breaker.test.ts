@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { resolveBreaker } from "../../../src/contract/resolve.ts";
-import { Breaker, type BreakerPermit } from "../../../src/policy/breaker.ts";
+import { Breaker } from "../../../src/policy/breaker.ts";
+import type { BreakerPermit } from "../../../src/policy/breaker-permit.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import {
   aBreaker,
