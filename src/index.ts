@@ -56,6 +56,7 @@ export type {
   ServicePolicy,
   ThrottlePolicy,
 } from "./contract/policy.ts";
+export { anyDetail, type DetailMessage } from "./core/any-detail.ts";
 export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";
 export type { CachedAnswer, CallOptions } from "./core/call-options.ts";
@@ -69,6 +70,29 @@ export type { Random } from "./core/random.ts";
 export { type Reason, type ReasonRow, reasons } from "./core/reasons.ts";
 export type { ResponseStream } from "./core/response-stream.ts";
 export { Status, type StatusCode, type StatusName } from "./core/status.ts";
+export type {
+  AnyDetail,
+  BadRequest,
+  DebugInfo,
+  ErrorInfo,
+  FieldViolation,
+  Help,
+  HelpLink,
+  LocalizedMessage,
+  LocalizedText,
+  PreconditionFailure,
+  PreconditionViolation,
+  QuotaFailure,
+  QuotaViolation,
+  RequestInfo,
+  ResourceInfo,
+  RetryInfo,
+  StatusDetail,
+  StatusDetailInit,
+  StatusDetailOf,
+  StatusDetailType,
+} from "./core/status-detail.ts";
+export { toAny } from "./core/status-detail-codec.ts";
 export type { BreakerSnapshot } from "./policy/breaker.ts";
 export type { BreakerState } from "./policy/breaker-permit.ts";
 export type { Breakers } from "./policy/breaker-set.ts";

@@ -1,9 +1,13 @@
 import type { Metadata } from "nice-grpc-common";
+import { findDetail } from "./any-detail.ts";
 import type { AttemptFailure, RetryStop } from "./attempts.ts";
 import type { Cursor } from "./cursor.ts";
-import { forbiddenKey } from "./metadata-keys.ts";
 import { type Reason, reasons } from "./reasons.ts";
+import { decodeStatus, STATUS_DETAILS } from "./rich-status.ts";
+import { detailsProblems, type TrailerInit, trailerProblems, withStatus } from "./sent-trailer.ts";
 import { parseStatusName, Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
+import type { StatusDetail, StatusDetailInit, StatusDetailOf, StatusDetailType } from "./status-detail.ts";
+import { detailToJson } from "./status-detail-codec.ts";
 
 /** What an `RpcError` is made from. Only `path`, `reason` and `details` must be given. */
 export interface RpcErrorInit {
@@ -22,6 +26,8 @@ export interface RpcErrorInit {
   /** Default: true. */
   readonly sent?: boolean;
   readonly trailer?: Metadata | undefined;
+  /** Default: what is in the trailer. To send some, use `fail`. */
+  readonly statusDetails?: readonly StatusDetail[] | undefined;
   /** Trailers that a server sends along. */
   readonly sendTrailer?: TrailerInit | undefined;
   readonly failures?: readonly AttemptFailure[];
@@ -31,8 +37,7 @@ export interface RpcErrorInit {
   readonly cause?: unknown;
 }
 
-/** Trailers as a handler writes them; binary values under keys that end in `-bin`. */
-export type TrailerInit = Readonly<Record<string, string | Uint8Array>>;
+export type { TrailerInit } from "./sent-trailer.ts";
 
 const BRAND = "@@bowline:RpcError";
 
@@ -72,6 +77,8 @@ export class RpcError extends Error {
   readonly trailer: Metadata | undefined;
   /** Trailers for the status that a server sends, when a handler refuses. */
   readonly sendTrailer: TrailerInit | undefined;
+  readonly #givenDetails: readonly StatusDetail[] | undefined;
+  #readDetails: readonly StatusDetail[] | undefined;
 
   constructor(init: RpcErrorInit) {
     const code = init.code ?? reasons[init.reason].code;
@@ -91,6 +98,7 @@ export class RpcError extends Error {
     this.headersReceived = init.headersReceived ?? false;
     this.trailer = init.trailer;
     this.sendTrailer = init.sendTrailer;
+    this.#givenDetails = init.statusDetails;
     // Only what is said, or logs would be full of what is not.
     if (init.failures) this.failures = init.failures;
     if (init.retryStop) this.retryStop = init.retryStop;
@@ -106,19 +114,54 @@ export class RpcError extends Error {
     return typeof value === "object" && value !== null && Reflect.get(value, BRAND) === true;
   }
 
+  /**
+   * What the server says besides code and text, for programs to read (`grpc-status-details-bin`): google.rpc's types,
+   * told apart by `$type`, and other messages as they came. Empty if it says nothing, or nothing that can be read; the
+   * trailer has the bytes.
+   */
+  get statusDetails(): readonly StatusDetail[] {
+    const { trailer, sendTrailer } = this;
+    const statuses = trailer ? trailer.getAll(STATUS_DETAILS) : [sendTrailer?.[STATUS_DETAILS]];
+    this.#readDetails ??= this.#givenDetails ?? decodeStatus(statuses);
+    return this.#readDetails;
+  }
+
+  /**
+   * The first of `statusDetails` that has a type: `error.statusDetail("google.rpc.BadRequest")?.fieldViolations`.
+   *
+   * @returns undefined if there is none.
+   */
+  statusDetail<Type extends StatusDetailType>(type: Type): StatusDetailOf<Type> | undefined;
+  /**
+   * The same for a message that is not google.rpc's: `error.statusDetail("shop.v1.OutOfStock", OutOfStock)?.sku`.
+   *
+   * @param type its full name.
+   * @param message its type as ts-proto generates it.
+   */
+  statusDetail<Message>(type: string, message: { decode(bytes: Uint8Array): Message }): Message | undefined;
+  statusDetail(type: string, message?: { decode(bytes: Uint8Array): unknown }): unknown {
+    return findDetail(this.statusDetails, type, message);
+  }
+
   /** The same error, with some of it said anew. */
   with(changes: Partial<RpcErrorInit>): RpcError {
     const { path, reason, details, code, origin, attempts, headersReceived, trailer, sendTrailer } = this;
-    const { failures, retryStop, retryAfterMs, sent, cursor } = this;
+    const { failures, retryStop, retryAfterMs, sent, cursor, cause } = this;
+    const statusDetails = this.#givenDetails;
     const init = { path, reason, details, code, origin, attempts, headersReceived, trailer, sendTrailer };
-    return new RpcError({ ...init, failures, retryStop, retryAfterMs, sent, cursor, cause: this.cause, ...changes });
+    const why = { failures, retryStop, retryAfterMs, sent, cursor, cause, statusDetails };
+    return new RpcError({ ...init, ...why, ...changes });
   }
 
   /** What structured logs print. */
   toJSON(): object {
     const { name, message, code, reason, origin, path, details, attempts, stack } = this;
-    const { failures, retryStop, retryAfterMs } = this;
-    const why = { ...(failures.length > 1 && { failures }), ...(retryStop && { retryStop }) };
+    const { failures, retryStop, retryAfterMs, statusDetails } = this;
+    const why = {
+      ...(failures.length > 1 && { failures }),
+      ...(retryStop && { retryStop }),
+      ...(statusDetails.length > 0 && { statusDetails: statusDetails.map(detailToJson) }),
+    };
     const when = retryAfterMs === undefined ? {} : { retryAfterMs };
     const said = { name, message, status: statusName(code), code, reason, origin, path, details, attempts };
     return { ...said, ...why, ...when, stack };
@@ -178,6 +221,11 @@ export interface FailOptions {
    * Default: the client decides.
    */
   readonly pushbackMs?: number;
+  /**
+   * What programs are to know of it besides code and text, such as the fields that are wrong. Sent in
+   * `grpc-status-details-bin`, as much of it as 7 KiB of trailers have room for: lists are cut. Default: nothing.
+   */
+  readonly statusDetails?: readonly StatusDetailInit[];
   /** What led to it: for the log, never sent. */
   readonly cause?: unknown;
 }
@@ -186,37 +234,19 @@ export interface FailOptions {
  * Refuses the call being served: its client gets this code and this message, word for word.
  *
  * @param code a status's name, or its number as nice-grpc's `Status` has it; not OK.
- * @throws RpcError always; TypeError for OK, for what is no status, and for a trailer that cannot be sent.
+ * @throws RpcError always; TypeError for OK, for what is no status, and for trailers and details that cannot be sent.
  */
 export function fail(code: Exclude<StatusName, "OK"> | number, message: string, options: FailOptions = {}): never {
   const name = parseStatusName(code);
   if (name === undefined) throw new TypeError(`fail: gRPC has no status ${code}`);
   const number = Status[name];
   if (number === Status.OK) throw new TypeError("fail: OK is no failure; return the answer instead");
-  const { pushbackMs, trailer, cause } = options;
-  for (const [key, value] of Object.entries(trailer ?? {})) checkTrailer(key, value);
+  const { pushbackMs, trailer, statusDetails, cause } = options;
   const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.floor(pushbackMs)) };
-  const sendTrailer = trailer || pushback ? { ...trailer, ...pushback } : undefined;
+  const problems = [...trailerProblems(trailer ?? {}), ...detailsProblems(statusDetails ?? [], trailer)];
+  if (problems.length > 0) throw new TypeError(`fail: ${problems.join("; ")}`);
+  const sendTrailer = withStatus({ ...trailer, ...pushback }, { code: number, message }, statusDetails ?? []);
   throw new RpcError({ path: "", reason: "REFUSED", code: number, details: message, sendTrailer, cause });
-}
-
-/** What the transport would refuse, when it is too late to tell the handler. */
-function checkTrailer(key: string, value: unknown): void {
-  const problem = trailerProblem(key, value);
-  if (problem) throw new TypeError(`fail: the trailer ${JSON.stringify(key)} cannot be sent: ${problem}`);
-}
-
-function trailerProblem(key: string, value: unknown): string | undefined {
-  const forbidden = forbiddenKey(key);
-  if (forbidden) return forbidden;
-  if (!/^[\w.-]+$/.test(key)) return 'a key has digits, letters, "_", "-" and "." alone';
-  if (key.toLowerCase().endsWith("-bin")) {
-    return value instanceof Uint8Array ? undefined : "a key that ends in -bin takes bytes";
-  }
-  if (typeof value !== "string") return "only a key that ends in -bin takes anything but text";
-  return /^[ -~]*$/.test(value)
-    ? undefined
-    : "a text has printable ASCII alone; bytes go under a key that ends in -bin";
 }
 
 /** gRFC A6: milliseconds until the next attempt may be made; negative: none may. */

@@ -9,6 +9,7 @@ import { NO_DEADLINE } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
 import { toStatusCode } from "../../core/status.ts";
+import { fromAny } from "../../core/status-detail-codec.ts";
 import type { BatchSeat } from "../../policy/batching.ts";
 import { Metadata } from "../../transport/index.ts";
 import type { Report } from "../report.ts";
@@ -33,6 +34,8 @@ export interface GatheredContext {
 interface RpcStatus {
   readonly code?: number;
   readonly message?: string;
+  /** Of each, a `google.protobuf.Any`. */
+  readonly details?: readonly { readonly typeUrl: string; readonly value: Uint8Array }[];
 }
 
 /**
@@ -129,10 +132,10 @@ export class GatheredCalls {
   /** @throws RpcError if the entry is a failure. */
   #replyOf({ method: { path } }: Call, entry: object, reply: Reply): Reply {
     const { response, status } = readEntry(entry as Record<string, unknown>, this.#context.access);
-    const { code = 0, message = "" } = (status ?? {}) as RpcStatus;
+    const { code = 0, message = "", details = [] } = (status ?? {}) as RpcStatus;
     if (code !== 0) {
-      const said = { code: toStatusCode(code), details: message, headersReceived: true, cause: status };
-      throw new RpcError({ path, reason: "STATUS", ...said });
+      const said = { code: toStatusCode(code), details: message, statusDetails: details.map(fromAny) };
+      throw new RpcError({ path, reason: "STATUS", ...said, headersReceived: true, cause: status });
     }
     if (response === undefined || response === null) {
       const details = `${this.#context.target.name} answered it with neither a response nor a status`;

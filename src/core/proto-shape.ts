@@ -1,0 +1,153 @@
+import { bytesField, join, readFields, varintField, type WireField } from "./proto-wire.ts";
+
+/** What a field holds: `labels` is a map of texts, `milliseconds` a `google.protobuf.Duration`. */
+type FieldType = "text" | "bytes" | "int64" | "milliseconds" | "labels" | Shape;
+
+/** One field of a message. */
+interface FieldShape {
+  readonly number: number;
+  readonly type: FieldType;
+  /** Whether there is a list of them. */
+  readonly many?: true;
+  /** Whether it may be missing, where it would otherwise have protobuf's default. */
+  readonly optional?: true;
+}
+
+/** The fields of a message by the names that they have in TypeScript. */
+export interface Shape {
+  readonly [name: string]: FieldShape;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What of a field is of use once it has been read. */
+type Read = (value: bigint | Uint8Array) => unknown;
+
+/**
+ * A message's fields, each with its value or protobuf's default; what the shape does not know is left out.
+ *
+ * @throws RangeError if the bytes are no such message.
+ */
+export function decodeShape(shape: Shape, bytes: Uint8Array): Record<string, unknown> {
+  const fields = readFields(bytes);
+  const entries = Object.entries(shape).flatMap(([name, field]) => {
+    const value = readField(
+      field,
+      fields.filter(({ number }) => number === field.number),
+    );
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function readField({ type, many, optional }: FieldShape, found: readonly WireField[]): unknown {
+  if (type === "labels") return Object.fromEntries(found.map(({ value }) => readLabel(value)));
+  const read: Read = typeof type === "object" ? (value) => decodeShape(type, asBytes(value)) : READ[type];
+  const values = found.map(({ value }) => read(value));
+  if (many) return values;
+  // The last one counts.
+  if (values.length > 0) return values.at(-1);
+  if (type === "text") return "";
+  if (type === "bytes") return new Uint8Array();
+  return type === "int64" && !optional ? 0n : undefined;
+}
+
+const READ = {
+  bytes: asBytes,
+  text: (value: bigint | Uint8Array) => new TextDecoder().decode(asBytes(value)),
+  int64: (value: bigint | Uint8Array) => BigInt.asIntN(64, asVarint(value)),
+  milliseconds: (value: bigint | Uint8Array) => toMilliseconds(asBytes(value)),
+} as const satisfies Record<string, Read>;
+
+function readLabel(entry: bigint | Uint8Array): [string, string] {
+  const { key, value } = decodeShape(LABEL, asBytes(entry)) as { key: string; value: string };
+  return [key, value];
+}
+
+const LABEL: Shape = { key: { number: 1, type: "text" }, value: { number: 2, type: "text" } };
+const DURATION: Shape = { seconds: { number: 1, type: "int64" }, nanos: { number: 2, type: "int64" } };
+
+function toMilliseconds(bytes: Uint8Array): number {
+  const { seconds, nanos } = decodeShape(DURATION, bytes);
+  return Number(seconds) * 1_000 + Number(nanos) / 1_000_000;
+}
+
+function asBytes(value: bigint | Uint8Array): Uint8Array {
+  if (typeof value === "bigint") throw new RangeError("a field has the wrong wire type");
+  return value;
+}
+
+function asVarint(value: bigint | Uint8Array): bigint {
+  if (typeof value !== "bigint") throw new RangeError("a field has the wrong wire type");
+  return value;
+}
+
+/** The bytes of a message in which `shapeProblems` finds nothing wrong; fields may be left out. */
+export function encodeShape(shape: Shape, message: object): Uint8Array {
+  return join(
+    Object.entries(shape).flatMap(([name, { number, type, many, optional }]) => {
+      const value: unknown = Reflect.get(message, name);
+      if (value === undefined || value === null) return [];
+      if (type === "labels") return Object.entries(value as Fields).map((label) => labelField(number, label));
+      if (many) return (value as unknown[]).map((one) => writeField(number, type, one));
+      // Protobuf's default is not written.
+      return (value === "" || value === 0n) && !optional ? [] : [writeField(number, type, value)];
+    }),
+  );
+}
+
+function writeField(number: number, type: Exclude<FieldType, "labels">, value: unknown): Uint8Array {
+  if (typeof type === "object") return bytesField(number, encodeShape(type, value as object));
+  if (type === "int64") return varintField(number, value as bigint);
+  if (type === "text") return bytesField(number, new TextEncoder().encode(value as string));
+  if (type === "bytes") return bytesField(number, value as Uint8Array);
+  return bytesField(number, encodeShape(DURATION, toDuration(value as number)));
+}
+
+function labelField(number: number, [key, value]: [string, unknown]): Uint8Array {
+  return bytesField(number, encodeShape(LABEL, { key, value }));
+}
+
+/** Both parts have the sign of the whole. */
+function toDuration(milliseconds: number): Fields {
+  const whole = Math.trunc(milliseconds);
+  const nanos = BigInt(whole) * 1_000_000n + BigInt(Math.round((milliseconds - whole) * 1_000_000));
+  return { seconds: nanos / 1_000_000_000n, nanos: nanos % 1_000_000_000n };
+}
+
+/** `google.protobuf.Duration`: ten thousand years. */
+const MOST_MILLISECONDS = 315_576_000_000_000;
+
+/** All that keeps a value from being such a message; `path` is where it stands. */
+export function shapeProblems(shape: Shape, message: unknown, path: string): string[] {
+  if (typeof message !== "object" || message === null) return [`${path} must be an object`];
+  return Object.entries(message).flatMap(([name, value]) => {
+    const at = `${path}.${name}`;
+    if (value === undefined) return [];
+    const field = Object.hasOwn(shape, name) ? shape[name] : undefined;
+    if (!field) return [`${at}: there is no such field; there are ${Object.keys(shape).join(", ")}`];
+    if (!field.many) return valueProblems(field.type, value, at);
+    if (!Array.isArray(value)) return [`${at} must be an array`];
+    return value.flatMap((one, n) => valueProblems(field.type, one, `${at}[${n}]`));
+  });
+}
+
+function valueProblems(type: FieldType, value: unknown, at: string): string[] {
+  if (typeof type === "object") return shapeProblems(type, value, at);
+  if (type === "text") return typeof value === "string" ? [] : [`${at} must be a text`];
+  if (type === "bytes") return value instanceof Uint8Array ? [] : [`${at} must be bytes`];
+  if (type === "labels") return labelProblems(value, at);
+  if (type === "int64") {
+    return typeof value === "bigint" && BigInt.asIntN(64, value) === value ? [] : [`${at} must be a bigint of 64 bits`];
+  }
+  return typeof value === "number" && Math.abs(value) <= MOST_MILLISECONDS
+    ? []
+    : [`${at} must be a number of milliseconds`];
+}
+
+function labelProblems(value: unknown, at: string): string[] {
+  if (typeof value !== "object" || value === null) return [`${at} must be an object of texts`];
+  return Object.entries(value).flatMap(([key, text]) =>
+    typeof text === "string" ? [] : [`${at}[${JSON.stringify(key)}] must be a text`],
+  );
+}

@@ -1,0 +1,91 @@
+import { decodeShape, encodeShape, type Shape } from "./proto-shape.ts";
+import { bytesField, join } from "./proto-wire.ts";
+import type { AnyDetail, StatusDetail, StatusDetailInit } from "./status-detail.ts";
+import { fromAny, packDetail } from "./status-detail-codec.ts";
+
+/** The trailer of rich errors: a `google.rpc.Status`. */
+export const STATUS_DETAILS = "grpc-status-details-bin";
+
+/**
+ * How large the text of a status, its details and the trailers given with it may be together on the wire, in bytes.
+ * Java's and C's peers take 8 KiB of trailers in all unless told otherwise, and end the call with another status where
+ * there is more; a kibibyte is left for what else the handler and gRPC send.
+ */
+const MOST_STATUS_BYTES = 7 * 1024;
+
+/** What HTTP/2 counts for a field besides its name and value (RFC 9113, 6.5.2). */
+export const FIELD_OVERHEAD = 32;
+
+const ANY: Shape = { typeUrl: { number: 1, type: "text" }, value: { number: 2, type: "bytes" } };
+
+/** google/rpc/status.proto. */
+const STATUS = {
+  code: { number: 1, type: "int64" },
+  message: { number: 2, type: "text" },
+  details: { number: 3, type: ANY, many: true },
+} as const satisfies Shape;
+
+/**
+ * The details of a status, as the trailer that carries them.
+ *
+ * What is too large is cut: of a list, such as violations, as many entries are sent as there is room for; a detail
+ * that has none, or does not fit with one entry, is left out, and so is what stands behind it unless it fits.
+ *
+ * @param others how many bytes the other trailers take.
+ * @returns undefined if there is room for none.
+ */
+export function encodeStatus(
+  { code, message }: { readonly code: number; readonly message: string },
+  details: readonly StatusDetailInit[],
+  others: number,
+): Uint8Array | undefined {
+  const text = message.toWellFormed();
+  const head = encodeShape(STATUS, { code: BigInt(code), message: text });
+  const onWire = MOST_STATUS_BYTES - others - encodeURI(text).length - STATUS_DETAILS.length - FIELD_OVERHEAD;
+  // In base64 on the wire.
+  let room = Math.floor((onWire * 3) / 4) - head.length;
+  const kept: Uint8Array[] = [];
+  for (const detail of details) {
+    const bytes = fitting(detail, room);
+    if (!bytes) continue;
+    kept.push(bytes);
+    room -= bytes.length;
+  }
+  return kept.length > 0 ? join([head, ...kept]) : undefined;
+}
+
+/** A detail as a field of the status, cut to the room that there is; undefined if that does not do. */
+function fitting(detail: StatusDetailInit, room: number): Uint8Array | undefined {
+  const whole = detailField(detail);
+  if (whole.length <= room) return whole;
+  const list = Object.entries(detail).find(([, value]) => Array.isArray(value));
+  if (!list) return undefined;
+  const [name, entries] = list as [string, unknown[]];
+  const first = (count: number) => detailField({ ...detail, [name]: entries.slice(0, count) });
+  // The first count that is too large lies above `fits` and not above `tooMany`.
+  let fits = 0;
+  for (let tooMany = entries.length; tooMany - fits > 1; ) {
+    const middle = Math.floor((fits + tooMany) / 2);
+    if (first(middle).length <= room) fits = middle;
+    else tooMany = middle;
+  }
+  return fits > 0 ? first(fits) : undefined;
+}
+
+function detailField(detail: StatusDetailInit): Uint8Array {
+  return bytesField(STATUS.details.number, encodeShape(ANY, packDetail(detail)));
+}
+
+/** The details of the statuses in a trailer, in their order; none of what is no status. */
+export function decodeStatus(statuses: readonly unknown[]): StatusDetail[] {
+  return statuses.flatMap((bytes) => (bytes instanceof Uint8Array ? detailsOf(bytes) : []));
+}
+
+function detailsOf(bytes: Uint8Array): StatusDetail[] {
+  try {
+    const { details } = decodeShape(STATUS, bytes) as { details: AnyDetail[] };
+    return details.map(fromAny);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,53 @@
+import { forbiddenKey } from "./metadata-keys.ts";
+import { encodeStatus, FIELD_OVERHEAD, STATUS_DETAILS } from "./rich-status.ts";
+import type { StatusDetailInit } from "./status-detail.ts";
+import { detailProblems } from "./status-detail-codec.ts";
+
+/** Trailers as a handler writes them; binary values under keys that end in `-bin`. */
+export type TrailerInit = Readonly<Record<string, string | Uint8Array>>;
+
+/** What the transport would refuse of trailers, when it is too late to tell the handler. */
+export function trailerProblems(trailer: TrailerInit): string[] {
+  return Object.entries(trailer).flatMap(([key, value]) => {
+    const problem = trailerProblem(key, value);
+    return problem ? [`the trailer ${JSON.stringify(key)} cannot be sent: ${problem}`] : [];
+  });
+}
+
+function trailerProblem(key: string, value: unknown): string | undefined {
+  const forbidden = forbiddenKey(key);
+  if (forbidden) return forbidden;
+  if (!/^[\w.-]+$/.test(key)) return 'a key has digits, letters, "_", "-" and "." alone';
+  if (key.toLowerCase().endsWith("-bin")) {
+    return value instanceof Uint8Array ? undefined : "a key that ends in -bin takes bytes";
+  }
+  if (typeof value !== "string") return "only a key that ends in -bin takes anything but text";
+  return /^[ -~]*$/.test(value)
+    ? undefined
+    : "a text has printable ASCII alone; bytes go under a key that ends in -bin";
+}
+
+/** All that keeps the details of a status from being sent beside these trailers. */
+export function detailsProblems(details: readonly StatusDetailInit[], trailer: TrailerInit = {}): string[] {
+  if (!Array.isArray(details)) return ["statusDetails must be an array"];
+  const twice = details.length > 0 && Object.keys(trailer).some((key) => key.toLowerCase() === STATUS_DETAILS);
+  const problems = details.flatMap((detail, n) => detailProblems(detail, `statusDetails[${n}]`));
+  return twice ? [`statusDetails and the trailer ${STATUS_DETAILS} are the same`, ...problems] : problems;
+}
+
+/** Trailers with a status's details among them, as far as there is room; undefined if there are none. */
+export function withStatus(
+  trailer: TrailerInit,
+  status: { readonly code: number; readonly message: string },
+  details: readonly StatusDetailInit[],
+): TrailerInit | undefined {
+  const others = Object.entries(trailer).reduce((sum, [key, value]) => sum + bytesOnWire(key, value), 0);
+  const bytes = details.length > 0 ? encodeStatus(status, details, others) : undefined;
+  const all = bytes ? { ...trailer, [STATUS_DETAILS]: bytes } : trailer;
+  return Object.keys(all).length > 0 ? all : undefined;
+}
+
+function bytesOnWire(key: string, value: string | Uint8Array): number {
+  const length = typeof value === "string" ? value.length : Math.ceil(value.length / 3) * 4;
+  return key.length + length + FIELD_OVERHEAD;
+}
