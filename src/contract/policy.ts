@@ -258,6 +258,8 @@ export function mergePolicy(service: ServicePolicy, method: MethodPolicy, respon
   const timeoutMs = method.timeoutMs ?? inherited;
   const breaker = method.breaker || service.breaker ? { ...service.breaker, ...method.breaker } : undefined;
   const bulkhead = method.bulkhead || service.bulkhead ? { ...service.bulkhead, ...method.bulkhead } : undefined;
+  const rateLimit = method.rateLimit || service.rateLimit ? { ...service.rateLimit, ...method.rateLimit } : undefined;
+  const criticality = method.criticality ?? service.criticality;
   // As a whole: of scopes that were said apart, nobody could see who may call.
   const auth = method.auth ?? service.auth;
   return {
@@ -266,5 +268,7 @@ export function mergePolicy(service: ServicePolicy, method: MethodPolicy, respon
     ...(breaker === undefined ? {} : { breaker }),
     ...(bulkhead === undefined ? {} : { bulkhead }),
     ...(auth === undefined ? {} : { auth }),
+    ...(rateLimit === undefined ? {} : { rateLimit }),
+    ...(criticality === undefined ? {} : { criticality }),
   };
 }

@@ -1,5 +1,7 @@
 import type { AdaptiveLimitPolicy } from "./policy.ts";
 
+export type { Criticality } from "../core/criticality.ts";
+
 /** Who may call a method, on a server that authenticates its callers. Empty: anybody who is authenticated. */
 export interface AuthPolicy {
   /** What the caller must be allowed, all of them: the scopes of its token. Default: none. */
@@ -10,13 +12,16 @@ export interface AuthPolicy {
 
 /** How often a method may be called: a token bucket for each caller. */
 export interface RateLimitPolicy {
-  /** How many calls in the time of `perMs`, for long; greater than zero, and no default. */
-  readonly calls: number;
+  /** How many calls in the time of `perMs`, for long; greater than zero. No default: method or service must say it. */
+  readonly calls?: number;
   /** Default: 1,000. */
   readonly perMs?: number;
   /** How many at once after a pause: what the bucket holds. Default: `calls`, rounded up. */
   readonly burst?: number;
-  /** Whose calls of the method share a bucket. Default: `identity`. */
+  /**
+   * Whose calls of the method share a bucket: those of one caller, as authentication has it, which without it is the
+   * peer; of one peer, the address without its port; all of them. Default: `identity`.
+   */
   readonly key?: "identity" | "peer" | "method";
 }
 
@@ -26,11 +31,8 @@ export interface ShedPolicy {
   readonly maxConcurrent?: number;
   /** The limit that follows the latency. Default: the defaults of `AdaptiveLimitPolicy`. */
   readonly adaptive?: AdaptiveLimitPolicy;
-  /** How many may wait, those with the nearest deadline first. Default: 0, none waits. */
+  /** How many may wait, the most critical first, of those the one with the nearest deadline. Default: 0, none waits. */
   readonly maxQueued?: number;
   /** How long one may wait, where some may. Default: until the call's deadline. */
   readonly maxWaitMs?: number;
 }
-
-/** How much a call matters (SRE book, "Handling Overload"), from the least: what matters least is refused first. */
-export type Criticality = "sheddable" | "sheddable_plus" | "critical" | "critical_plus";

@@ -11,6 +11,7 @@ import type {
 } from "./policy.ts";
 import { checkBatch } from "./validate-batches.ts";
 import { checkIsolation, checkServiceIsolation } from "./validate-isolation.ts";
+import { checkLoad, checkServiceLoad } from "./validate-load.ts";
 import { checkServing } from "./validate-serving.ts";
 import { checkStreams } from "./validate-streams.ts";
 import {
@@ -43,6 +44,7 @@ export function checkServicePolicy(policy: ServicePolicy): Problem[] {
     ...checkBudget(policy.retryBudget),
     ...checkServiceIsolation(policy),
     ...checkServing(policy),
+    ...checkServiceLoad(policy),
   ];
 }
 
@@ -67,6 +69,7 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts, ser
     ...checkIsolation(policy, method, service),
     ...checkBatch(policy, method),
     ...checkServing(policy),
+    ...checkLoad(policy, service),
   ];
 }
 

@@ -41,8 +41,13 @@ export function checkBackoff(policy: string, backoff: Partial<BackoffOptions>): 
 }
 
 function checkJitter(path: readonly string[], jitter: Jitter | undefined): Problem[] {
-  if (jitter === undefined || Object.hasOwn(JITTERS, jitter)) return [];
-  return [{ path, message: `must be one of ${Object.keys(JITTERS).join(", ")}; it is ${JSON.stringify(jitter)}` }];
+  return oneOf(path, jitter, Object.keys(JITTERS));
+}
+
+/** One of a few words. */
+export function oneOf(path: readonly string[], value: string | undefined, words: readonly string[]): Problem[] {
+  if (value === undefined || words.includes(value)) return [];
+  return [{ path, message: `must be one of ${words.join(", ")}; it is ${JSON.stringify(value)}` }];
 }
 
 /** A duration, or a factor. */
