@@ -19,6 +19,13 @@ export interface Settings {
   readonly usersTarget: string;
   /** How long a service waits before it works on a call, in milliseconds. `SHOP_DELAY_MS`; default: 0. */
   readonly delayMs: number;
+  /** Which of a method's calls wait: each so-manyth. `SHOP_DELAY_EVERY`; default: 1, all of them. */
+  readonly delayEvery: number;
+  /**
+   * How many calls of a method a service takes on at a time; it refuses more with RESOURCE_EXHAUSTED. 0 is no bound.
+   * `SHOP_AT_ONCE`; default: 0.
+   */
+  readonly atOnce: number;
   /**
    * `SHOP_DELAY_MS` of the tour's slow replicas. `SHOP_TOUR_SLOW_MS`; default: 30,000. With 0 they are not slow, and
    * their row comes out wrong.
@@ -50,6 +57,8 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     users: { service: "users", port: users, variable: "SHOP_USERS_PORT" },
     usersTarget: env.SHOP_USERS_TARGET || `127.0.0.1:${users}`,
     delayMs: number("SHOP_DELAY_MS", 0, 600_000),
+    delayEvery: number("SHOP_DELAY_EVERY", 1, 100_000),
+    atOnce: number("SHOP_AT_ONCE", 0, 100_000),
     tourSlowMs: number("SHOP_TOUR_SLOW_MS", 30_000, 600_000),
   };
   if (problems.length > 0) throw new Error(problems.join("\n"));

@@ -2,10 +2,13 @@ import { describe, expect, test } from "vitest";
 import * as streams from "../../examples/shop/tour/broken-streams.ts";
 import * as flaky from "../../examples/shop/tour/flaky-answers.ts";
 import * as killed from "../../examples/shop/tour/killed-server.ts";
+import * as late from "../../examples/shop/tour/late-answers.ts";
 import * as lost from "../../examples/shop/tour/lost-answers.ts";
+import * as overload from "../../examples/shop/tour/overload.ts";
 import * as pushback from "../../examples/shop/tour/pushback.ts";
 import type { Check } from "../../examples/shop/tour/row.ts";
 import * as slow from "../../examples/shop/tour/slow-calls.ts";
+import * as stale from "../../examples/shop/tour/stale-answers.ts";
 
 function wrong(checks: readonly Check[]): string[] {
   return checks.filter(({ holds }) => !holds).map(({ what }) => what);
@@ -139,6 +142,130 @@ describe("pushback", () => {
     "an attempt comes too early": [{ earliestMs: 59.9 }, "milliseconds until the next attempt, at the earliest"],
     "a forbidden attempt comes": [{ attemptsOfForbidden: 17 }, "attempts of calls that must not be retried"],
     "an error does not say so": [{ toldForbidden: 15 }, "of these calls, those that say so"],
+  });
+});
+
+describe("2 of 100 answers are late", () => {
+  const alone: late.Reads = {
+    ...{ succeeded: 1_000, attempts: 1_000, hedges: 0, losers: 0, passed: 1_000, cancelled: 0, served: 1_000 },
+    ...{ lateOnTheWay: 10, leftOnTheWay: 0, lateInServer: 10, leftInServer: 0 },
+  };
+  const hedged: late.Reads = {
+    ...{ succeeded: 1_000, attempts: 1_025, hedges: 25, losers: 24, passed: 1_025, cancelled: 20, served: 1_025 },
+    ...{ lateOnTheWay: 10, leftOnTheWay: 9, lateInServer: 10, leftInServer: 8 },
+  };
+  const waits = "share of them that waited for a late answer, below that of the p99";
+  const extra = "attempts beyond their first, as a share of the calls";
+  judges(
+    late.judge,
+    { alone, hedged },
+    {
+      "nothing is late": [
+        { alone: { ...alone, lateOnTheWay: 2, lateInServer: 2 } },
+        "share of them that waited for a late answer",
+      ],
+      "a call without hedges has one": [{ alone: { ...alone, attempts: 1_001 } }, "their attempts"],
+      "a call fails": [{ hedged: { ...hedged, succeeded: 999 } }, "calls with hedges that succeeded"],
+      "late answers are waited for": [{ hedged: { ...hedged, leftOnTheWay: 2, leftInServer: 1 } }, waits],
+      "there are too many attempts": [
+        { hedged: { ...hedged, attempts: 1_051, hedges: 51, passed: 1_051, served: 1_051 } },
+        extra,
+      ],
+      "there are none": [
+        { hedged: { ...alone, ...{ lateOnTheWay: 0, lateInServer: 0 } } },
+        extra,
+        "late handlers that the server stopped",
+      ],
+      "a hedge is not told of": [{ hedged: { ...hedged, hedges: 24 } }, "hedges that were sent"],
+      "an attempt does not come by": [{ hedged: { ...hedged, passed: 1_024 } }, "attempts that came by"],
+      "an attempt does not arrive": [{ hedged: { ...hedged, served: 1_024 } }, "attempts that the server saw"],
+      "losers go on": [{ hedged: { ...hedged, cancelled: 16 } }, "attempts that were cancelled on the wire"],
+      "others than losers are cancelled": [
+        { hedged: { ...hedged, cancelled: 25 } },
+        "attempts that were cancelled on the wire",
+      ],
+      "the server goes on": [
+        { hedged: { ...hedged, lateOnTheWay: 18, leftOnTheWay: 17, lateInServer: 2, leftInServer: 0 } },
+        "late handlers that the server stopped",
+      ],
+    },
+  );
+});
+
+describe("3 times the load", () => {
+  const none = { full: 0, overLimit: 0, throttled: 0, queued: 0, refused: 0 };
+  const some: overload.Load = { ...none, calls: 480, succeeded: 140, attempts: 140, started: 140, mostAtOnce: 8 };
+  const { bulkhead, adaptiveLimit, throttle, unlimited }: overload.Seen = {
+    bulkhead: { ...some, full: 340 },
+    adaptiveLimit: { ...some, overLimit: 340 },
+    throttle: { ...some, throttled: 200, attempts: 280, started: 280, refused: 140, mostAtOnce: 20 },
+    unlimited: { ...some, attempts: 480, started: 480, refused: 340, mostAtOnce: 24 },
+  };
+  judges(
+    overload.judge,
+    { bulkhead, adaptiveLimit, throttle, unlimited },
+    {
+      "the bulkhead lets all through": [
+        { bulkhead: { ...bulkhead, full: 0 } },
+        "calls rejected with BULKHEAD_FULL",
+        "calls behind a bulkhead that succeeded or were rejected",
+      ],
+      "a call that is let through fails": [
+        { adaptiveLimit: { ...adaptiveLimit, succeeded: 139, refused: 1 } },
+        "calls behind a limit that succeeded or were rejected",
+        "attempts behind a limit",
+        "calls behind a limit that the server refused",
+      ],
+      "the limit is never reached": [
+        { adaptiveLimit: { ...adaptiveLimit, overLimit: 0 } },
+        "calls rejected with LIMIT_REACHED",
+        "calls behind a limit that succeeded or were rejected",
+      ],
+      "calls wait": [{ bulkhead: { ...bulkhead, queued: 1 } }, "calls behind a bulkhead that waited"],
+      "a rejected call reaches the server": [
+        { bulkhead: { ...bulkhead, started: 141 } },
+        "calls behind a bulkhead that the server saw",
+      ],
+      "the server has too many": [{ bulkhead: { ...bulkhead, mostAtOnce: 9 } }, "calls behind a bulkhead at a time"],
+      "nothing is throttled": [
+        { throttle: { ...throttle, throttled: 0, attempts: 480, started: 480 } },
+        "calls rejected with CLIENT_THROTTLED",
+        "throttled attempts for each that was answered",
+      ],
+      "a throttled call reaches the server": [
+        { throttle: { ...throttle, started: 281 } },
+        "throttled calls that the server saw",
+      ],
+      "nobody is overloaded": [
+        { unlimited: { ...unlimited, refused: 0, mostAtOnce: 8 } },
+        "of them refused by the server",
+        "of them at a time",
+      ],
+    },
+  );
+});
+
+describe("a killed server, cached", () => {
+  const seen: stale.Seen = {
+    read: 40,
+    servedBefore: 40,
+    stale: 40,
+    unavailable: 40,
+    substituted: 40,
+    again: 80,
+    servedAfter: 80,
+  };
+  judges(stale.judge, seen, {
+    "it did not serve before": [{ read: 39 }, "orders read before the server was killed"],
+    "it did not answer before": [{ servedBefore: 41 }, "of them answered by the server"],
+    "an answer is not marked": [{ stale: 39 }, "of them given while it was gone, the same and marked as stale"],
+    "others are made up": [{ unavailable: 39 }, "other orders that failed with UNAVAILABLE"],
+    "the fallback fails": [{ substituted: 39 }, "other orders that the fallback answered"],
+    "the cache answers when it is back": [
+      { again: 79, servedAfter: 79 },
+      "orders read fresh when the server was back",
+      "of them answered by the server",
+    ],
   });
 });
 

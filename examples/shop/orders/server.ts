@@ -14,7 +14,7 @@ const store = new OrderStore(settings.dataFolder);
 const feed = new OrderFeed(store);
 const users = createClient(UserService, settings.usersTarget);
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
-const instruments = new Instruments(settings.delayMs);
+const instruments = new Instruments(settings);
 
 const server = createServer({ use: [instruments.middleware], idempotency: store.idempotency });
 server.add(OrderService, orderHandlers(store, feed, users));

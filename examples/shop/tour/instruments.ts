@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { currentCall } from "bowline";
+import { currentCall, fail } from "bowline";
 import type { CallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
+import type { Settings } from "../settings.ts";
 
 /** What became of the calls of one method, as the process that served them saw it. */
 export interface ServedCounts {
@@ -12,6 +13,12 @@ export interface ServedCounts {
   refused: number;
   /** Of them: the caller no longer waited, or the server ended the stream, and the work was stopped. */
   stopped: number;
+  /** Of them: those that were made to wait before their handler ran. */
+  delayed: number;
+  /** Of those: the caller left before the wait was over. */
+  leftDelayed: number;
+  /** The most that were there at a time, those that were refused at once included. */
+  mostAtOnce: number;
   /** The longest time that any of them had left when it arrived, in milliseconds; Infinity without a deadline. */
   mostRemainingMs: number;
 }
@@ -20,16 +27,24 @@ export interface ServedCounts {
 export type Counts = Readonly<Record<string, ServedCounts>>;
 
 /** The counts of a method that was never called. */
-export const NOTHING: ServedCounts = { started: 0, answered: 0, refused: 0, stopped: 0, mostRemainingMs: 0 };
+export const NOTHING: ServedCounts = {
+  ...{ started: 0, answered: 0, refused: 0, stopped: 0 },
+  ...{ delayed: 0, leftDelayed: 0, mostAtOnce: 0, mostRemainingMs: 0 },
+};
 
-/** Counts what a service process is asked and tells the process that started it; and can make the service slow. */
+/** How many calls of a method are there now: those that have come and not ended in any way. */
+export function underWay({ started, answered, refused, stopped }: ServedCounts): number {
+  return started - answered - refused - stopped;
+}
+
+/** Counts what a service process is asked and tells the process that started it; and can make the service weak. */
 export class Instruments {
   readonly #counts: Record<string, ServedCounts> = {};
-  readonly #delayMs: number;
+  readonly #weakness: Pick<Settings, "delayMs" | "delayEvery" | "atOnce">;
 
-  /** @param delayMs how long each call waits before its handler runs, or until it is cancelled. */
-  constructor(delayMs: number) {
-    this.#delayMs = delayMs;
+  /** @param weakness how long which calls wait before their handler runs, or until they are cancelled; and the bound. */
+  constructor(weakness: Pick<Settings, "delayMs" | "delayEvery" | "atOnce">) {
+    this.#weakness = weakness;
     process.on("message", (message) => {
       if (message === "report") void this.report();
     });
@@ -54,10 +69,11 @@ export class Instruments {
     this.#counts[name] ??= { ...NOTHING };
     const counts = this.#counts[name];
     counts.started++;
+    counts.mostAtOnce = Math.max(counts.mostAtOnce, underWay(counts));
     counts.mostRemainingMs = Math.max(counts.mostRemainingMs, currentCall()?.remainingMs() ?? Number.POSITIVE_INFINITY);
     let outcome: "answered" | "refused" | "stopped" = "stopped";
     try {
-      if (this.#delayMs > 0) await sleep(this.#delayMs, undefined, { signal: context.signal });
+      await this.#weaken(counts, context.signal);
       const response = yield* call.next(call.request, context);
       outcome = "answered";
       return response;
@@ -66,6 +82,19 @@ export class Instruments {
       throw error;
     } finally {
       counts[outcome]++;
+    }
+  }
+
+  async #weaken(counts: ServedCounts, signal: AbortSignal): Promise<void> {
+    const { delayMs, delayEvery, atOnce } = this.#weakness;
+    if (atOnce > 0 && underWay(counts) > atOnce) fail("RESOURCE_EXHAUSTED", `more than ${atOnce} calls at a time`);
+    if (delayMs === 0 || counts.started % delayEvery !== 0) return;
+    counts.delayed++;
+    try {
+      await sleep(delayMs, undefined, { signal });
+    } catch (error) {
+      counts.leftDelayed++;
+      throw error;
     }
   }
 }

@@ -1,8 +1,8 @@
 import { createClient } from "bowline";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
-import { NOTHING } from "./instruments.ts";
-import { inParallel, until } from "./load.ts";
+import { inParallel } from "./load.ts";
 import { type Check, type Row, same, within } from "./row.ts";
+import { settled } from "./settled.ts";
 import { Tally } from "./tally.ts";
 
 /** Twice what the contract calls slow for GetOrder, and half of its timeout. */
@@ -34,16 +34,13 @@ export const slowCalls: Row = {
     using orders = createClient(OrderService, replica.target, { observer: tally.observer });
     await inParallel(AT_ONCE, CALLS, (n) => orders.getOrder({ orderId: `o-${n + 1}` }).catch(() => {}));
     const opened = tally.details("breaker", "opened");
-    await until("the replica has ended what it began", async () => {
-      const { started, answered, refused, stopped } = (await replica.counts()).GetOrder ?? NOTHING;
-      return started === answered + refused + stopped;
-    });
+    const { started } = await settled(replica, "GetOrder");
     const seen: Seen = {
       calls: tally.calls,
       answered: tally.count("OK"),
       rejected: tally.count("UNAVAILABLE", "BREAKER_OPEN"),
       attempts: tally.attempts,
-      started: ((await replica.counts()).GetOrder ?? NOTHING).started,
+      started,
       opened: opened.length,
       counted: Number(opened[0]?.calls),
       slow: Number(opened[0]?.slow),

@@ -2,9 +2,10 @@ import { createClient } from "bowline";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import type { ServiceProcess } from "../processes.ts";
 import type { Shop } from "../shop.ts";
-import { NOTHING, type ServedCounts } from "./instruments.ts";
-import { collect, inParallel, until } from "./load.ts";
+import type { ServedCounts } from "./instruments.ts";
+import { collect, inParallel } from "./load.ts";
 import { type Check, type Row, same, within } from "./row.ts";
+import { settled } from "./settled.ts";
 import { Tally } from "./tally.ts";
 
 /** What the contract gives GetOrder, and the row gives CreateOrder. */
@@ -113,16 +114,6 @@ async function callAll(replica: ServiceProcess, call: (orders: Orders, n: number
   using orders = clientOf(replica, tally);
   await inParallel(AT_ONCE, CALLS, (n) => call(orders, n).catch(() => {}));
   return tally;
-}
-
-/** What a process saw of a method, once all that it began has ended in some way. */
-async function settled(replica: ServiceProcess, method: string): Promise<ServedCounts> {
-  let counts = NOTHING;
-  await until(`the ${replica.service} replica has ended what it began`, async () => {
-    counts = (await replica.counts())[method] ?? NOTHING;
-    return counts.answered + counts.refused + counts.stopped === counts.started;
-  });
-  return counts;
 }
 
 async function ordersPlaced(shop: Shop): Promise<number> {

@@ -4,12 +4,15 @@ import { brokenStreams } from "./broken-streams.ts";
 import { drain } from "./drain.ts";
 import { fewFailures, manyFailures } from "./flaky-answers.ts";
 import { killedServer } from "./killed-server.ts";
+import { lateAnswers } from "./late-answers.ts";
 import { lostAnswers } from "./lost-answers.ts";
+import { overload } from "./overload.ts";
 import { pushback } from "./pushback.ts";
 import { readsAndWrites } from "./reads-and-writes.ts";
 import { passed, type Result, type Row } from "./row.ts";
 import { slowCalls } from "./slow-calls.ts";
 import { slowReplica } from "./slow-replica.ts";
+import { staleAnswers } from "./stale-answers.ts";
 import { type Column, formatTable, type Line, quantile } from "./table.ts";
 
 /** The rows of the tour, in order. */
@@ -22,6 +25,9 @@ export const rows: readonly Row[] = [
   killedServer,
   slowCalls,
   pushback,
+  lateAnswers,
+  overload,
+  staleAnswers,
   lostAnswers,
   brokenStreams,
 ];

@@ -9,7 +9,7 @@ import { UserStore } from "./store.ts";
 const settings = readSettings();
 const store = new UserStore(settings.dataFolder);
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
-const instruments = new Instruments(settings.delayMs);
+const instruments = new Instruments(settings);
 
 const server = createServer({ use: [instruments.middleware] });
 server.add(UserService, userHandlers(store));
