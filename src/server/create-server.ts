@@ -8,6 +8,8 @@ import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.t
 import { tell } from "../core/warning.ts";
 import { ServerTransport } from "../transport/index.ts";
 import { ActiveCalls } from "./active-calls.ts";
+import { AdminServer } from "./admin/admin-server.ts";
+import { Probes } from "./admin/probes.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
 import { CheckRunner } from "./health/check-runner.ts";
@@ -18,6 +20,7 @@ import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
 import { ServerContext } from "./server-context.ts";
 import {
+  checkAdminAddress,
   checkListenOptions,
   checkServerOptions,
   DEFAULT_DRAIN_TIMEOUT_MS,
@@ -62,6 +65,8 @@ export class Server {
   /** What the standard health service says, and the checks behind it. Every added service is SERVING unless they fail. */
   readonly health: Health;
   readonly #checks: CheckRunner;
+  readonly #probes: Probes;
+  readonly #admin: AdminServer;
   readonly #options: ServerOptions;
   readonly #transport: ServerTransport;
   readonly #active = new ActiveCalls();
@@ -78,6 +83,8 @@ export class Server {
     const { observer, maxConcurrentChecks: maxConcurrent = DEFAULT_MAX_CONCURRENT_CHECKS } = options;
     this.#checks = new CheckRunner({ clock: systemClock, maxConcurrent, observer });
     this.health = new Health(this.#checks);
+    this.#probes = new Probes(this.health, this.#checks);
+    this.#admin = new AdminServer(this.#probes);
     const onError = options.onError ?? writeError;
     this.#transport = new ServerTransport(
       {
@@ -135,8 +142,23 @@ export class Server {
     checkListenOptions(address, options);
     const port = await this.#transport.listen(address, options.tls);
     this.#checks.start();
+    this.#probes.listening = true;
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());
     return port;
+  }
+
+  /**
+   * Serves `/livez`, `/readyz` and `/startupz` over HTTP, for orchestrators and load balancers that do not speak gRPC;
+   * until a drain is over. What it says of checks that fail is not for strangers.
+   *
+   * @param address `host:port`, with port 0 for a free one, or `unix:/path`. Default: `127.0.0.1:8081`, which only this
+   *   machine can reach; where Kubernetes is to, `0.0.0.0:8081`.
+   * @returns the port.
+   * @throws TypeError for what is no address; Error if it cannot be bound, or if the server is drained.
+   */
+  async listenAdmin(address = "127.0.0.1:8081"): Promise<number> {
+    checkAdminAddress(address);
+    return this.#admin.listen(address);
   }
 
   /**
@@ -171,6 +193,7 @@ export class Server {
     const abandoned = this.#active.count;
     this.#active.abandon();
     if (abandoned > 0) await this.#within(LAST_ANSWERS_MS, closed);
+    await this.#admin.close();
     this.#stopSignals?.();
     return { abandoned };
   }

@@ -124,14 +124,27 @@ export function checkListenOptions(address: string, options: ListenOptions): voi
   const { tls } = options;
   const missing = tls && (tls.cert === undefined || tls.key === undefined) ? ["tls takes cert and key"] : [];
   const problems = [
-    ...(/^unix:.|[^:]:\d{1,5}$/.test(address)
-      ? []
-      : ["the address must be host:port, such as 0.0.0.0:50051, or unix:/path"]),
+    ...addressProblems(address, "0.0.0.0:50051"),
     ...checkOptions(options, LISTEN),
     ...(typeof tls === "object" ? checkOptions(tls, TLS, "tls.") : []),
     ...missing,
   ];
   if (problems.length > 0) throw new TypeError(`listen(${JSON.stringify(address)}): ${problems.join("; ")}`);
+}
+
+/**
+ * Checks where the admin port is to be.
+ *
+ * @throws TypeError if it is no address.
+ */
+export function checkAdminAddress(address: string): void {
+  const problems = addressProblems(address, "127.0.0.1:8081");
+  if (problems.length > 0) throw new TypeError(`listenAdmin(${JSON.stringify(address)}): ${problems.join("; ")}`);
+}
+
+function addressProblems(address: string, example: string): string[] {
+  const fits = /^unix:.|[^:]:\d{1,5}$/.test(address);
+  return fits ? [] : [`the address must be host:port, such as ${example}, or unix:/path`];
 }
 
 function isSignal(name: unknown): boolean {

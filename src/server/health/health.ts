@@ -19,7 +19,7 @@ export class Health {
   /** What is told. */
   readonly #told = new Map<string, ServingStatus>([["", "SERVING"]]);
   readonly #watchers = new Map<string, Set<() => void>>();
-  #shutDown = false;
+  #draining = false;
 
   /** @internal A server makes its own. */
   constructor(checks = new CheckRunner({ clock: systemClock, maxConcurrent: DEFAULT_MAX_CONCURRENT_CHECKS })) {
@@ -32,7 +32,7 @@ export class Health {
    * decide. Without effect once the server drains.
    */
   set(service: string, status: ServingStatus): void {
-    if (this.#shutDown) return;
+    if (this.#draining) return;
     this.#set.set(service, status);
     this.#update(service);
   }
@@ -65,9 +65,14 @@ export class Health {
     return this.#checks.checks.map((check) => this.#checks.result(check));
   }
 
+  /** Whether it says NOT_SERVING of everything because the server drains. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /** Says NOT_SERVING of everything from now on, and runs no check any more. */
   shutDown(): void {
-    this.#shutDown = true;
+    this.#draining = true;
     this.#checks.stop();
     this.#updateAll();
   }
@@ -107,7 +112,7 @@ export class Health {
 
   #statusOf(service: string): ServingStatus {
     const failing = (check: NamedCheck) => hangsOn(service, check) && this.#checks.snapshot(check).status !== "passing";
-    const down = this.#shutDown || this.#set.get(service) === "NOT_SERVING" || this.#checks.checks.some(failing);
+    const down = this.#draining || this.#set.get(service) === "NOT_SERVING" || this.#checks.checks.some(failing);
     return down ? "NOT_SERVING" : "SERVING";
   }
 }
