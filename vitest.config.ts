@@ -4,13 +4,14 @@ import { defineConfig } from "vitest/config";
 /** Where CI wants a count of the tests, by tier. */
 const report = process.env.BOWLINE_TEST_REPORT;
 const deep = process.env.BOWLINE_DEEP === "1";
+const slow = ["test/deep/**/*.test.ts", "test/interop/**/*.test.ts"];
 
 export default defineConfig({
   resolve: { conditions: ["bowline-source"] },
   ssr: { resolve: { conditions: ["bowline-source"] } },
   test: {
-    include: [deep ? "test/deep/**/*.test.ts" : "test/**/*.test.ts"],
-    exclude: deep ? [] : ["test/deep/**"],
+    include: deep ? slow : ["test/**/*.test.ts"],
+    exclude: deep ? [] : slow,
     execArgv: ["--conditions=bowline-source"],
     // Most of them wait for sockets and processes: one worker would leave a core of two idle.
     maxWorkers: 2,
