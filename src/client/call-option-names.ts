@@ -8,6 +8,7 @@ export const CALL_OPTIONS = {
   inherit: true,
   waitForReady: true,
   idempotencyKey: true,
+  criticality: true,
   retry: true,
   maxAttempts: true,
   partition: true,

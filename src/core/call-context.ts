@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CallContext as NiceCallContext } from "nice-grpc-common";
+import type { Criticality } from "./criticality.ts";
 import type { Cursor } from "./cursor.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
@@ -20,6 +21,11 @@ export interface CallContext extends NiceCallContext {
   remainingMs(): number;
   /** Who is calling. */
   readonly identity: Identity;
+  /**
+   * How much the call matters, as its caller says, else the contract; undefined if neither does, which counts as
+   * `critical`. Calls made while serving it matter no more.
+   */
+  readonly criticality: Criticality | undefined;
   /** The call's idempotency key, and what keeps its answer together with the work. */
   readonly idempotency: Idempotency;
   /**

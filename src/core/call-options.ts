@@ -1,4 +1,5 @@
 import type { Metadata, MetadataInit } from "nice-grpc-common";
+import type { Criticality } from "./criticality.ts";
 import type { RpcError } from "./errors.ts";
 
 /** What is known of an answer out of the cache. */
@@ -41,6 +42,12 @@ export interface CallOptions {
    * call's own.
    */
   readonly idempotencyKey?: string;
+  /**
+   * How much the call matters; sent as `bowline-criticality`. A server with too much to do refuses what matters least
+   * first. A call made while serving another one matters no more than that one, whatever is said here. Default: the
+   * call's that is being served, else the client's, else what the contract says.
+   */
+  readonly criticality?: Criticality;
   /** `false`: one attempt, whatever the contract says; a stream is not reopened either. Default: true. */
   readonly retry?: boolean;
   /**

@@ -254,3 +254,6 @@ export const PUSHBACK = "grpc-retry-pushback-ms";
 
 /** The trailer of a status that a draining server sends on open streams: open the stream again, elsewhere. */
 export const DRAIN_TRAILER = "bowline-drain";
+
+/** The trailer by which a server says which of its limits refused a call: `RATE_LIMITED` or `SHED`. */
+export const REFUSED_TRAILER = "bowline-refused";

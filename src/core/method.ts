@@ -1,3 +1,4 @@
+import type { Criticality } from "./criticality.ts";
 import { sharedBytes } from "./shared-encoding.ts";
 
 /** What gRPC calls the four shapes of a method. */
@@ -25,6 +26,8 @@ export interface Method {
   readonly requestStream: boolean;
   readonly responseStream: boolean;
   readonly idempotency: IdempotencyLevel;
+  /** How much its calls matter whose caller does not say, where the contract says; only servers know it. */
+  readonly criticality?: Criticality;
   readonly request: Codec;
   readonly response: Codec;
 }

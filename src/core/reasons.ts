@@ -122,6 +122,16 @@ export const reasons = {
     "The target rejects too many calls, so that the client rejects a share of them itself: no attempt was sent.",
     "The target is overloaded or away; see its own errors. Calls go through as it accepts more of them.",
   ),
+  RATE_LIMITED: wire(
+    Status.RESOURCE_EXHAUSTED,
+    "The server refused the call: its caller has made as many as the method's rate limit allows.",
+    "Call less often. The server says how long to wait, and a retry that has RESOURCE_EXHAUSTED among its `codes` waits so long.",
+  ),
+  SHED: wire(
+    Status.RESOURCE_EXHAUSTED,
+    "The server refused the call: it has too much to do, and what matters least is refused first.",
+    "See `criticality`. If calls that matter are refused, the server needs more replicas, or a higher limit.",
+  ),
   CURSOR_EXPIRED: wire(
     Status.OUT_OF_RANGE,
     "The server no longer has the position to continue after, which is the error's `cursor`.",

@@ -1,5 +1,5 @@
 import type { Metadata } from "nice-grpc-common";
-import { DRAIN_TRAILER, RpcError } from "./errors.ts";
+import { DRAIN_TRAILER, REFUSED_TRAILER, RpcError } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
 import { Status, toStatusCode } from "./status.ts";
 
@@ -37,13 +37,15 @@ export function statusError(status: FailedStatus): RpcError {
     const text = details || "deadline exceeded";
     return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: text, headersReceived, trailer });
   }
-  const reason = local ? localReason(code, status.cause) : wireReason(trailer);
+  const reason = local ? localReason(code, status.cause) : wireReason(code, trailer);
   const sent = headersReceived || !local || status.cause !== "unsent";
   return new RpcError({ path, reason, code, details, headersReceived, trailer, sent });
 }
 
-function wireReason(trailer: Metadata): Reason {
-  return trailer.has(DRAIN_TRAILER) ? "DRAINING" : "STATUS";
+function wireReason(code: number, trailer: Metadata): Reason {
+  if (trailer.has(DRAIN_TRAILER)) return "DRAINING";
+  const refused = code === Status.RESOURCE_EXHAUSTED ? trailer.get(REFUSED_TRAILER) : undefined;
+  return refused === "RATE_LIMITED" || refused === "SHED" ? refused : "STATUS";
 }
 
 function localReason(code: number, cause: LocalCause | undefined): Reason {

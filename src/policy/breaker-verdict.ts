@@ -19,6 +19,9 @@ const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
   "BULKHEAD_FULL",
   "LIMIT_REACHED",
   "CLIENT_THROTTLED",
+  // Of this caller, or of calls that matter less: the target is well, and serves others.
+  "RATE_LIMITED",
+  "SHED",
 ]);
 
 /** What is known of an attempt that did not succeed, besides its error. All times in milliseconds. */

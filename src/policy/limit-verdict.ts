@@ -10,8 +10,8 @@ import type { LimitPermit } from "./adaptive-limit.ts";
  * @param excusedMs for how long of its time the process stood still.
  */
 export function settleLimit(permit: LimitPermit, { code, reason }: RpcError, excusedMs: number): void {
-  const isTooLarge = reason === "MESSAGE_TOO_LARGE";
-  if (code === Status.RESOURCE_EXHAUSTED && !isTooLarge) permit.dropped();
+  const isLoad = reason !== "MESSAGE_TOO_LARGE" && reason !== "RATE_LIMITED";
+  if (code === Status.RESOURCE_EXHAUSTED && isLoad) permit.dropped();
   else if (code === Status.DEADLINE_EXCEEDED && reason !== "DEADLINE_BEFORE_SEND") permit.timedOut(excusedMs);
   else permit.ignore();
 }

@@ -1,5 +1,6 @@
 import type { CallContext as NiceCallContext, ServerMiddlewareCall } from "nice-grpc-common";
 import type { Clock } from "../core/clock.ts";
+import { CRITICALITY_KEY, type Criticality, isCriticality } from "../core/criticality.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
@@ -26,6 +27,7 @@ export class NiceContext implements ServedContext {
   readonly deadlineAt: number;
   readonly remainingMs: () => number;
   readonly identity: Identity;
+  readonly criticality: Criticality | undefined;
   readonly idempotency: Idempotency = NO_IDEMPOTENCY;
   readonly pin: (cursor: Cursor) => void;
   /** The rest of nice-grpc's middleware chain, down to the handler. */
@@ -53,6 +55,8 @@ export class NiceContext implements ServedContext {
     this.deadlineAt = deadlineAt;
     this.remainingMs = () => Math.max(0, deadlineAt - clock.now());
     this.identity = peerIdentity(context.peer);
+    const criticality = context.metadata.get(CRITICALITY_KEY);
+    this.criticality = isCriticality(criticality) ? criticality : method.criticality;
     this.pin = (cursor) => pin(this, cursor);
     this.next = next;
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { CRITICALITY_KEY, type Criticality, isCriticality } from "../core/criticality.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
@@ -64,6 +65,11 @@ export class ServerContext implements ServedContext {
   get identity(): Identity {
     this.#identity ??= peerIdentity(this.peer);
     return this.#identity;
+  }
+
+  get criticality(): Criticality | undefined {
+    const said = this.#call.text(CRITICALITY_KEY);
+    return isCriticality(said) ? said : this.method.criticality;
   }
 
   get idempotency(): Idempotency {

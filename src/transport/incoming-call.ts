@@ -28,6 +28,12 @@ export class IncomingCall {
     return this.#call.getPeer();
   }
 
+  /** A single text of its metadata; undefined if there is none, or bytes. */
+  text(key: string): string | undefined {
+    const [value] = this.#call.metadata.get(key);
+    return typeof value === "string" ? value : undefined;
+  }
+
   metadata(): Metadata {
     return fromGrpcMetadata(this.#call.metadata);
   }
