@@ -1,4 +1,4 @@
-import type { ClientMiddleware, CallOptions as NiceCallOptions } from "nice-grpc-common";
+import type { CallOptions as NiceCallOptions } from "nice-grpc-common";
 import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { CallOptions } from "../core/call-options.ts";
@@ -8,8 +8,10 @@ import { keepBreakers } from "./breakers-of.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
-import { methodLayers } from "./method-layers.ts";
+import { LivePolicies } from "./live-policies.ts";
 import { aroundNice, type NiceMethod, niceMiddleware } from "./nice-pipeline.ts";
+import type { ContractMiddleware } from "./policy-changes.ts";
+import { keepPolicies } from "./update-policies.ts";
 
 /** What the middleware adds to nice-grpc's call options. */
 export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "waitForReady">;
@@ -26,18 +28,19 @@ export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "w
 export function clientMiddleware<Client>(
   contract: Contract<Contract["definition"], Client, unknown>,
   options: PipelineOptions<NoInfer<Client>> = {},
-): ClientMiddleware<MiddlewareCallOptions> {
+): ContractMiddleware<Client> {
   requireContract(contract, "clientMiddleware");
   const problems = checkPipelineOptions(options, contract);
   if (problems.length > 0) throw new TypeError(`clientMiddleware(${contract.name}): ${problems.join("; ")}`);
   const { retryThrottling, retryBudget } = contract.service;
   const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target: undefined };
   const state = new ClientState(surroundings, retryThrottling, retryBudget);
+  const policies = new LivePolicies(contract, options, state);
   const methods = new Map<string, NiceMethod>();
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
-    methods.set(method.path, aroundNice(method, methodLayers(contract, key, method, options, state), systemClock));
+    policies.follow(key, method, (layers) => methods.set(method.path, aroundNice(method, layers, systemClock)));
   }
   const middleware = niceMiddleware<MiddlewareCallOptions>(({ path }) => methods.get(path), CALL_OPTIONS);
-  return keepBreakers(middleware, state.breakers);
+  return keepPolicies(keepBreakers(middleware, state.breakers), policies);
 }

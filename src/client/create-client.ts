@@ -1,6 +1,6 @@
 import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
-import type { Attempt, UnaryHandler } from "../core/call.ts";
+import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { systemRandom } from "../core/random.ts";
@@ -10,8 +10,9 @@ import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
 import { streamMethod, unaryMethod } from "./invoke.ts";
-import { methodLayers } from "./method-layers.ts";
-import { composeStream, composeUnary, type Layers } from "./pipeline.ts";
+import { LivePolicies } from "./live-policies.ts";
+import { composeStream, composeUnary } from "./pipeline.ts";
+import { keepPolicies } from "./update-policies.ts";
 
 /**
  * Makes a client for a contract's service. It connects when the first call is made, and keeps one connection.
@@ -32,14 +33,12 @@ export function createClient<Client extends object>(
   const { retryThrottling, retryBudget } = contract.service;
   const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target };
   const state = new ClientState(surroundings, retryThrottling, retryBudget);
-  const foreign = composeForeign(options.use ?? []);
+  const policies = new LivePolicies(contract, options, state);
+  const wiring = { policies, state, attempt, foreign: composeForeign(options.use ?? []) };
   const client: Record<string | symbol, unknown> = {};
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
-    const layers = methodLayers(contract, key, method, options, state);
-    client[key] = method.responseStream
-      ? makeStream(method, layers, attempt, foreign)
-      : makeUnary(method, kept(state, key, composeUnary(layers, attempt, method)), foreign);
+    client[key] = method.responseStream ? makeStream(key, method, wiring) : makeUnary(key, method, wiring);
   }
   const close = () => {
     attempt.close();
@@ -47,6 +46,7 @@ export function createClient<Client extends object>(
   };
   closes.set(client, close);
   client[Symbol.dispose] = close;
+  keepPolicies(client, policies);
   return keepBreakers(client, state.breakers) as Client & Disposable;
 }
 
@@ -64,21 +64,31 @@ export function closeClient(client: object): void {
   close();
 }
 
-type Foreign = ReturnType<typeof composeForeign>;
-
-/** Remembers a method's pipeline for the calls that become parts of this method's. */
-function kept(state: ClientState, key: string, pipeline: UnaryHandler): UnaryHandler {
-  state.pipelines.set(key, pipeline);
-  return pipeline;
+/** What a client's methods are made of. */
+interface Wiring {
+  readonly policies: LivePolicies;
+  readonly state: ClientState;
+  readonly attempt: Attempt;
+  readonly foreign: ReturnType<typeof composeForeign>;
 }
 
-function makeUnary(method: Method, pipeline: UnaryHandler, foreign: Foreign) {
-  const call = unaryMethod(method, pipeline);
+function makeUnary(key: string, method: Method, { policies, state, attempt, foreign }: Wiring) {
+  let pipeline = attempt.unary;
+  policies.follow(key, method, (layers) => {
+    pipeline = composeUnary(layers, attempt, method);
+    // For the calls that become parts of this method's.
+    state.pipelines.set(key, pipeline);
+  });
+  const call = unaryMethod(method, (call) => pipeline(call));
   return foreign ? aroundUnary(foreign, method, call) : call;
 }
 
-function makeStream(method: Method, layers: Layers, attempt: Attempt, foreign: Foreign) {
-  const call = streamMethod(method, composeStream(layers, attempt, method));
+function makeStream(key: string, method: Method, { policies, attempt, foreign }: Wiring) {
+  let pipeline = attempt.stream;
+  policies.follow(key, method, (layers) => {
+    pipeline = composeStream(layers, attempt, method);
+  });
+  const call = streamMethod(method, (call) => pipeline(call));
   return foreign ? aroundStream(foreign, method, call) : call;
 }
 

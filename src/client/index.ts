@@ -13,6 +13,14 @@ export {
   type ThrottleMiddlewareOptions,
   throttle,
 } from "./isolation-middlewares.ts";
+export type {
+  Changes,
+  ClientBehind,
+  ContractMiddleware,
+  MethodChanges,
+  PolicyChanges,
+  ServiceChanges,
+} from "./policy-changes.ts";
 export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./resume-middleware.ts";
 export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
 export { settleAll } from "./settle-all.ts";
@@ -26,3 +34,4 @@ export {
   coalesce,
 } from "./sharing-middlewares.ts";
 export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";
+export { updatePolicies } from "./update-policies.ts";

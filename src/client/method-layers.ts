@@ -117,7 +117,7 @@ function trialTimeoutOf({ said, otherwise }: Timeouts): number {
   return timeoutMs === NO_DEADLINE ? 60_000 : Math.max(TRIAL_TIMEOUT_MS, timeoutMs);
 }
 
-/** Where methods share the service's breaker, one that says something of its own still has its own. */
-function breakerName({ name, service }: Contract, own: MethodPolicy, method: Method): string {
+/** The name of a method's breaker. Where methods share their service's, one that says something of its own has its own. */
+export function breakerName({ name, service }: Contract, own: MethodPolicy, method: Method): string {
   return service.breaker?.scope === "service" && !own.breaker ? name : method.path;
 }

@@ -87,7 +87,8 @@ export function requireContract(value: unknown, caller: string): void {
   throw new TypeError(`${caller}: the first argument is no contract; pass the service's value out of its .contract.ts`);
 }
 
-function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
+/** All that is wrong with what a contract is to be made of; empty if nothing is. */
+export function checkContract(init: ContractInit<ServiceDefinition>): Problem[] {
   const known = init.definition.methods;
   const peers = peersOf(init);
   const problems = checkServicePolicy(init.service).map((problem) => within(["service"], problem));

@@ -1,0 +1,77 @@
+import type { ClientMiddleware } from "nice-grpc-common";
+import type {
+  AdaptiveLimitPolicy,
+  BatchPolicy,
+  BreakerPolicy,
+  BulkheadPolicy,
+  CachePolicy,
+  CoalescePolicy,
+  HeartbeatPolicy,
+  HedgePolicy,
+  ResumePolicy,
+  RetryBudgetPolicy,
+  RetryPolicy,
+  RetryThrottlingPolicy,
+  ThrottlePolicy,
+} from "../contract/policy.ts";
+import type { MiddlewareCallOptions } from "./client-middleware.ts";
+
+/**
+ * A policy as an update says it: a setting that is named holds in place of the contract's, `null` takes it away, so that
+ * its default holds, and one that is left out is as the contract says. A list is replaced as a whole.
+ */
+export type Changes<Policy> = { readonly [Setting in keyof Policy]?: Policy[Setting] | null };
+
+/** What an update says for all methods of a service; `null` takes away what the contract says. */
+export interface ServiceChanges {
+  readonly timeoutMs?: number | null;
+  readonly breaker?: Changes<BreakerPolicy> | null;
+  readonly retryThrottling?: Changes<RetryThrottlingPolicy> | null;
+  readonly retryBudget?: Changes<RetryBudgetPolicy> | null;
+  readonly bulkhead?: Changes<BulkheadPolicy> | null;
+  readonly adaptiveLimit?: Changes<AdaptiveLimitPolicy> | null;
+  readonly throttle?: Changes<ThrottlePolicy> | null;
+}
+
+/** What resume does; what its fields mean, and where a stream begins, is for the contract to say. */
+type ResumeSettings = Omit<ResumePolicy, "requestField" | "cursorField" | "progressField" | "limitField" | "fromStart">;
+
+/**
+ * What an update says for one method; `null` takes away what the contract says, and then the service's holds, if it says
+ * anything. Resume, heartbeat and batch go by fields that the contract alone can name: their settings can change where
+ * it has them. Without the first two, an application would be handed messages that are none, so these stay.
+ */
+export interface MethodChanges {
+  readonly timeoutMs?: number | null;
+  readonly retry?: Changes<RetryPolicy> | null;
+  readonly hedge?: Changes<HedgePolicy> | null;
+  readonly breaker?: Changes<Omit<BreakerPolicy, "scope">> | null;
+  readonly bulkhead?: Changes<BulkheadPolicy> | null;
+  readonly coalesce?: CoalescePolicy | null;
+  readonly cache?: Changes<CachePolicy> | null;
+  readonly batch?: Changes<Pick<BatchPolicy, "maxSize" | "maxWaitMs">> | null;
+  readonly resume?: Changes<ResumeSettings>;
+  readonly heartbeat?: Changes<Omit<HeartbeatPolicy, "field">>;
+}
+
+/** What of a contract's policies is to be otherwise while a client runs. */
+export interface PolicyChanges<Client = object> {
+  /** For all methods. Default: as the contract says. */
+  readonly service?: ServiceChanges;
+  /** For single methods, by their names in the client. Default: as the contract says. */
+  readonly methods?: { readonly [Name in MethodName<Client>]?: MethodChanges };
+}
+
+/** The methods of a client, without what else it has. */
+type MethodName<Client> = {
+  [Name in keyof Client]: Client[Name] extends (request: never, options?: never) => unknown ? Name & string : never;
+}[keyof Client];
+
+/** A contract's pipeline as one nice-grpc client middleware. */
+export interface ContractMiddleware<Client> extends ClientMiddleware<MiddlewareCallOptions> {
+  /** Carries the type of the service's client; never set. */
+  readonly types?: { readonly client: Client };
+}
+
+/** The client that a middleware is for; a client itself. */
+export type ClientBehind<Owner> = Owner extends ContractMiddleware<infer Client> ? Client : Owner;
