@@ -78,7 +78,7 @@ export function packDetail(detail: StatusDetailInit): AnyDetail {
 }
 
 /** What an Any holds, if it is one of the standard types and can be read; else the Any itself. */
-export function fromAny({ typeUrl, value }: { readonly typeUrl: string; readonly value: Uint8Array }): StatusDetail {
+export function fromAny({ typeUrl = "", value = new Uint8Array() }: Partial<Omit<AnyDetail, "$type">>): StatusDetail {
   const type = typeOfAny({ typeUrl });
   const shape = shapeOf(type);
   const any: AnyDetail = { $type: "google.protobuf.Any", typeUrl, value };
