@@ -1,5 +1,5 @@
 import { detached } from "../../core/call-context.ts";
-import type { Clock, Timer } from "../../core/clock.ts";
+import { type Clock, RECENT_MS, type Timer } from "../../core/clock.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import { type CheckRun, type CheckSnapshot, type CheckStatus, HealthChecks } from "../../policy/health-checks.ts";
 import type { CheckDepth, NamedCheck } from "./check-options.ts";
@@ -35,7 +35,8 @@ export class CheckRunner {
   readonly #observer: Observer | undefined;
   readonly #machine: HealthChecks<NamedCheck>;
   readonly #checks: NamedCheck[] = [];
-  readonly #running = new Set<AbortController>();
+  /** What stops each run that has its place. */
+  readonly #running = new Set<() => void>();
   readonly #waiting = new Map<NamedCheck, PromiseWithResolvers<void>>();
   #stage: "new" | "started" | "stopped" = "new";
   #timer: Timer | undefined;
@@ -79,7 +80,7 @@ export class CheckRunner {
   stop(): void {
     this.#stage = "stopped";
     this.#timer?.cancel();
-    for (const running of this.#running) running.abort(new DOMException("The server is draining", "AbortError"));
+    for (const stop of this.#running) stop();
     for (const { resolve } of this.#waiting.values()) resolve();
     this.#waiting.clear();
   }
@@ -103,17 +104,32 @@ export class CheckRunner {
   async #run(run: CheckRun<NamedCheck>): Promise<void> {
     const { check } = run;
     const controller = new AbortController();
-    this.#running.add(controller);
-    const timer = this.#clock.setTimer(check.timeoutMs, () => {
+    const timer = this.#limit(check.timeoutMs, () => {
+      this.#running.delete(stop);
       const reason = new DOMException(`no answer within ${check.timeoutMs} ms`, "TimeoutError");
-      this.#running.delete(controller);
       this.#settle(check, () => run.giveUp(reason.message));
       controller.abort(reason);
     });
+    const stop = () => {
+      timer.cancel();
+      controller.abort(new DOMException("the server is draining", "AbortError"));
+    };
+    this.#running.add(stop);
     const failure = await failureOf(check, controller.signal);
     timer.cancel();
-    this.#running.delete(controller);
+    this.#running.delete(stop);
     this.#settle(check, () => (failure === undefined ? run.pass() : run.fail(failure)));
+  }
+
+  /** A process that stands still reads no answer: by how much the timer is late, that much longer is waited, once. */
+  #limit(timeoutMs: number, timeUp: () => void): Timer {
+    const since = this.#clock.now();
+    let timer = this.#clock.setTimer(timeoutMs, () => {
+      const lateMs = this.#clock.now() - since - timeoutMs;
+      if (lateMs <= RECENT_MS) timeUp();
+      else timer = this.#clock.setTimer(lateMs, timeUp);
+    });
+    return { cancel: () => timer.cancel() };
   }
 
   /** @param settle returns whether it counts. */

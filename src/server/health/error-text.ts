@@ -5,8 +5,11 @@ const LONGEST = 500;
 export function errorText(error: unknown): string {
   try {
     const text = error instanceof Error ? error.message || codeOf(error) || error.name : String(error);
-    const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
-    return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line || "it says nothing";
+    const line = text
+      .slice(0, LONGEST)
+      .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
+      .trim();
+    return text.length > LONGEST ? `${line}…` : line || "it says nothing";
   } catch {
     return "an error that has no text";
   }
