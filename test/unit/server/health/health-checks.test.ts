@@ -1,0 +1,123 @@
+import { fakeClock } from "bowline/testing";
+import { expect, test, vi } from "vitest";
+import type { HealthCheckOptions } from "../../../../src/server/health/check-options.ts";
+import { CheckRunner } from "../../../../src/server/health/check-runner.ts";
+import { Health } from "../../../../src/server/health/health.ts";
+
+const [A, B] = [{ name: "a.Service" }, { name: "b.Service" }] as const;
+
+/** The health of a server with two services, and a check that is well or not. */
+function server(...checks: [name: string, options: HealthCheckOptions][]) {
+  const clock = fakeClock();
+  const runner = new CheckRunner({ clock, maxConcurrent: 4 });
+  const health = new Health(runner);
+  health.set(A.name, "SERVING");
+  health.set(B.name, "SERVING");
+  const well: Record<string, boolean> = {};
+  for (const [name, options] of checks) {
+    health.check(name, () => well[name] ?? true, { intervalMs: 100, ...options });
+  }
+  const statuses = () => ["", A.name, B.name].map((service) => health.get(service) === "SERVING");
+  const set = async (name: string, isWell: boolean) => {
+    well[name] = isWell;
+    await clock.advance(100);
+  };
+  return { clock, runner, health, statuses, set };
+}
+
+test("until a check has passed for the first time, what hangs on it is NOT_SERVING", async () => {
+  const { clock, runner, statuses, health } = server(["of-a", { services: [A] }]);
+  expect(statuses()).toEqual([false, false, true]);
+  expect([...health.list().values()]).toEqual(["NOT_SERVING", "NOT_SERVING", "SERVING"]);
+  runner.start();
+  await clock.advance(0);
+  expect(statuses()).toEqual([true, true, true]);
+  runner.stop();
+});
+
+test("a deep check takes its services down and the server as a whole, and heals them", async () => {
+  const { runner, statuses, set } = server(["of-a", { services: [A] }], ["of-all", {}]);
+  runner.start();
+  await set("of-a", false);
+  expect(statuses()).toEqual([false, false, true]);
+  await set("of-all", false);
+  expect(statuses()).toEqual([false, false, false]);
+  await set("of-all", true);
+  expect(statuses()).toEqual([false, false, true]);
+  await set("of-a", true);
+  expect(statuses()).toEqual([true, true, true]);
+  runner.stop();
+});
+
+test("a business check takes nothing down", async () => {
+  const { runner, health, statuses, set } = server(["order", { depth: "business" }]);
+  expect(statuses()).toEqual([true, true, true]);
+  runner.start();
+  void runner.refreshed(runner.checks[0] ?? expect.unreachable());
+  await set("order", false);
+  await runner.refreshed(runner.checks[0] ?? expect.unreachable());
+  expect(health.results()).toMatchObject([{ name: "order", depth: "business", status: "failing" }]);
+  expect(statuses()).toEqual([true, true, true]);
+  runner.stop();
+});
+
+test("NOT_SERVING that was set holds whatever checks say; with SERVING they decide", async () => {
+  const { clock, runner, health, statuses, set } = server(["of-all", {}]);
+  runner.start();
+  await clock.advance(0);
+  health.set(A.name, "NOT_SERVING");
+  expect(statuses()).toEqual([true, false, true]);
+  await set("of-all", false);
+  health.set(A.name, "SERVING");
+  expect(statuses()).toEqual([false, false, false]);
+  health.set("", "NOT_SERVING");
+  await set("of-all", true);
+  expect(statuses()).toEqual([false, true, true]);
+  health.set("", "SERVING");
+  expect(statuses()).toEqual([true, true, true]);
+  runner.stop();
+});
+
+test("those who watch are told of changes alone", async () => {
+  const { clock, runner, health, set } = server(["of-a", { services: [A] }], ["of-all", {}]);
+  runner.start();
+  await clock.advance(0);
+  const { signal } = new AbortController();
+  const [ofA, ofB] = [vi.fn(), vi.fn()];
+  void health.changed(A.name, signal).then(ofA);
+  void health.changed(B.name, signal).then(ofB);
+  await set("of-a", true);
+  expect([ofA.mock.calls.length, ofB.mock.calls.length]).toEqual([0, 0]);
+  await set("of-a", false);
+  expect([ofA.mock.calls.length, ofB.mock.calls.length]).toEqual([1, 0]);
+  void health.changed(A.name, signal).then(ofA);
+  await set("of-all", false);
+  expect([ofA.mock.calls.length, ofB.mock.calls.length]).toEqual([1, 1]);
+  runner.stop();
+});
+
+test("from a drain on everything is NOT_SERVING, and no check changes that", async () => {
+  const { clock, runner, health, statuses } = server(["of-all", {}]);
+  runner.start();
+  await clock.advance(0);
+  health.shutDown();
+  health.check("late", () => true);
+  health.set("", "SERVING");
+  await clock.advance(10_000);
+  expect([statuses(), health.draining, clock.pending]).toEqual([[false, false, false], true, 0]);
+  expect(health.results().map(({ name, status }) => [name, status])).toEqual([
+    ["of-all", "passing"],
+    ["late", "pending"],
+  ]);
+});
+
+test("a check that is added while the server serves takes its services down until it has passed", async () => {
+  const { clock, runner, health, statuses } = server();
+  runner.start();
+  expect(statuses()).toEqual([true, true, true]);
+  health.check("late", () => true, { services: [B] });
+  expect(statuses()).toEqual([false, true, false]);
+  await clock.advance(0);
+  expect(statuses()).toEqual([true, true, true]);
+  runner.stop();
+});
