@@ -33,14 +33,16 @@ export async function serveSuite(
 
 const { unimplementedCall: _, ...served } = TestService.definition.methods;
 
-/** The service without the method that a server is not to have. */
-const Served: Contract<
-  typeof TestService.definition,
-  unknown,
-  Omit<TestServiceHandlers, "unimplementedCall">
-> = contract({ ...TestService, definition: { ...TestService.definition, methods: served } as never });
+/** All methods but the one that a server is not to have. */
+type SuiteHandlers = Omit<TestServiceHandlers, "unimplementedCall">;
 
-function handlers(load: BackendLoad, authenticate: Authenticate): Omit<TestServiceHandlers, "unimplementedCall"> {
+/** The service without it. */
+const Served: Contract<typeof TestService.definition, unknown, SuiteHandlers> = contract({
+  ...TestService,
+  definition: { ...TestService.definition, methods: served } as never,
+});
+
+function handlers(load: BackendLoad, authenticate: Authenticate): SuiteHandlers {
   return {
     emptyCall: async () => ({}),
     async unaryCall(request, context) {
@@ -87,11 +89,13 @@ async function* responses(
   }
 }
 
-function zeros(size: number): Uint8Array {
+/** So many zeros. */
+export function zeros(size: number): Uint8Array {
   return size < 0 ? fail("INVALID_ARGUMENT", "a response cannot be smaller than nothing") : new Uint8Array(size);
 }
 
-function echo({ metadata, header, trailer }: CallContext): void {
+/** Echoes the metadata that cases send. */
+export function echo({ metadata, header, trailer }: CallContext): void {
   const initial = metadata.get(ECHOED.header);
   if (initial !== undefined) header.set(ECHOED.header, initial);
   const trailing = metadata.get(ECHOED.trailer);
