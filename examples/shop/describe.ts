@@ -19,6 +19,8 @@ export function describe(shop: Shop): string {
     `  grpcurl -plaintext -d '{"order_id": "o-42"}' ${orders} ${service}/GetOrder`,
     `  grpcurl -plaintext -d '{"customer_id": "u-7"}' ${orders} ${service}/WatchOrders`,
     `  grpcurl -plaintext -d '${ORDER}' ${orders} ${service}/CreateOrder`,
+    `  curl 'http://${shop.orders.admin}/readyz?depth=business&verbose'`,
+    `  curl 'http://${shop.users.admin}/readyz?verbose'`,
     "",
   ].join("\n");
 }

@@ -13,7 +13,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-type Message = { type: "ready"; port: number } | { type: "counts"; counts: Counts };
+type Message = { type: "ready"; port: number; admin: number } | { type: "counts"; counts: Counts };
 
 /** A service in a process of its own. */
 export class ServiceProcess {
@@ -21,6 +21,7 @@ export class ServiceProcess {
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
   #port = 0;
+  #admin = 0;
   #counts: Counts = {};
   #told: (() => void)[] = [];
 
@@ -51,6 +52,11 @@ export class ServiceProcess {
 
   get target(): string {
     return `127.0.0.1:${this.#port}`;
+  }
+
+  /** Where it is probed, over HTTP. */
+  get admin(): string {
+    return `127.0.0.1:${this.#admin}`;
   }
 
   /** What became of its calls: as it says now or, once it has ended, as it said last. */
@@ -86,8 +92,10 @@ export class ServiceProcess {
   }
 
   #hear(message: Message): void {
-    if (message.type === "ready") this.#port = message.port;
-    else this.#counts = message.counts;
+    if (message.type === "ready") {
+      this.#port = message.port;
+      this.#admin = message.admin;
+    } else this.#counts = message.counts;
     this.#tell();
   }
 

@@ -9,6 +9,8 @@ import type { Place } from "./settings.ts";
  */
 export async function serve(server: Server, place: Place, end: () => Promise<void>): Promise<void> {
   const port = await listen(server, place);
+  // For probes over HTTP. In a cluster it would be a port of its own that is known, and not on loopback.
+  const admin = await server.listenAdmin("127.0.0.1:0");
   let ending = false;
   const stop = async () => {
     if (ending) return;
@@ -23,10 +25,10 @@ export async function serve(server: Server, place: Place, end: () => Promise<voi
     // Ctrl-C reaches every process of the terminal; whoever started this one says when it ends.
     process.on("SIGINT", () => {});
     if (!process.connected) return stop();
-    process.send({ type: "ready", port });
+    process.send({ type: "ready", port, admin });
   } else {
     process.on("SIGINT", stop);
-    console.log(`${place.service}: 127.0.0.1:${port}, until Ctrl-C`);
+    console.log(`${place.service}: 127.0.0.1:${port}, until Ctrl-C; http://127.0.0.1:${admin}/readyz?verbose`);
   }
 }
 

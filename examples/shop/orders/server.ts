@@ -18,6 +18,10 @@ const instruments = new Instruments(settings);
 
 const server = createServer({ use: [instruments.middleware], idempotency: store.idempotency });
 server.add(OrderService, orderHandlers(store, feed, users));
+// Nothing goes without the database. Without users no order can be placed, but all of them can be read.
+server.health.check("database", () => store.lastRevision());
+server.health.check("order", () => store.get("o-1") !== undefined, { depth: "business" });
+server.health.check("customer", ({ signal }) => users.getUser({ userId: "u-1" }, { signal }), { depth: "business" });
 
 await serve(server, settings.orders, async () => {
   closeClient(users);

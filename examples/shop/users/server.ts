@@ -13,6 +13,7 @@ const instruments = new Instruments(settings);
 
 const server = createServer({ use: [instruments.middleware] });
 server.add(UserService, userHandlers(store));
+server.health.check("database", () => store.get("u-1"));
 
 await serve(server, settings.users, async () => {
   store.close();
