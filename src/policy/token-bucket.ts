@@ -57,8 +57,8 @@ export class TokenBuckets {
     const fullAt = this.#fullAtOf(key, now);
     const next = fullAt + this.#tokenMs;
     const waitMs = next - this.#fillMs - now;
-    // A wait that is a rounding error of what was reckoned with is none.
-    const taken = waitMs <= now * Number.EPSILON * 4;
+    // What instants of this size are rounded by is no wait.
+    const taken = waitMs <= (Math.abs(now) + this.#fillMs) * Number.EPSILON * 4;
     this.#fullAt.delete(key);
     this.#fullAt.set(key, taken ? next : fullAt);
     this.#forget(now);

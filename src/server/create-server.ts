@@ -16,6 +16,7 @@ import { CheckRunner } from "./health/check-runner.ts";
 import { DEFAULT_MAX_CONCURRENT_CHECKS, Health } from "./health/health.ts";
 import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
+import { ServerLoad } from "./limits/server-load.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
 import { ServerContext } from "./server-context.ts";
@@ -72,6 +73,7 @@ export class Server {
   readonly #active = new ActiveCalls();
   readonly #contracts: Contract[] = [];
   readonly #serving: Serving;
+  readonly #load: ServerLoad;
   #stopSignals: (() => void) | undefined;
   #draining: Promise<DrainResult> | undefined;
   /** The drain's delay is over. */
@@ -95,6 +97,8 @@ export class Server {
       (error, method, call) =>
         tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
     );
+    const { rateLimit, shed } = options;
+    this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });
     this.#serving = {
       clock: systemClock,
       active: this.#active,
@@ -214,7 +218,7 @@ export class Server {
     const { observer, idempotency, onError = writeError } = this.#options;
     // nice-grpc's middlewares want to see messages.
     const encoded = use.length === 0;
-    const layers = serverLayers(contract, observer, systemClock, { idempotency, encoded, onError });
+    const layers = serverLayers(contract, observer, systemClock, { idempotency, encoded, onError, load: this.#load });
     const foreign = use.map((middleware) => foreignLayer(middleware));
     for (const { method, handler } of served) {
       if (method.responseStream) {

@@ -1,6 +1,5 @@
 import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc-common";
 import type { Contract } from "../contract/contract.ts";
-import { toMethod } from "../contract/definition.ts";
 import { type CallContext, runInCall } from "../core/call-context.ts";
 import { systemClock } from "../core/clock.ts";
 import type { RpcError } from "../core/errors.ts";
@@ -13,13 +12,16 @@ import { type Metadata, ServerError } from "../transport/index.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { idempotencyProblems } from "./idempotency/options.ts";
 import { serverLayers } from "./layers/index.ts";
+import { rateLimitProblems, shedProblems } from "./limits/load-options.ts";
+import { ServerLoad } from "./limits/server-load.ts";
 import { NiceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
+import { servedMethod } from "./service.ts";
 
 /** What holds for a server middleware. */
-export type ServerMiddlewareOptions = Pick<ServerOptions, "observer" | "onError" | "idempotency">;
+export type ServerMiddlewareOptions = Pick<ServerOptions, "observer" | "onError" | "idempotency" | "rateLimit" | "shed">;
 
 /** What the middleware adds to nice-grpc's context. */
 export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
@@ -32,7 +34,7 @@ export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
  * `deadlineInterceptor` too; without it, cancellation alone is inherited. What it cannot do at all: drain, health,
  * reflection, and messages encoded beforehand.
  *
- * @throws TypeError that lists everything that is wrong with `idempotency`, and for a contract with idempotency keys
+ * @throws TypeError that lists everything that is wrong with the options, and for a contract with idempotency keys
  *   where it is missing.
  */
 export function serverMiddleware(
@@ -41,12 +43,18 @@ export function serverMiddleware(
 ): ServerMiddleware<MiddlewareContext> {
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
   const onError = options.onError ?? writeError;
-  const problems = idempotencyProblems(options.idempotency);
+  const { rateLimit, shed, observer } = options;
+  const problems = [
+    ...idempotencyProblems(options.idempotency),
+    ...rateLimitProblems(rateLimit),
+    ...shedProblems(shed),
+  ];
   if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
-  const surroundings = { idempotency: options.idempotency, encoded: false, onError };
-  const layers = serverLayers(contract, options.observer, systemClock, surroundings);
-  for (const definition of Object.values(contract.definition.methods)) {
-    const method = toMethod(contract.definition, definition);
+  const load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer, onError });
+  const surroundings = { idempotency: options.idempotency, encoded: false, onError, load };
+  const layers = serverLayers(contract, observer, systemClock, surroundings);
+  for (const [key, definition] of Object.entries(contract.definition.methods)) {
+    const method = servedMethod(contract, key, definition);
     const unary = composeServeUnary(layers, callNext, method);
     methods.set(method.path, { method, unary, stream: composeServeStream(layers, iterateNext, method) });
   }

@@ -16,6 +16,7 @@ import {
 import type { Observer } from "../core/observer.ts";
 import type { ServerTls } from "../transport/index.ts";
 import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
+import { type RateLimitOptions, rateLimitProblems, type ShedOptions, shedProblems } from "./limits/load-options.ts";
 
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions {
@@ -52,6 +53,18 @@ export interface ServerOptions {
   readonly maxConcurrentChecks?: number;
   /** Whether gRPC reflection is served, v1 and v1alpha: grpcurl needs it. Default: true. */
   readonly reflection?: boolean;
+  /**
+   * How often methods may be called, besides what contracts say, and where that is counted:
+   * `{ calls: 100, perMs: 1_000, burst: 200, key: "identity" }` holds for each method by itself. `false`: nobody is
+   * limited, for tests. Default: what contracts say, counted in this process.
+   */
+  readonly rateLimit?: RateLimitOptions | false;
+  /**
+   * When calls are refused because there is too much to do, those that matter least first: a limit that all services
+   * share whose contracts have none of their own. `{}` follows the latency; `false`: nothing is refused, whatever
+   * contracts say, for tests. Default: what contracts say.
+   */
+  readonly shed?: ShedOptions | false;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
   readonly maxReceiveMessageBytes?: number;
   /**
@@ -89,8 +102,10 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
       : `must be an array of signals that can be caught; it is ${JSON.stringify(value) ?? value}`,
   drainTimeoutMs: isPositive,
   drainDelayMs: isDelay,
-  // Looked at by itself: it has problems of its own, and more than one.
+  // Looked at by themselves: they have problems of their own, and more than one.
   idempotency: () => undefined,
+  rateLimit: () => undefined,
+  shed: () => undefined,
   maxConcurrentChecks: isCount,
   reflection: isBoolean,
   maxReceiveMessageBytes: isPositive,
@@ -104,7 +119,12 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
  * @throws TypeError that lists every problem.
  */
 export function checkServerOptions(options: ServerOptions): void {
-  const problems = [...checkOptions(options, SERVER), ...idempotencyProblems(options?.idempotency)];
+  const problems = [
+    ...checkOptions(options, SERVER),
+    ...idempotencyProblems(options?.idempotency),
+    ...rateLimitProblems(options?.rateLimit),
+    ...shedProblems(options?.shed),
+  ];
   if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
 }
 

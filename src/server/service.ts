@@ -1,5 +1,6 @@
 import type { Contract } from "../contract/contract.ts";
-import { toMethod } from "../contract/definition.ts";
+import { type MethodDefinition, toMethod } from "../contract/definition.ts";
+import { mergePolicy } from "../contract/policy.ts";
 import { runInCall } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
@@ -39,9 +40,15 @@ export function servedMethods(contract: Contract, handlers: object): ServedMetho
   const missing = entries.map(([key]) => key).filter((key) => !isGiven(handlers, key));
   if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
   return entries.map(([key, definition]) => ({
-    method: toMethod(contract.definition, definition),
+    method: servedMethod(contract, key, definition),
     handler: (request, context) => given[key]?.(request, context),
   }));
+}
+
+/** A method as its server sees it: with how much its calls matter, where the contract says. */
+export function servedMethod({ definition, service, methods }: Contract, key: string, one: MethodDefinition): Method {
+  const { criticality } = mergePolicy(service, methods[key] ?? {}, one.responseStream);
+  return { ...toMethod(definition, one), ...(criticality && { criticality }) };
 }
 
 /** Handlers may be an object or an instance of a class; what every object has is no handler. */

@@ -991,7 +991,7 @@ export const AuthPolicySchema: GenMessage<AuthPolicy> = /*@__PURE__*/
  */
 export type RateLimitPolicy = Message<"bowline.v1.RateLimitPolicy"> & {
   /**
-   * How many calls in the time of per, for long. Greater than zero, and no default.
+   * How many calls in the time of per, for long. Greater than zero. No default: method or service must say it.
    *
    * @generated from field: optional double calls = 1;
    */
@@ -1033,7 +1033,8 @@ export const RateLimitPolicySchema: GenMessage<RateLimitPolicy> = /*@__PURE__*/
  */
 export type ShedPolicy = Message<"bowline.v1.ShedPolicy"> & {
   /**
-   * How many may run at a time. At least 1. Excludes adaptive. Default: a limit that follows the latency.
+   * How many may run at a time. At least 1. Excludes adaptive. Where none may wait, sheddable calls may use a half of
+   * it, and sheddable_plus three quarters. Default: a limit that follows the latency.
    *
    * @generated from field: optional uint32 max_concurrent = 1;
    */
@@ -1047,7 +1048,7 @@ export type ShedPolicy = Message<"bowline.v1.ShedPolicy"> & {
   adaptive?: AdaptiveLimitPolicy | undefined;
 
   /**
-   * How many may wait, those with the nearest deadline first. Default: 0, none waits.
+   * How many may wait, the most critical first, of those the one with the nearest deadline. Default: 0, none waits.
    *
    * @generated from field: optional uint32 max_queued = 3;
    */

@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Observer } from "../../core/observer.ts";
 import type { Keyed } from "../idempotency/keyed-method.ts";
 import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods, requireStore } from "../idempotency/options.ts";
+import type { ServerLoad } from "../limits/server-load.ts";
 import type { ServerLayers } from "../pipeline.ts";
 import { writeError } from "../server-options.ts";
 import { deadlineLayer } from "./deadline.ts";
@@ -14,6 +15,8 @@ import { telemetryLayer } from "./telemetry.ts";
 export interface Surroundings extends Partial<Pick<Keyed, "encoded" | "onError">> {
   /** `false`: no repetition is recognised. */
   readonly idempotency?: IdempotencyOptions | false | undefined;
+  /** How many calls the server takes on. Default: as many as come. */
+  readonly load?: ServerLoad;
 }
 
 /**
@@ -30,6 +33,7 @@ export function serverLayers(
   return {
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
+    ...surroundings.load?.layers(contract),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
     heartbeat: heartbeatLayer(contract, clock),
   };

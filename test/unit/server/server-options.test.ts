@@ -27,7 +27,7 @@ test.each<[ServerOptions, string]>([
   [
     { drainTimeout: 5 } as ServerOptions,
     "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, drainDelayMs, " +
-      "idempotency, maxConcurrentChecks, reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+      "idempotency, rateLimit, shed, maxConcurrentChecks, reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
   ],
   [
     { idempotency: { leaseMs: 99, lease: 1 } as never },

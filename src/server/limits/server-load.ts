@@ -1,0 +1,120 @@
+import type { Contract } from "../../contract/contract.ts";
+import { type MethodPolicy, mergePolicy } from "../../contract/policy.ts";
+import { LOOP_DELAY_MS, resolveShed } from "../../contract/resolve-serving.ts";
+import type { ShedPolicy } from "../../contract/server-policy.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Method } from "../../core/method.ts";
+import { notify, type Observer } from "../../core/observer.ts";
+import { systemRandom } from "../../core/random.ts";
+import type { ServerLayer } from "../../core/served-call.ts";
+import { AdaptiveLimit } from "../../policy/adaptive-limit.ts";
+import { FixedLimit } from "../../policy/fixed-limit.ts";
+import { Shedder } from "../../policy/shedding.ts";
+import { type KeyedLimit, type RateLimiting, rateLimitLayer } from "../layers/rate-limit.ts";
+import { shedLayer } from "../layers/shed.ts";
+import type { ServerLayers } from "../pipeline.ts";
+import { limitOf, namedLimit, type RateLimitOptions, type ShedOptions } from "./load-options.ts";
+import { LoopDelay } from "./loop-delay.ts";
+import { memoryRateLimit } from "./rate-limit-store.ts";
+import type { ShedGate } from "./shed-gate.ts";
+
+/** What a server's limits are made with. */
+export interface LoadSurroundings {
+  readonly rateLimit?: RateLimitOptions | false | undefined;
+  readonly shed?: ShedOptions | false | undefined;
+  readonly clock: Clock;
+  readonly observer: Observer | undefined;
+  readonly onError: RateLimiting["onError"];
+}
+
+/** How many calls a server takes on: its rate limits, and when it sheds. One for all of its services. */
+export class ServerLoad {
+  readonly #surroundings: LoadSurroundings;
+  readonly #loopDelay: LoopDelay;
+  /** Of all services that do not say when to shed. */
+  readonly #gate: ShedGate | undefined;
+  #limiting: Omit<RateLimiting, "limitsOf"> | undefined;
+
+  constructor(surroundings: LoadSurroundings) {
+    this.#surroundings = surroundings;
+    this.#loopDelay = new LoopDelay(surroundings.clock);
+    this.#gate = surroundings.shed ? this.#gateOf(surroundings.shed) : undefined;
+  }
+
+  /**
+   * The layers of a contract's methods. gRPC's own services have none: a server that has too much to do is not helped by
+   * being taken for dead.
+   */
+  layers(contract: Contract): ServerLayers {
+    if (contract.name.startsWith("grpc.")) return {};
+    return { ...this.#shedLayers(contract), ...this.#rateLimitLayers(contract) };
+  }
+
+  /** A method's own gate stands before its service's: whoever waits at it takes no place of other methods. */
+  #shedLayers(contract: Contract): ServerLayers {
+    if (this.#surroundings.shed === false) return {};
+    const shared = contract.service.shed ? this.#gateOf(contract.service.shed, contract.name) : this.#gate;
+    const own = new Map<string, ServerLayer>();
+    for (const [path, { shed }] of policiesOf(contract)) if (shed) own.set(path, shedLayer(this.#gateOf(shed, path)));
+    if (!shared && own.size === 0) return {};
+    const around = (method: Method): ServerLayer[] => {
+      const before = own.get(method.path);
+      return [...(before ? [before] : []), ...(shared ? [shedLayer(shared)] : [])];
+    };
+    const shed: ServerLayer = {
+      unary: (next, method) => around(method).reduceRight((inner, layer) => layer.unary(inner, method), next),
+      stream: (next, method) => around(method).reduceRight((inner, layer) => layer.stream(inner, method), next),
+    };
+    return { shed };
+  }
+
+  /** @param name of what it is for, as an observer is told. */
+  #gateOf(policy: ShedPolicy, name?: string): ShedGate {
+    const { clock, observer, shed } = this.#surroundings;
+    const { loopDelayMs = LOOP_DELAY_MS, trustCriticality } = shed || {};
+    const { limit, maxQueued, maxWaitMs } = resolveShed(policy);
+    const told = observer && limitToldOf(observer, name);
+    const bound = typeof limit === "number" ? new FixedLimit(limit) : new AdaptiveLimit(limit, clock, told);
+    const shedder = new Shedder({ maxQueued, loopDelayMs }, bound, clock);
+    const loopDelay = loopDelayMs === Number.POSITIVE_INFINITY ? () => 0 : this.#loopDelay.read;
+    return { shedder, maxWaitMs, clock, random: systemRandom, observer, loopDelayMs: loopDelay, trustCriticality };
+  }
+
+  #rateLimitLayers(contract: Contract): ServerLayers {
+    const { rateLimit } = this.#surroundings;
+    if (rateLimit === false) return {};
+    const limits = new Map<string, readonly KeyedLimit[]>();
+    for (const [path, policy] of policiesOf(contract)) {
+      const byCode = rateLimit && limitOf(rateLimit, path);
+      const both = [...(policy.rateLimit ? [namedLimit(path, policy.rateLimit)] : [])];
+      if (byCode) both.push(namedLimit(path, byCode));
+      if (both.length > 0) limits.set(path, both);
+    }
+    if (limits.size === 0) return {};
+    return { rateLimit: rateLimitLayer({ ...this.#limits, limitsOf: ({ path }) => limits.get(path) ?? [] }) };
+  }
+
+  get #limits(): Omit<RateLimiting, "limitsOf"> {
+    const { rateLimit, observer, onError, clock } = this.#surroundings;
+    const { store = memoryRateLimit({ clock }) } = rateLimit || {};
+    this.#limiting ??= { store, observer, onError };
+    return this.#limiting;
+  }
+}
+
+/** What holds for each of a contract's methods, by its path. */
+function policiesOf({ name, definition, service, methods }: Contract): Map<string, MethodPolicy> {
+  return new Map(
+    Object.entries(definition.methods).map(([key, one]) => {
+      return [`/${name}/${one.name}`, mergePolicy(service, methods[key] ?? {}, one.responseStream)];
+    }),
+  );
+}
+
+function limitToldOf(observer: Observer, name: string | undefined) {
+  const at = name?.startsWith("/") ? { method: name } : {};
+  return (from: number, to: number) => {
+    const detail = { from, to, ...(name !== undefined && { name }) };
+    notify(observer, { type: "policy", policy: "shed", action: "changed", ...at, detail });
+  };
+}
