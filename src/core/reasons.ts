@@ -76,6 +76,16 @@ export const reasons = {
     "OK without a response, or more than one, where the contract has exactly one.",
     "Do client and server run the same contract?",
   ),
+  UNAUTHENTICATED: local(
+    Status.UNAUTHENTICATED,
+    "On the server: the call came without credentials, or with wrong ones.",
+    "Clients see it as `STATUS`. The observer is told what was wrong.",
+  ),
+  PERMISSION_DENIED: local(
+    Status.PERMISSION_DENIED,
+    "On the server: the contract does not let this caller call the method.",
+    "Clients see it as `STATUS`. The observer is told which scopes were missing.",
+  ),
   REFUSED: local(Status.UNKNOWN, "On the server: a handler refused with `fail`.", "Clients see it as `STATUS`."),
   UNEXPECTED: local(
     Status.INTERNAL,

@@ -1,5 +1,6 @@
 import type { CallContext } from "./call-context.ts";
 import { RpcError } from "./errors.ts";
+import type { PeerCertificate } from "./identity.ts";
 import type { Method } from "./method.ts";
 import { tell } from "./warning.ts";
 
@@ -13,6 +14,12 @@ export interface ServedEnd {
 
 /** The call being served, as the layers of a server see it. */
 export interface ServedContext extends CallContext {
+  /**
+   * The client's certificate; undefined if it showed none.
+   *
+   * @throws CredentialError if it showed one that none of the server's authorities signed.
+   */
+  readonly certificate: PeerCertificate | undefined;
   /**
    * Calls `listener` once, when the handler has ended and its answer is on its way, or nobody waits for one any more.
    * A layer that only watches needs no more than this, for unary methods and streams alike.

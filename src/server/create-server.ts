@@ -10,13 +10,15 @@ import { ServerTransport } from "../transport/index.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { AdminServer } from "./admin/admin-server.ts";
 import { Probes } from "./admin/probes.ts";
+import { type Access, type AccessOf, contractAccess, reflectionAccess, sameAccess } from "./authentication/access.ts";
+import { withLateRequest } from "./authentication/late-request.ts";
+import { serveUnknown } from "./authentication/unknown-methods.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
 import { CheckRunner } from "./health/check-runner.ts";
 import { DEFAULT_MAX_CONCURRENT_CHECKS, Health } from "./health/health.ts";
 import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
-import { ServerLoad } from "./limits/server-load.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
 import { ServerContext } from "./server-context.ts";
@@ -73,7 +75,6 @@ export class Server {
   readonly #active = new ActiveCalls();
   readonly #contracts: Contract[] = [];
   readonly #serving: Serving;
-  readonly #load: ServerLoad;
   #stopSignals: (() => void) | undefined;
   #draining: Promise<DrainResult> | undefined;
   /** The drain's delay is over. */
@@ -97,20 +98,20 @@ export class Server {
       (error, method, call) =>
         tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
     );
-    const { rateLimit, shed } = options;
-    this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });
     this.#serving = {
       clock: systemClock,
       active: this.#active,
       onError,
       isDraining: () => this.#closing,
     };
-    this.#addBuiltIn(HealthContract, healthHandlers(this.health));
-    if (options.reflection ?? true) {
+    this.#addBuiltIn(HealthContract, healthHandlers(this.health), "open");
+    const reflection = reflectionAccess(options);
+    if (reflection) {
       const handlers = reflectionHandlers(() => this.#contracts);
-      this.#addBuiltIn(ReflectionV1, handlers);
-      this.#addBuiltIn(ReflectionV1Alpha, handlers);
+      this.#addBuiltIn(ReflectionV1, handlers, reflection);
+      this.#addBuiltIn(ReflectionV1Alpha, handlers, reflection);
     }
+    if (options.authenticate) serveUnknown(this.#transport, this.#serving, options);
   }
 
   /** How many handlers are running. */
@@ -209,24 +210,42 @@ export class Server {
     timer.cancel();
   }
 
-  #addBuiltIn(contract: Contract, handlers: object): void {
-    this.#add(contract, handlers, []);
+  #addBuiltIn(contract: Contract, handlers: object, access: Access): void {
+    this.#add(contract, handlers, [], sameAccess(access));
   }
 
-  #add(contract: Contract, handlers: object, use: NonNullable<ServerOptions["use"]>): void {
+  #add(
+    contract: Contract,
+    handlers: object,
+    use: NonNullable<ServerOptions["use"]>,
+    accessOf: AccessOf = contractAccess(contract),
+  ): void {
     const served = servedMethods(contract, handlers);
-    const { observer, idempotency, onError = writeError } = this.#options;
+    const { observer, idempotency, onError = writeError, authenticate, endStreamsAtExpiry } = this.#options;
+    const access = { authenticate, endStreamsAtExpiry, accessOf };
     // nice-grpc's middlewares want to see messages.
     const encoded = use.length === 0;
-    const layers = serverLayers(contract, observer, systemClock, { idempotency, encoded, onError, load: this.#load });
+    const layers = serverLayers(contract, observer, systemClock, {
+      idempotency,
+      encoded,
+      onError,
+      access,
+    });
+    const arriving = authenticate !== undefined && encoded ? withLateRequest : (method: Method) => method;
     const foreign = use.map((middleware) => foreignLayer(middleware));
     for (const { method, handler } of served) {
       if (method.responseStream) {
         const serve = composeServeStream(layers, handler as ServeStream, method);
-        this.#transport.addStream(method, streamServer(method, wrapStream(foreign, serve, method), this.#serving));
+        this.#transport.addStream(
+          arriving(method),
+          streamServer(method, wrapStream(foreign, serve, method), this.#serving),
+        );
       } else {
         const serve = composeServeUnary(layers, handler as ServeUnary, method);
-        this.#transport.addUnary(method, unaryServer(method, wrapUnary(foreign, serve, method), this.#serving));
+        this.#transport.addUnary(
+          arriving(method),
+          unaryServer(method, wrapUnary(foreign, serve, method), this.#serving),
+        );
       }
     }
     this.#contracts.push(contract);

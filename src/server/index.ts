@@ -1,10 +1,18 @@
+export { CredentialError } from "../core/credential-error.ts";
 export type { LagPolicy } from "../policy/broadcast-reader.ts";
 export type { ClaimOutcome, ClaimTerms } from "../policy/idempotency.ts";
 export { type Broadcast, type BroadcastStats, createBroadcast } from "../stream/broadcast/broadcast.ts";
 export type { BroadcastOptions } from "../stream/broadcast/broadcast-options.ts";
 export type { ReplaySource } from "../stream/broadcast/replay.ts";
 export type { SubscribeOptions, Subscription } from "../stream/broadcast/subscription.ts";
-export { deadlineInterceptor } from "../transport/index.ts";
+export { certificateInterceptor, deadlineInterceptor } from "../transport/index.ts";
+export { allOf } from "./authentication/all-of.ts";
+export type {
+  Authentication,
+  Authenticator,
+  Authenticators,
+  UnidentifiedCall,
+} from "./authentication/authenticator.ts";
 export { createServer, type DrainOptions, type DrainResult, Server } from "./create-server.ts";
 export type { CheckDepth, HealthCheck, HealthCheckContext, HealthCheckOptions } from "./health/check-options.ts";
 export type { HealthCheckResult } from "./health/check-runner.ts";

@@ -4,12 +4,12 @@ import { CRITICALITY_KEY, type Criticality, isCriticality } from "../core/critic
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
-import { type Identity, peerIdentity } from "../core/identity.ts";
+import { type Identity, type PeerCertificate, peerIdentity } from "../core/identity.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
-import { DEADLINE_KEY, type Metadata } from "../transport/index.ts";
+import { DEADLINE_KEY, type Metadata, takeCertificate } from "../transport/index.ts";
 
 /**
  * The context of a call that arrived over nice-grpc's server: nice-grpc's own, and what it leaves out. All that
@@ -34,12 +34,14 @@ export class NiceContext implements ServedContext {
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
   /** nice-grpc's own, whatever signal a layer gives the handler. */
   readonly #callSignal: AbortSignal;
+  readonly #certificate: (() => PeerCertificate | undefined) | undefined;
   #ends: EndListeners | undefined;
 
   constructor(method: Method, next: NiceContext["next"], context: NiceCallContext, clock: Clock) {
     const wallDeadline = Number(context.metadata.get(DEADLINE_KEY) ?? NO_DEADLINE);
     context.metadata.delete(DEADLINE_KEY);
     const deadlineAt = wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + wallDeadline - clock.wallTime();
+    this.#certificate = takeCertificate(context.metadata);
     this.metadata = context.metadata;
     this.peer = context.peer;
     this.header = context.header;
@@ -59,6 +61,11 @@ export class NiceContext implements ServedContext {
     this.criticality = isCriticality(criticality) ? criticality : method.criticality;
     this.pin = (cursor) => pin(this, cursor);
     this.next = next;
+  }
+
+  /** Only where nice-grpc's server was given `certificateInterceptor`. */
+  get certificate(): PeerCertificate | undefined {
+    return this.#certificate?.();
   }
 
   onEnd(listener: (end: ServedEnd) => void): void {

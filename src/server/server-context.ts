@@ -3,7 +3,7 @@ import { CRITICALITY_KEY, type Criticality, isCriticality } from "../core/critic
 import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
-import { type Identity, peerIdentity } from "../core/identity.ts";
+import { type Identity, type PeerCertificate, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
 import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
@@ -65,6 +65,10 @@ export class ServerContext implements ServedContext {
   get identity(): Identity {
     this.#identity ??= peerIdentity(this.peer);
     return this.#identity;
+  }
+
+  get certificate(): PeerCertificate | undefined {
+    return this.#call.certificate();
   }
 
   get criticality(): Criticality | undefined {

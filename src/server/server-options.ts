@@ -15,8 +15,9 @@ import {
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
 import type { ServerTls } from "../transport/index.ts";
+import { accessProblems } from "./authentication/access.ts";
+import { type Authenticators, authenticatorProblems } from "./authentication/authenticator.ts";
 import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
-import { type RateLimitOptions, rateLimitProblems, type ShedOptions, shedProblems } from "./limits/load-options.ts";
 
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions {
@@ -51,20 +52,22 @@ export interface ServerOptions {
    * be their load.
    */
   readonly maxConcurrentChecks?: number;
-  /** Whether gRPC reflection is served, v1 and v1alpha: grpcurl needs it. Default: true. */
-  readonly reflection?: boolean;
   /**
-   * How often methods may be called, besides what contracts say, and where that is counted:
-   * `{ calls: 100, perMs: 1_000, burst: 200, key: "identity" }` holds for each method by itself. `false`: nobody is
-   * limited, for tests. Default: what contracts say, counted in this process.
+   * Who is calling: `jwt({ … })`, `mtls({ … })`, a function of your own, or several, of which the first that finds
+   * credentials decides. With it, the contract's `auth` holds, and a method of which it says nothing is for nobody.
+   * Default: callers are not authenticated.
    */
-  readonly rateLimit?: RateLimitOptions | false;
+  readonly authenticate?: Authenticators;
   /**
-   * When calls are refused because there is too much to do, those that matter least first: a limit that all services
-   * share whose contracts have none of their own. `{}` follows the latency; `false`: nothing is refused, whatever
-   * contracts say, for tests. Default: what contracts say.
+   * Whether a stream ends with UNAUTHENTICATED when the credentials end that it was opened with. Default: true; false
+   * lets it go on for as long as it stays open.
    */
-  readonly shed?: ShedOptions | false;
+  readonly endStreamsAtExpiry?: boolean;
+  /**
+   * Whether gRPC reflection is served, v1 and v1alpha, which grpcurl needs: to nobody, to all, or to callers that are
+   * authenticated. Default: true; `"authenticated"` with `authenticate`.
+   */
+  readonly reflection?: boolean | "authenticated";
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
   readonly maxReceiveMessageBytes?: number;
   /**
@@ -102,12 +105,16 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
       : `must be an array of signals that can be caught; it is ${JSON.stringify(value) ?? value}`,
   drainTimeoutMs: isPositive,
   drainDelayMs: isDelay,
-  // Looked at by themselves: they have problems of their own, and more than one.
+  // Looked at by itself: it has problems of its own, and more than one.
   idempotency: () => undefined,
-  rateLimit: () => undefined,
-  shed: () => undefined,
   maxConcurrentChecks: isCount,
-  reflection: isBoolean,
+  // Looked at by itself, as one that is none says more than one thing.
+  authenticate: () => undefined,
+  endStreamsAtExpiry: isBoolean,
+  reflection: (value) =>
+    typeof value === "boolean" || value === "authenticated"
+      ? undefined
+      : `must be true, false or "authenticated"; it is ${show(value)}`,
   maxReceiveMessageBytes: isPositive,
   maxStreamResetsPerSecond: isPositive,
   channelOptions: isObject,
@@ -121,9 +128,9 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
 export function checkServerOptions(options: ServerOptions): void {
   const problems = [
     ...checkOptions(options, SERVER),
+    ...authenticatorProblems(options?.authenticate),
+    ...accessProblems(options),
     ...idempotencyProblems(options?.idempotency),
-    ...rateLimitProblems(options?.rateLimit),
-    ...shedProblems(options?.shed),
   ];
   if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
 }

@@ -1,7 +1,9 @@
 import type { Metadata as GrpcMetadata, ServerUnaryCall } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
+import type { PeerCertificate } from "../core/identity.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
 import { fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
+import { peerCertificateOf } from "./peer-certificate.ts";
 
 /** What all four shapes of a call on grpc-js's server have in common. */
 export type GrpcServerCall = Pick<
@@ -26,6 +28,15 @@ export class IncomingCall {
   /** The client's address with its port. */
   peer(): string {
     return this.#call.getPeer();
+  }
+
+  /**
+   * The client's certificate; undefined if it showed none.
+   *
+   * @throws CredentialError if it showed one that none of the server's authorities signed.
+   */
+  certificate(): PeerCertificate | undefined {
+    return peerCertificateOf(this.#call);
   }
 
   /** A single text of its metadata; undefined if there is none, or bytes. */

@@ -2,6 +2,7 @@ import "./reset-patch.ts";
 
 // nice-grpc's own values that client and server need: nothing else imports the package at run time.
 export { composeClientMiddleware, Metadata, ServerError } from "nice-grpc-common";
+export { certificateInterceptor, takeCertificate } from "./certificate-interceptor.ts";
 export { type Channel, type ClientTls, type ConnectionOptions, createChannel } from "./channel.ts";
 export { type ChannelAttempt, channelAttempt } from "./channel-attempt.ts";
 export type { Ending } from "./ending.ts";

@@ -13,6 +13,7 @@ import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
 import { GrpcSink, type GrpcStreamCall, type ResponseSink } from "./response-sink.ts";
 import { acknowledgeEarly } from "./server-interceptors.ts";
+import { answerUnknown } from "./unknown-methods.ts";
 
 /** How a call with one response is answered. */
 export interface Answer extends Ending {
@@ -81,7 +82,23 @@ export class ServerTransport {
   }
 
   addUnary(method: Method, serve: UnaryServer): void {
-    const handle = (call: GrpcUnaryCall, callback: sendUnaryData<Uint8Array>) => {
+    this.#register(method, this.#unaryHandle(method, serve), method.requestStream ? "clientStream" : "unary");
+  }
+
+  /**
+   * Has calls of methods that were not added answered too; grpc-js answers them UNIMPLEMENTED by itself.
+   *
+   * @param find a method of the path that was called, with one request and one response, and what serves it.
+   */
+  serveUnknown(find: (path: string) => { readonly method: Method; readonly serve: UnaryServer }): void {
+    answerUnknown(this.#server, (path) => {
+      const { method, serve } = find(path);
+      return { ...codecsOf(method), func: this.#unaryHandle(method, serve), path, type: "unary" };
+    });
+  }
+
+  #unaryHandle(method: Method, serve: UnaryServer) {
+    return (call: GrpcUnaryCall, callback: sendUnaryData<Uint8Array>) => {
       const request = "request" in call ? call.request : requestsOf(call);
       const incoming = new IncomingCall(call);
       const send = ({ response, error, trailer }: Answer) => {
@@ -95,7 +112,6 @@ export class ServerTransport {
         sendOrFail(send, answer, (error) => this.#unsendable(error, method, incoming));
       });
     };
-    this.#register(method, handle, method.requestStream ? "clientStream" : "unary");
   }
 
   addStream(method: Method, serve: StreamServer): void {
@@ -130,16 +146,18 @@ export class ServerTransport {
   }
 
   #register(method: Method, handle: unknown, type: string): void {
-    const added = this.#server.register(
-      method.path,
-      handle as never,
-      // Handlers' answers are encoded before they come here, where an error can still be told apart and logged.
-      (bytes: Uint8Array) => asBuffer(bytes),
-      (bytes: Buffer) => method.request.decode(bytes),
-      type,
-    );
+    const { serialize, deserialize } = codecsOf(method);
+    const added = this.#server.register(method.path, handle as never, serialize, deserialize, type);
     if (!added) throw new TypeError(`${method.path} is served already`);
   }
+}
+
+/** Handlers' answers are encoded before they come here, where an error can still be told apart and logged. */
+function codecsOf(method: Method) {
+  return {
+    serialize: (bytes: Uint8Array) => asBuffer(bytes),
+    deserialize: (bytes: Buffer) => method.request.decode(bytes),
+  };
 }
 
 type GrpcUnaryCall = ServerUnaryCall<unknown, Uint8Array> | ServerReadableStream<unknown, Uint8Array>;

@@ -1,6 +1,6 @@
 import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
 import { closeClient, fail, RpcError, reasons, type ServicePolicy, Status } from "bowline";
-import { createBroadcast } from "bowline/server";
+import { createBroadcast, type ServerOptions } from "bowline/server";
 import { collect } from "bowline/stream";
 import { expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
@@ -109,6 +109,15 @@ const rows: Record<string, Row> = {
   RESPONSE_COUNT: {
     drive: async () => rejection(connectOrders(await silentlyOk()).getOrder({})),
   },
+  UNAUTHENTICATED: {
+    drive: () => seenByMiddleware(async () => ({}), { authenticate: () => undefined }),
+  },
+  PERMISSION_DENIED: {
+    drive: () =>
+      seenByMiddleware(async () => ({}), {
+        authenticate: () => ({ identity: { key: "token:id|u-1", source: "token" } }),
+      }),
+  },
   REFUSED: {
     code: Status.ABORTED,
     drive: () => seenByMiddleware(async () => fail("ABORTED", "not now")),
@@ -174,21 +183,6 @@ const rows: Record<string, Row> = {
       let error = await codes();
       while (error.reason === "STATUS") error = await codes();
       return error;
-    },
-  },
-  RATE_LIMITED: {
-    async drive() {
-      const { port } = await serveOrders({ getOrder: async () => ({}) }, { rateLimit: { calls: 1, perMs: 60_000 } });
-      const orders = connectOrders(port);
-      await orders.getOrder({});
-      return rejection(orders.getOrder({}));
-    },
-  },
-  SHED: {
-    async drive() {
-      const { port } = await serveOrders({ getOrder: forever }, { shed: { maxConcurrent: 1 } });
-      const orders = connectOrders(port);
-      return Promise.race([rejection(orders.getOrder({})), rejection(orders.getOrder({}))]);
     },
   },
   CURSOR_EXPIRED: {
@@ -276,11 +270,15 @@ async function refused(wanted: Wanted, calls: number): Promise<unknown> {
 }
 
 /** What a handler refuses with, as nice-grpc's middlewares see it on the server. */
-async function seenByMiddleware(getOrder: OrderServiceHandlers["getOrder"]): Promise<unknown> {
+async function seenByMiddleware(
+  getOrder: OrderServiceHandlers["getOrder"],
+  options: ServerOptions = {},
+): Promise<unknown> {
   const seen = gate<unknown>();
   const { port } = await serveOrders(
     { getOrder },
     {
+      ...options,
       use: [
         async function* (call, context) {
           try {

@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "idempotency-sqlite": ["core", "policy", "server (types)", "node:sqlite"],
   "idempotency-postgres": ["core", "server (types)", "pg (types)"],
   "idempotency-redis": ["core", "server (types)", "ioredis (types)", "node:crypto"],
+  "auth-jwt": ["core", "server (types)", "jose", "nice-grpc-common (types)", "node:crypto"],
   testing: ["core", "policy", "contract", "transport", "server", "node:"],
   simulate: ["anything"],
   cli: ["anything"],

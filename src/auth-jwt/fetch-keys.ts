@@ -1,0 +1,38 @@
+import type { JSONWebKeySet } from "jose";
+import type { Clock } from "../core/clock.ts";
+
+/** Larger answers are no key set, in bytes. */
+const MOST_BYTES = 1024 * 1024;
+
+/**
+ * Fetches a JSON Web Key Set.
+ *
+ * @throws Error if there is no answer in time, or one that is no key set.
+ */
+export async function fetchKeys(url: string | URL, timeoutMs: number, clock: Clock): Promise<JSONWebKeySet> {
+  const controller = new AbortController();
+  const late = new Error(`${url} did not answer in ${timeoutMs} ms`);
+  const timer = clock.setTimer(timeoutMs, () => controller.abort(late));
+  try {
+    const headers = { accept: "application/json, application/jwk-set+json" };
+    const response = await fetch(url, { signal: controller.signal, redirect: "error", headers });
+    if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
+    return JSON.parse(await bodyOf(response)) as JSONWebKeySet;
+  } finally {
+    timer.cancel();
+    // Nobody reads the rest of an answer that is none.
+    controller.abort(late);
+  }
+}
+
+async function bodyOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > MOST_BYTES) throw new Error(`the key set has more than ${MOST_BYTES} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}

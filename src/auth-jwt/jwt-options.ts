@@ -1,0 +1,146 @@
+import type { JSONWebKeySet } from "jose";
+import {
+  checkOptions,
+  isCount,
+  isFunction,
+  isObject,
+  isPem,
+  isPositive,
+  isText,
+  type OptionCheck,
+  show,
+} from "../core/check-options.ts";
+import type { Clock } from "../core/clock.ts";
+import { PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from "./algorithms.ts";
+
+/** What a token says of its holder, as it was signed. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** How a server's tokens are verified. Of `jwks`, `publicKey` and `secret` exactly one is given. */
+export interface JwtOptions {
+  /** Who issues them: the claim `iss`, one of these. No default. */
+  readonly issuer: string | readonly string[];
+  /** Whom they are for, this service: the claim `aud` has one of these. No default. */
+  readonly audience: string | readonly string[];
+  /**
+   * The issuer's public keys: the URL of its JSON Web Key Set, `https:` unless it is on this machine; the set itself; or a
+   * function that gets it, such as a token issuer's own `() => issuer.jwks()`.
+   */
+  readonly jwks?: string | URL | JSONWebKeySet | (() => JSONWebKeySet | Promise<JSONWebKeySet>);
+  /** The issuer's one public key, or its certificate: the text of a PEM file. */
+  readonly publicKey?: string;
+  /** What the issuer and this service share, of at least 32 bytes. */
+  readonly secret?: string | Uint8Array;
+  /** Default: those that fit the kind of key; HS256, HS384 and HS512 with `secret` and never else. */
+  readonly algorithms?: readonly string[];
+  /** How far the issuer's clock may be from this machine's, in milliseconds. Default: 5,000. */
+  readonly clockToleranceMs?: number;
+  /** How long ago a token may have been issued, by its claim `iat`, in milliseconds. Default: as long as it is valid. */
+  readonly maxAgeMs?: number;
+  /** What the header's `typ` must be, such as `at+jwt` (RFC 9068). Default: anything. */
+  readonly type?: string;
+  /** What the holder may do. Default: the words of the claim `scope` (RFC 8693), else of `scp`, text or list. */
+  readonly scopes?: (claims: Claims) => readonly string[];
+  /** Who the holder is. Default: the claim `sub`; a token without is refused. */
+  readonly subject?: (claims: Claims) => string | undefined;
+  /** How many verified tokens are remembered, as a signature costs about 100 µs; 0 for none. Default: 1,000. */
+  readonly rememberedTokens?: number;
+  /**
+   * How long one is remembered, in milliseconds, and never after its end: so long a token is still taken whose key was
+   * withdrawn. Default: 60,000.
+   */
+  readonly rememberForMs?: number;
+  /** How old fetched keys may be before they are fetched anew, in milliseconds. Default: 600,000. */
+  readonly keysMaxAgeMs?: number;
+  /** For how long after that they go on, while they cannot be fetched, in milliseconds. Default: 86,400,000 (a day). */
+  readonly keysStaleMs?: number;
+  /** At most how often unknown keys have them fetched anew, in milliseconds between. Default: 30,000. */
+  readonly keysCooldownMs?: number;
+  /** How long fetching them may take, in milliseconds. Default: 5,000. */
+  readonly keysTimeoutMs?: number;
+  /** Is told when they could not be fetched. Default: a warning of the process. */
+  readonly onKeysError?: (error: unknown) => void;
+  /** Where time comes from. Default: this machine. */
+  readonly clock?: Clock;
+}
+
+const areTexts: OptionCheck = (value) => {
+  const texts: unknown[] = Array.isArray(value) ? value : [value];
+  return texts.length > 0 && texts.every((text) => typeof text === "string" && text !== "")
+    ? undefined
+    : `must be a text, or an array of them; it is ${show(value)}`;
+};
+
+const isNotNegative: OptionCheck = (value) =>
+  typeof value === "number" && value >= 0 ? undefined : `must be zero or greater; it is ${show(value)}`;
+
+const OPTIONS: Readonly<Record<keyof JwtOptions, OptionCheck>> = {
+  issuer: areTexts,
+  audience: areTexts,
+  jwks: (value) => (typeof value === "string" || value instanceof URL ? urlProblem(value) : keysProblem(value)),
+  publicKey: (value) =>
+    isPem(value) ?? (String(value).includes("PRIVATE KEY") ? "must be the public key, not the private one" : undefined),
+  secret: (value) => (sizeOf(value) >= 32 ? undefined : "must be a text or bytes, at least 32 bytes of them"),
+  algorithms: (value) =>
+    Array.isArray(value) && value.length > 0 ? undefined : `must be an array, not empty; it is ${show(value)}`,
+  clockToleranceMs: isNotNegative,
+  maxAgeMs: isPositive,
+  type: isText,
+  scopes: isFunction,
+  subject: isFunction,
+  rememberedTokens: (value) => (value === 0 ? undefined : isCount(value)),
+  rememberForMs: isPositive,
+  keysMaxAgeMs: isPositive,
+  keysStaleMs: isNotNegative,
+  keysCooldownMs: isPositive,
+  keysTimeoutMs: isPositive,
+  onKeysError: isFunction,
+  clock: isObject,
+};
+
+/**
+ * Checks how tokens are to be verified.
+ *
+ * @throws TypeError that lists every problem.
+ */
+export function checkJwtOptions(options: JwtOptions): void {
+  const problems = checkOptions(options, OPTIONS);
+  if (typeof options === "object" && options !== null) problems.push(...checkTogether(options));
+  if (problems.length > 0) throw new TypeError(`jwt: ${problems.join("; ")}`);
+}
+
+function checkTogether(options: JwtOptions): string[] {
+  const { issuer, audience, algorithms, jwks, publicKey, secret } = options;
+  const keys = [jwks, publicKey, secret].filter((one) => one !== undefined);
+  const fitting = secret === undefined ? PUBLIC_ALGORITHMS : SECRET_ALGORITHMS;
+  const unfit = Array.isArray(algorithms) ? algorithms.filter((one) => !fitting.includes(one)) : [];
+  return [
+    ...(issuer === undefined ? ["issuer is missing: whose tokens are taken"] : []),
+    ...(audience === undefined ? ["audience is missing: a token for another service would do"] : []),
+    ...(keys.length === 1 ? [] : ["give one of jwks, publicKey and secret"]),
+    ...unfit.map((one) => `algorithms: ${show(one)} is none of ${fitting.join(", ")}`),
+  ];
+}
+
+function sizeOf(value: unknown): number {
+  if (value instanceof Uint8Array) return value.byteLength;
+  return typeof value === "string" ? new TextEncoder().encode(value).byteLength : 0;
+}
+
+/** Over plaintext, whoever is in between could put in a key of his own. */
+function urlProblem(value: string | URL): string | undefined {
+  const url = URL.parse(String(value));
+  if (!url) return `must be a URL, a key set or a function; it is ${show(value)}`;
+  const { protocol, hostname } = url;
+  const here = hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  if (protocol === "https:" || (protocol === "http:" && here)) return undefined;
+  return `must begin with https:, as keys that come over plaintext are anybody's; it is ${show(String(value))}`;
+}
+
+function keysProblem(value: unknown): string | undefined {
+  if (typeof value === "function") return undefined;
+  const keys: unknown = Reflect.get(Object(value), "keys");
+  return Array.isArray(keys) && keys.length > 0
+    ? undefined
+    : "must be a URL, a function, or { keys: [ … ] }, not empty";
+}

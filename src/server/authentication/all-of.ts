@@ -1,0 +1,37 @@
+import { CredentialError } from "../../core/credential-error.ts";
+import type { Authentication, Authenticator } from "./authenticator.ts";
+
+/**
+ * An authenticator for callers that need several credentials at a time: `allOf(jwt({ … }), mtls())`. The identity is the
+ * first one's, its scopes too, with the certificate that any of them found; it holds until the first of them ends.
+ *
+ * A caller with some of the credentials and not all of them is refused; one with none is none of its kind.
+ *
+ * @throws TypeError for fewer than two.
+ */
+export function allOf(first: Authenticator, ...others: readonly Authenticator[]): Authenticator {
+  const all = [first, ...others];
+  if (others.length === 0 || !all.every((one) => typeof one === "function")) {
+    throw new TypeError("allOf takes two authenticators or more, such as allOf(jwt({ … }), mtls())");
+  }
+  return async (call) => {
+    const found: (Authentication | undefined)[] = [];
+    for (const authenticate of all) found.push(await authenticate(call));
+    const present = found.filter((one) => one !== undefined);
+    if (present.length === 0) return undefined;
+    if (present.length < all.length) throw new CredentialError("some of the credentials are missing");
+    return combined(present);
+  };
+}
+
+function combined(found: readonly Authentication[]): Authentication {
+  const [identity] = found.map((one) => one.identity);
+  const certificate = found.map((one) => one.identity.certificate).find((one) => one !== undefined);
+  const token = found.map((one) => one.token).find((one) => one !== undefined);
+  const expiresAt = Math.min(...found.map((one) => one.expiresAt ?? Number.POSITIVE_INFINITY));
+  return {
+    identity: { ...(identity as Authentication["identity"]), ...(certificate && { certificate }) },
+    expiresAt,
+    ...(token !== undefined && { token }),
+  };
+}

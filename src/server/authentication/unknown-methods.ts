@@ -1,0 +1,41 @@
+import { systemClock } from "../../core/clock.ts";
+import { fail } from "../../core/errors.ts";
+import { EncodedMessage, type Method } from "../../core/method.ts";
+import type { ServeUnary } from "../../core/served-call.ts";
+import type { ServerTransport } from "../../transport/index.ts";
+import { authenticationLayer } from "../layers/authentication.ts";
+import { type Serving, unaryServer } from "../service.ts";
+import { sameAccess } from "./access.ts";
+import type { AuthenticationSettings } from "./options.ts";
+import { authenticatorsOf } from "./options.ts";
+
+/**
+ * Has calls of methods that there are not authenticated like all others: who is not is answered as for any method, and
+ * learns nothing of which there are. Who is gets UNIMPLEMENTED.
+ */
+export function serveUnknown(transport: ServerTransport, serving: Serving, settings: AuthenticationSettings): void {
+  const { endStreamsAtExpiry = true } = settings;
+  const accessOf = sameAccess({ scopes: [] });
+  const authenticators = authenticatorsOf(settings);
+  // Nobody is told of refusals: names that callers make up would fill whatever counts by method.
+  const context = { authenticators, accessOf, endStreamsAtExpiry, clock: systemClock, observer: undefined };
+  const layer = authenticationLayer(context);
+  transport.serveUnknown((path) => {
+    const method = unknownMethod(path);
+    return { method, serve: unaryServer(method, layer.unary(unimplemented, method), serving) };
+  });
+}
+
+const unimplemented: ServeUnary = async (_request, { method }) =>
+  fail("UNIMPLEMENTED", `The server does not implement the method ${method.path}`);
+
+/** A method of a name that somebody called, whatever it is. */
+function unknownMethod(path: string): Method {
+  const [, service = "", name = ""] = path.split("/");
+  const codec = {
+    encode: () => new Uint8Array(),
+    decode: (bytes: Uint8Array) => new EncodedMessage(bytes),
+  };
+  const shape = { kind: "unary", requestStream: false, responseStream: false, idempotency: "UNKNOWN" } as const;
+  return { path, service, name, ...shape, request: codec, response: codec };
+}

@@ -1,0 +1,127 @@
+import { identify } from "../../core/call-context.ts";
+import { keepCallerToken } from "../../core/caller-token.ts";
+import type { Clock } from "../../core/clock.ts";
+import { CredentialError } from "../../core/credential-error.ts";
+import { DONE } from "../../core/message-stream.ts";
+import type { Method } from "../../core/method.ts";
+import type { Observer } from "../../core/observer.ts";
+import type { ServedContext, ServerLayer, ServeStream } from "../../core/served-call.ts";
+import type { AccessOf } from "../authentication/access.ts";
+import type { Authentication, Authenticator } from "../authentication/authenticator.ts";
+import { ExpiringStream } from "../authentication/expiring-stream.ts";
+import { problemOf, reportRefusal, unauthenticated } from "../authentication/refusal.ts";
+
+/** What callers are authenticated with. */
+export interface AuthenticationContext {
+  /** Asked in this order; the first that finds credentials decides. */
+  readonly authenticators: readonly Authenticator[];
+  readonly accessOf: AccessOf;
+  /** Whether a stream ends when the credentials do that it was opened with. */
+  readonly endStreamsAtExpiry: boolean;
+  readonly clock: Clock;
+  readonly observer: Observer | undefined;
+}
+
+/**
+ * Finds out who is calling and says so in `context.identity`. A caller with wrong credentials is refused, and so is one
+ * without any unless the method is public.
+ */
+export function authenticationLayer(context: AuthenticationContext): ServerLayer {
+  return {
+    unary: (next, method) => {
+      if (context.accessOf(method.path) === "open") return next;
+      return async (request, call) => {
+        await authenticate(call, context);
+        return next(request, call);
+      };
+    },
+    stream: (next, method) => {
+      if (context.accessOf(method.path) === "open") return next;
+      return (request, call) => new AuthenticatedStream(async () => openStream(next, request, call, context));
+    },
+  };
+}
+
+/** @throws RpcError UNAUTHENTICATED; whatever an authenticator throws that is no fault of the caller's. */
+async function authenticate(call: ServedContext, context: AuthenticationContext): Promise<Authentication | undefined> {
+  try {
+    const found = await firstFound(call, context.authenticators);
+    if (found) return accept(call, found);
+    if (context.accessOf(call.method.path) === "public") return undefined;
+  } catch (error) {
+    if (!(error instanceof CredentialError)) throw error;
+    throw refused(call.method, context, error);
+  }
+  throw refused(call.method, context, undefined);
+}
+
+async function firstFound(
+  call: ServedContext,
+  authenticators: readonly Authenticator[],
+): Promise<Authentication | undefined> {
+  for (const authenticator of authenticators) {
+    const found = await authenticator(call);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function accept(call: ServedContext, found: Authentication): Authentication {
+  identify(call, found.identity);
+  if (found.token !== undefined) keepCallerToken(call, found.token);
+  return found;
+}
+
+function refused(method: Method, { observer }: AuthenticationContext, cause: unknown): unknown {
+  reportRefusal(observer, "authentication", method, { problem: problemOf(cause) });
+  return unauthenticated(method, cause);
+}
+
+async function openStream(
+  next: ServeStream,
+  request: unknown,
+  call: ServedContext,
+  context: AuthenticationContext,
+): Promise<AsyncIterator<unknown>> {
+  const found = await authenticate(call, context);
+  const { clock, endStreamsAtExpiry } = context;
+  const expiresAt = endStreamsAtExpiry ? (found?.expiresAt ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+  if (expiresAt === Number.POSITIVE_INFINITY) return next(request, call)[Symbol.asyncIterator]();
+  const expired = new CredentialError("expired while the stream was open");
+  const error = () => refused(call.method, context, expired) as ReturnType<typeof unauthenticated>;
+  return new ExpiringStream(next, request, call, { clock, afterMs: expiresAt - clock.wallTime(), error });
+}
+
+/** A stream whose handler is opened at the first `next()`, once its caller is known. */
+class AuthenticatedStream implements AsyncIterableIterator<unknown, undefined> {
+  readonly #open: () => Promise<AsyncIterator<unknown>>;
+  #opening: Promise<AsyncIterator<unknown>> | undefined;
+  #iterator: AsyncIterator<unknown> | undefined;
+  #left = false;
+
+  constructor(open: () => Promise<AsyncIterator<unknown>>) {
+    this.#open = open;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    if (this.#iterator) return this.#iterator.next();
+    if (this.#left) return Promise.resolve(DONE);
+    this.#opening ??= this.#open().then((iterator) => {
+      this.#iterator = iterator;
+      return iterator;
+    });
+    return this.#opening.then((iterator) => iterator.next());
+  }
+
+  async return(): Promise<IteratorResult<unknown, undefined>> {
+    this.#left = true;
+    // Left while it is opened: by then there is something to leave.
+    const iterator = await this.#opening?.catch(() => undefined);
+    await iterator?.return?.();
+    return DONE;
+  }
+}
