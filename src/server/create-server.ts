@@ -19,6 +19,7 @@ import { CheckRunner } from "./health/check-runner.ts";
 import { DEFAULT_MAX_CONCURRENT_CHECKS, Health } from "./health/health.ts";
 import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
+import { ServerLoad } from "./limits/server-load.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
 import { ServerContext } from "./server-context.ts";
@@ -75,6 +76,7 @@ export class Server {
   readonly #active = new ActiveCalls();
   readonly #contracts: Contract[] = [];
   readonly #serving: Serving;
+  readonly #load: ServerLoad;
   #stopSignals: (() => void) | undefined;
   #draining: Promise<DrainResult> | undefined;
   /** The drain's delay is over. */
@@ -98,6 +100,8 @@ export class Server {
       (error, method, call) =>
         tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
     );
+    const { rateLimit, shed } = options;
+    this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });
     this.#serving = {
       clock: systemClock,
       active: this.#active,
@@ -230,6 +234,7 @@ export class Server {
       encoded,
       onError,
       access,
+      load: this.#load,
     });
     const arriving = authenticate !== undefined && encoded ? withLateRequest : (method: Method) => method;
     const foreign = use.map((middleware) => foreignLayer(middleware));

@@ -5,6 +5,9 @@ import { Status } from "../core/status.ts";
 /** What a server's own layers and its handlers refuse with: told as it is. */
 const TOLD: ReadonlySet<Reason> = new Set(["REFUSED", "SLOW_SUBSCRIBER", "UNAUTHENTICATED", "PERMISSION_DENIED"]);
 
+/** What a server says of itself, and clients say of theirs. */
+const OWN: ReadonlySet<Reason> = new Set(["DRAINING", "RATE_LIMITED", "SHED"]);
+
 /**
  * What the client is told when a handler threw. A refusal is told word for word, and so is that a broadcast's
  * subscriber is too slow. A failed call of the handler's own becomes INTERNAL with pushback −1, so that layers of
@@ -14,8 +17,8 @@ const TOLD: ReadonlySet<Reason> = new Set(["REFUSED", "SLOW_SUBSCRIBER", "UNAUTH
 export function toAnswer(error: unknown, path: string): RpcError {
   const known = isOurs(error) ? RpcError.from(error, path) : unexpected(error, path);
   if (TOLD.has(known.reason)) return known;
-  // A drain of our own, not that of a server which the handler called.
-  if (known.reason === "DRAINING" && known.origin === "local") return known;
+  // A drain or a limit of our own, not that of a server which the handler called.
+  if (OWN.has(known.reason) && known.origin === "local") return known;
   if (known.code === Status.DEADLINE_EXCEEDED || known.code === Status.CANCELLED) {
     const what = known.code === Status.CANCELLED ? "was cancelled" : "ran into its deadline";
     const details = `a call made while serving this one ${what}`;

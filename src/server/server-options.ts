@@ -18,6 +18,7 @@ import type { ServerTls } from "../transport/index.ts";
 import { accessProblems } from "./authentication/access.ts";
 import { type Authenticators, authenticatorProblems } from "./authentication/authenticator.ts";
 import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
+import { type RateLimitOptions, rateLimitProblems, type ShedOptions, shedProblems } from "./limits/load-options.ts";
 
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions {
@@ -68,6 +69,18 @@ export interface ServerOptions {
    * authenticated. Default: true; `"authenticated"` with `authenticate`.
    */
   readonly reflection?: boolean | "authenticated";
+  /**
+   * How often methods may be called, besides what contracts say, and where that is counted:
+   * `{ calls: 100, perMs: 1_000, burst: 200, key: "identity" }` holds for each method by itself. `false`: nobody is
+   * limited, for tests. Default: what contracts say, counted in this process.
+   */
+  readonly rateLimit?: RateLimitOptions | false;
+  /**
+   * When calls are refused because there is too much to do, those that matter least first: a limit that all services
+   * share whose contracts have none of their own. `{}` follows the latency; `false`: nothing is refused, whatever
+   * contracts say, for tests. Default: what contracts say.
+   */
+  readonly shed?: ShedOptions | false;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
   readonly maxReceiveMessageBytes?: number;
   /**
@@ -105,8 +118,10 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
       : `must be an array of signals that can be caught; it is ${JSON.stringify(value) ?? value}`,
   drainTimeoutMs: isPositive,
   drainDelayMs: isDelay,
-  // Looked at by itself: it has problems of its own, and more than one.
+  // Looked at by themselves: they have problems of their own, and more than one.
   idempotency: () => undefined,
+  rateLimit: () => undefined,
+  shed: () => undefined,
   maxConcurrentChecks: isCount,
   // Looked at by itself, as one that is none says more than one thing.
   authenticate: () => undefined,
@@ -131,6 +146,8 @@ export function checkServerOptions(options: ServerOptions): void {
     ...authenticatorProblems(options?.authenticate),
     ...accessProblems(options),
     ...idempotencyProblems(options?.idempotency),
+    ...rateLimitProblems(options?.rateLimit),
+    ...shedProblems(options?.shed),
   ];
   if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
 }

@@ -185,6 +185,21 @@ const rows: Record<string, Row> = {
       return error;
     },
   },
+  RATE_LIMITED: {
+    async drive() {
+      const { port } = await serveOrders({ getOrder: async () => ({}) }, { rateLimit: { calls: 1, perMs: 60_000 } });
+      const orders = connectOrders(port);
+      await orders.getOrder({});
+      return rejection(orders.getOrder({}));
+    },
+  },
+  SHED: {
+    async drive() {
+      const { port } = await serveOrders({ getOrder: forever }, { shed: { maxConcurrent: 1 } });
+      const orders = connectOrders(port);
+      return Promise.race([rejection(orders.getOrder({})), rejection(orders.getOrder({}))]);
+    },
+  },
   CURSOR_EXPIRED: {
     async drive() {
       const orders = await resumed({ watchOrders: () => fail("OUT_OF_RANGE", "compacted") });

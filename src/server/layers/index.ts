@@ -5,6 +5,7 @@ import type { AccessOf } from "../authentication/access.ts";
 import { type AuthenticationSettings, accessLayers } from "../authentication/options.ts";
 import type { Keyed } from "../idempotency/keyed-method.ts";
 import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods, requireStore } from "../idempotency/options.ts";
+import type { ServerLoad } from "../limits/server-load.ts";
 import type { ServerLayers } from "../pipeline.ts";
 import { writeError } from "../server-options.ts";
 import { deadlineLayer } from "./deadline.ts";
@@ -16,6 +17,8 @@ import { telemetryLayer } from "./telemetry.ts";
 export interface Surroundings extends Partial<Pick<Keyed, "encoded" | "onError">> {
   /** `false`: no repetition is recognised. */
   readonly idempotency?: IdempotencyOptions | false | undefined;
+  /** How many calls the server takes on. Default: as many as come. */
+  readonly load?: ServerLoad;
   /** Who may call, and how it is found out. Default: whoever likes. */
   readonly access?: AuthenticationSettings & { readonly accessOf: AccessOf };
 }
@@ -34,6 +37,7 @@ export function serverLayers(
   return {
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
+    ...surroundings.load?.layers(contract),
     ...(surroundings.access && accessLayers(surroundings.access, clock, observer)),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
     heartbeat: heartbeatLayer(contract, clock),
