@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { installOnce, runProgram, startServer } from "./programs.ts";
+import { type Peer, writeDescriptors } from "./smoke.ts";
+
+/** What must be on the PATH to run grpc-java, which is installed out of java/pom.xml. */
+export const JAVA = { name: "javac", install: "a JDK 17 or later, such as apt install default-jdk-headless" };
+
+/** What takes grpc-java out of its registry. */
+export const MAVEN = { name: "mvn", install: "Maven, such as apt install maven" };
+
+const sources = join(import.meta.dirname, "java");
+const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/**
+ * Installs grpc-java, and compiles what runs on it.
+ *
+ * @throws Error with what Maven or the compiler says, such as when the registry cannot be reached.
+ */
+export async function installGrpcJava(): Promise<Peer> {
+  const folder = await installOnce("grpc-java-1.85.1", async (jars) => {
+    const patient = { cwd: sources, timeoutMs: 300_000 };
+    await runProgram("mvn", ["-q", "-B", COPY, `-DoutputDirectory=${jars}`, "-DincludeScope=runtime"], patient);
+  });
+  const classes = join(folder, "classes");
+  const path = `${classes}:${join(folder, "*")}`;
+  const names = ["Suite.java", "SmokeServer.java", "SmokeClient.java"].map((name) => join(sources, name));
+  await runProgram("javac", ["-encoding", "UTF-8", "-d", classes, "-cp", path, ...names], { timeoutMs: 120_000 });
+  const image = join(folder, "suite.binpb");
+  await writeDescriptors(image);
+  return {
+    async runClient(name, port) {
+      await runProgram("java", ["-cp", path, "SmokeClient", image, String(port), name]);
+    },
+    startServer: (port) => startServer("java", ["-cp", path, "SmokeServer", image, String(port)], port),
+  };
+}
