@@ -2,6 +2,9 @@ import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/polic
 import type { CallOptions } from "../core/call-options.ts";
 import { isCount, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import type { Clock } from "../core/clock.ts";
+import { IDEMPOTENCY_KEY } from "../core/idempotency.ts";
+import type { Method } from "../core/method.ts";
+import { Metadata } from "../transport/index.ts";
 import type { OwnOptions } from "./nice-pipeline.ts";
 import { budgetProblems, isNumber, throttlingProblems } from "./single-policy.ts";
 
@@ -35,6 +38,12 @@ export const ATTEMPTS_CHECKS: Readonly<Record<keyof AttemptsOptions | "maxAttemp
   ...{ maxAttempts: isNumber, maxAttemptsLimit: isCount, retryThrottling: isObject, retryBudget: isObject },
   ...{ observer: isFunction, clock: isObject },
 };
+
+/** Whether a call may be made twice: by its method, or because its server will recognise the repetition by a key. */
+export function isRepeatable({ idempotency, kind }: Method, { metadata }: Pick<CallOptions, "metadata">): boolean {
+  if (idempotency !== "UNKNOWN") return true;
+  return kind === "unary" && metadata !== undefined && new Metadata(metadata).has(IDEMPOTENCY_KEY);
+}
 
 /** All that is wrong with throttle and budget. */
 export function shareProblems({ retryThrottling, retryBudget }: AttemptsOptions): string[] {

@@ -3,7 +3,6 @@ import type { HedgePolicy } from "../contract/policy.ts";
 import { checkHedge } from "../contract/validate.ts";
 import { checkOptions, type OptionCheck } from "../core/check-options.ts";
 import { systemClock } from "../core/clock.ts";
-import type { Method } from "../core/method.ts";
 import type { Observer } from "../core/observer.ts";
 import { systemRandom } from "../core/random.ts";
 import {
@@ -11,6 +10,7 @@ import {
   ATTEMPTS_OWN,
   type AttemptsCallOptions,
   type AttemptsOptions,
+  isRepeatable,
   shareProblems,
 } from "./attempts-middleware.ts";
 import { ClientState } from "./client-state.ts";
@@ -34,8 +34,9 @@ const OPTIONS: Readonly<Record<keyof HedgeMiddlewareOptions, OptionCheck>> = {
 
 /**
  * Hedging as one nice-grpc client middleware: `createClientFactory().use(hedge({ delayMs: 50 }))`. By gRFC A6 and rules
- * H1 to H4, for unary calls whose `idempotency_level` makes it safe: all others pass untouched. Make one per channel:
- * throttle and budget are its own, and so is what it knows of how long each method takes.
+ * H1 to H4, for unary calls whose `idempotency_level` makes it safe, or that come with an idempotency key: all others
+ * pass untouched. Make one per channel: throttle and budget are its own, and so is what it knows of how long each method
+ * takes.
  *
  * @throws TypeError that lists everything that is wrong with the options.
  */
@@ -45,12 +46,14 @@ export function hedge(options: HedgeMiddlewareOptions = {}): ClientMiddleware<He
   const { retryThrottling, retryBudget, clock = systemClock, observer } = options;
   const surroundings = { clock, random: systemRandom, observer, target: undefined };
   const state = new ClientState(surroundings, retryThrottling, retryBudget);
-  const find = perMethod((method) =>
-    isSafe(method)
-      ? aroundNice(method, hedgeLayers({ hedge: options }, method, state, options.maxAttemptsLimit), clock)
-      : undefined,
-  );
-  return niceMiddleware(find, ATTEMPTS_OWN);
+  const find = perMethod((method) => ({
+    method,
+    hedged: aroundNice(method, hedgeLayers({ hedge: options }, method, state, options.maxAttemptsLimit), clock),
+  }));
+  return niceMiddleware((described, callOptions) => {
+    const { method, hedged } = find(described);
+    return method.kind === "unary" && isRepeatable(method, callOptions) ? hedged : undefined;
+  }, ATTEMPTS_OWN);
 }
 
 function problemsOf(options: HedgeMiddlewareOptions): string[] {
@@ -60,8 +63,4 @@ function problemsOf(options: HedgeMiddlewareOptions): string[] {
     ...checkHedge(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
     ...shareProblems(known),
   ];
-}
-
-function isSafe({ idempotency, kind }: Method): boolean {
-  return idempotency !== "UNKNOWN" && kind === "unary";
 }

@@ -6,6 +6,11 @@ export { closeClient, createClient } from "./create-client.ts";
 export type { FallbacksOf } from "./fallbacks.ts";
 export { type HedgeCallOptions, type HedgeMiddlewareOptions, hedge } from "./hedge-middleware.ts";
 export {
+  type IdempotencyKeyCallOptions,
+  type IdempotencyKeyMiddlewareOptions,
+  idempotencyKey,
+} from "./idempotency-middleware.ts";
+export {
   type AdaptiveLimitMiddlewareOptions,
   adaptiveLimit,
   type BulkheadMiddlewareOptions,

@@ -26,14 +26,17 @@ export type OwnOptions = Readonly<Partial<Record<keyof CallOptions, true>>>;
 /**
  * A nice-grpc middleware out of pipelines.
  *
- * @param find the pipeline of a method; undefined lets its calls pass untouched.
+ * @param find the pipeline of a call, by its method and what is said for it; undefined lets it pass untouched.
  */
 export function niceMiddleware<Ext>(
-  find: (method: ClientMiddlewareCall<unknown, unknown>["method"]) => NiceMethod | undefined,
+  find: (
+    method: ClientMiddlewareCall<unknown, unknown>["method"],
+    callOptions: NiceCallOptions,
+  ) => NiceMethod | undefined,
   own: OwnOptions,
 ): ClientMiddleware<Ext> {
   return async function* bowline(call, callOptions) {
-    const method = find(call.method);
+    const method = find(call.method, callOptions);
     if (!method) return yield* call.next(call.request, callOptions) as AsyncGenerator<never, never, undefined>;
     const options = callOptions as CallOptions;
     const carrier: NiceCarrier = { next: call.next as NiceCarrier["next"], options: foreignOptions(options, own) };

@@ -3,7 +3,6 @@ import type { RetryPolicy } from "../contract/policy.ts";
 import { checkRetry } from "../contract/validate.ts";
 import { checkOptions, isFunction, type OptionCheck } from "../core/check-options.ts";
 import { systemClock } from "../core/clock.ts";
-import type { Method } from "../core/method.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import {
@@ -11,6 +10,7 @@ import {
   ATTEMPTS_OWN,
   type AttemptsCallOptions,
   type AttemptsOptions,
+  isRepeatable,
   shareProblems,
 } from "./attempts-middleware.ts";
 import { ClientState } from "./client-state.ts";
@@ -39,8 +39,8 @@ const OPTIONS: Readonly<Record<keyof RetryMiddlewareOptions, OptionCheck>> = {
 /**
  * Retries as one nice-grpc client middleware: `createClientFactory().use(retry({ maxAttempts: 3 }))`. By gRFC A6 and
  * rules R1 to R11, for unary calls, and for server-streams until their headers; only for methods whose
- * `idempotency_level` makes it safe: calls of others pass untouched. Make one per channel: throttle and budget are its
- * own.
+ * `idempotency_level` makes it safe, and for unary calls that come with an idempotency key: others pass untouched. A
+ * sent message of a stream cannot be sent again. Make one per channel: throttle and budget are its own.
  *
  * @throws TypeError that lists everything that is wrong with the options.
  */
@@ -49,12 +49,14 @@ export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<Re
   if (problems.length > 0) throw new TypeError(`retry: ${problems.join("; ")}`);
   const { retryThrottling, retryBudget, clock = systemClock, random = systemRandom, observer } = options;
   const state = new ClientState({ clock, random, observer, target: undefined }, retryThrottling, retryBudget);
-  const find = perMethod((method) =>
-    isSafe(method)
-      ? aroundNice(method, retryLayers({ retry: options }, state, options.maxAttemptsLimit), clock)
-      : undefined,
-  );
-  return niceMiddleware(find, ATTEMPTS_OWN);
+  const find = perMethod((method) => ({
+    method,
+    retried: aroundNice(method, retryLayers({ retry: options }, state, options.maxAttemptsLimit), clock),
+  }));
+  return niceMiddleware((described, callOptions) => {
+    const { method, retried } = find(described);
+    return !method.requestStream && isRepeatable(method, callOptions) ? retried : undefined;
+  }, ATTEMPTS_OWN);
 }
 
 function problemsOf(options: RetryMiddlewareOptions): string[] {
@@ -64,9 +66,4 @@ function problemsOf(options: RetryMiddlewareOptions): string[] {
     ...checkRetry(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
     ...shareProblems(known),
   ];
-}
-
-/** A sent message of a stream cannot be sent again. */
-function isSafe({ idempotency, requestStream }: Method): boolean {
-  return idempotency !== "UNKNOWN" && !requestStream;
 }

@@ -1,5 +1,6 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import { type ServiceDefinition, toMethod } from "../contract/definition.ts";
+import { serviceProblems } from "../contract/named-methods.ts";
 import { type CachePolicy, DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
 import { checkCache } from "../contract/validate-isolation.ts";
 import type { CallOptions } from "../core/call-options.ts";
@@ -88,12 +89,6 @@ function sharing<Ext>(service: ServiceDefinition, policy: SharingPolicy, around:
     if (Object.keys(layers).length > 0) methods.set(method.path, aroundNice(method, layers, clock));
   }
   return niceMiddleware<Ext>(({ path }) => methods.get(path), OWN_OPTIONS);
-}
-
-function serviceProblems(service: unknown): string[] {
-  const candidate = service as Partial<ServiceDefinition> | null | undefined;
-  if (typeof candidate === "object" && candidate?.fullName && candidate.methods) return [];
-  return ["the first argument is no definition; pass the service's definition that ts-proto prints"];
 }
 
 function refuse(name: string, problems: readonly string[]): void {

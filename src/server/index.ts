@@ -21,5 +21,6 @@ export { type HeartbeatMiddlewareOptions, heartbeat } from "./heartbeat-middlewa
 export { type MemoryIdempotencyOptions, memoryIdempotency } from "./idempotency/memory-store.ts";
 export type { IdempotencyOptions } from "./idempotency/options.ts";
 export type { Claim, ClaimWish, IdempotencyId, IdempotencyStore } from "./idempotency/store.ts";
+export { type IdempotencyContext, type IdempotencyMiddlewareOptions, idempotency } from "./idempotency-middleware.ts";
 export { type MiddlewareContext, type ServerMiddlewareOptions, serverMiddleware } from "./server-middleware.ts";
 export type { ListenOptions, ServerOptions } from "./server-options.ts";

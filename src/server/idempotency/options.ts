@@ -19,12 +19,13 @@ export interface IdempotencyOptions {
 export const DEFAULT_LEASE_MS = 10_000;
 
 /** How long an answer is kept where the contract does not say: a day, as Stripe does. */
-const DEFAULT_TTL_MS = 86_400_000;
+export const DEFAULT_TTL_MS = 86_400_000;
 
 /** Below it, a machine that is busy for a moment would lose its claims. */
 const LEAST_LEASE_MS = 100;
 
-const OPTIONS: Readonly<Record<keyof IdempotencyOptions, OptionCheck>> = {
+/** What they must be. */
+export const KEEPING: Readonly<Record<keyof IdempotencyOptions, OptionCheck>> = {
   store: (value) =>
     ["claim", "renew", "complete", "release"].every((name) => typeof Reflect.get(Object(value), name) === "function")
       ? undefined
@@ -44,7 +45,7 @@ export function idempotencyProblems(options: IdempotencyOptions | false | undefi
   if (typeof options !== "object" || options === null) {
     return [`idempotency must be { store, leaseMs }, or false; it is ${show(options)}`];
   }
-  const problems = checkOptions(options, OPTIONS, "idempotency.");
+  const problems = checkOptions(options, KEEPING, "idempotency.");
   if (options.store === undefined) problems.push("idempotency.store is missing: say where answers are kept");
   return problems;
 }

@@ -1,0 +1,376 @@
+import { DatabaseSync } from "node:sqlite";
+import { hedge, idempotencyKey, RpcError, retry } from "bowline";
+import { sqliteIdempotency } from "bowline/idempotency-sqlite";
+import { type IdempotencyContext, type IdempotencyStore, idempotency, memoryIdempotency } from "bowline/server";
+import { faultProxy } from "bowline/testing";
+import { type CallContext, ClientError, Metadata, ServerError, Status } from "nice-grpc";
+import type { ClientMiddleware, ServerMiddleware } from "nice-grpc-common";
+import { describe, expect, test, vi } from "vitest";
+import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
+import { temporaryFile } from "../support/idempotency-stores.ts";
+import { connectNice, type NiceHandlers, serveNice } from "../support/nice-alone.ts";
+import { gate, rejection } from "../support/orders.ts";
+
+const methods = ["createOrder"] as const;
+const keys = () => idempotencyKey(OrderServiceDefinition, { methods });
+const once = (options: object = {}) =>
+  idempotency(OrderServiceDefinition, { store: memoryIdempotency(), methods, ...options }) as ServerMiddleware;
+const quick = { initialBackoffMs: 0.1 };
+const down = () => new ServerError(Status.UNAVAILABLE, "the disk is full");
+
+/** A call option of ours, where nice-grpc's client was made with middlewares that its type does not show. */
+const keyed = (idempotencyKey: string, more: object = {}) => ({ idempotencyKey, ...more }) as object;
+
+type Served = CallContext & IdempotencyContext;
+type CreateOrder = NiceHandlers["createOrder"];
+
+/** A handler that notes the keys that it is called with, and answers each run with another order. */
+function counting(act: (run: number) => void = () => {}) {
+  const seen: (string | undefined)[] = [];
+  const createOrder: CreateOrder = async ({ customerId }, { metadata }) => {
+    const run = seen.push(metadata.get("idempotency-key"));
+    act(run);
+    return { orderId: `o-${run}`, customerId, totalCents: 9_007_199_254_740_993n };
+  };
+  return { seen, createOrder };
+}
+
+/** Fails the first `count` runs of a handler. */
+const failing = (count: number) => (run: number) => {
+  for (const error of Array(count)
+    .fill(down())
+    .slice(run - 1, count))
+    throw error;
+};
+
+/** Others' retry, as nice-grpc's own: it calls on up to three times, and tells nobody. */
+const plainRetry: ClientMiddleware = async function* again(call, options) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return yield* call.next(call.request as never, options) as AsyncGenerator<never, never, undefined>;
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+};
+
+/** A middleware to whom every method is idempotent, as one of that `idempotency_level` is. */
+const asIdempotent =
+  (middleware: ClientMiddleware): ClientMiddleware =>
+  (call, options) => {
+    const method = { ...call.method, options: { ...call.method.options, idempotencyLevel: "IDEMPOTENT" as const } };
+    return middleware({ ...call, method }, options);
+  };
+
+describe("idempotencyKey() on nice-grpc alone", () => {
+  test.each<[string, ClientMiddleware]>([
+    ["retry()", retry(quick)],
+    ["a retry of others", plainRetry],
+  ])("outside of %s: a key for each call, the same with all of its attempts", async (_, retries) => {
+    const { seen, createOrder } = counting((run) => {
+      if (run % 3 !== 0) throw down();
+    });
+    const orders = connectNice(await serveNice({ createOrder }), retries, keys());
+    await orders.createOrder({});
+    await orders.createOrder({});
+    const [first, second] = [seen.slice(0, 3), seen.slice(3)];
+    expect(first).toEqual(Array(3).fill(expect.stringMatching(/^[0-9a-f]{32}$/)));
+    expect(second).toEqual(Array(3).fill(second[0]));
+    expect(new Set(seen).size).toBe(2);
+  });
+
+  test("inside of a retry of others: a key for each attempt, unless the caller gives one", async () => {
+    const { seen, createOrder } = counting((run) => {
+      if (run % 3 !== 0) throw down();
+    });
+    const orders = connectNice(await serveNice({ createOrder }), keys(), plainRetry);
+    await orders.createOrder({});
+    await orders.createOrder({}, keyed("order-7"));
+    expect(new Set(seen.slice(0, 3)).size).toBe(3);
+    expect(seen.slice(3)).toEqual(["order-7", "order-7", "order-7"]);
+  });
+
+  test("inside of retry(): no attempt is sent with another key, and the error says what to do", async () => {
+    const { seen, createOrder } = counting(failing(2));
+    const orders = connectNice(await serveNice({ createOrder }), keys(), asIdempotent(retry(quick)));
+    const error = await rejection(orders.createOrder({}));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toMatchObject({ message: expect.stringContaining("use() it after retry() and hedge()") });
+    expect(seen).toHaveLength(1);
+  });
+
+  test("inside of retry(), a key that the caller gives is the call's", async () => {
+    const { seen, createOrder } = counting(failing(2));
+    const orders = connectNice(await serveNice({ createOrder }), keys(), asIdempotent(retry(quick)));
+    await orders.createOrder({}, keyed("order-7"));
+    expect(seen).toEqual(["order-7", "order-7", "order-7"]);
+  });
+
+  test("the caller's key is taken as an option or as metadata, and the option is not handed on", async () => {
+    const { seen, createOrder } = counting();
+    const handed: string[][] = [];
+    const inner: ClientMiddleware = async function* inner(call, options) {
+      handed.push(Object.keys(options));
+      return yield* call.next(call.request, options);
+    };
+    const orders = connectNice(await serveNice({ createOrder }), inner, keys());
+    await orders.createOrder({}, keyed("order-7", { traced: true }));
+    await orders.createOrder({}, { metadata: new Metadata({ "idempotency-key": "order-8" }) });
+    expect(seen).toEqual(["order-7", "order-8"]);
+    expect(handed[0]).toContain("traced");
+    expect(handed.flat()).not.toContain("idempotencyKey");
+  });
+
+  test.each(["", "two words", "a,b", "x".repeat(256)])("what is no key is not sent: %j", async (key) => {
+    const { seen, createOrder } = counting();
+    const orders = connectNice(await serveNice({ createOrder }), keys());
+    await expect(orders.createOrder({}, keyed(key))).rejects.toThrow(TypeError);
+    expect(seen).toEqual([]);
+  });
+
+  test("other methods have none, and their errors stay nice-grpc's own", async () => {
+    const got: unknown[] = [];
+    const port = await serveNice({
+      async getOrder(_, { metadata }) {
+        got.push(metadata.get("idempotency-key"));
+        throw down();
+      },
+    });
+    const error = await rejection(connectNice(port, keys()).getOrder({}));
+    expect(error).toBeInstanceOf(ClientError);
+    expect(error).not.toBeInstanceOf(RpcError);
+    expect(got).toEqual([undefined]);
+  });
+
+  test("two clients send no key twice, and a random of one's own decides", async () => {
+    const { seen, createOrder } = counting();
+    const port = await serveNice({ createOrder });
+    const steady = idempotencyKey(OrderServiceDefinition, { methods, random: () => 0.5 });
+    await Promise.all([keys(), keys(), steady].map((middleware) => connectNice(port, middleware).createOrder({})));
+    expect(new Set(seen).size).toBe(3);
+    expect(seen).toContain("80000000".repeat(4));
+  });
+});
+
+describe("idempotency() on nice-grpc alone", () => {
+  test("a repetition is given the answer that was kept, and told so", async () => {
+    const { seen, createOrder } = counting();
+    const orders = connectNice(await serveNice({ createOrder }, once()), keys());
+    const replayed: unknown[] = [];
+    const onHeader = (header: Metadata) => void replayed.push(header.get("idempotent-replayed"));
+    const first = await orders.createOrder({ customerId: "c-1" }, keyed("order-7", { onHeader }));
+    expect(await orders.createOrder({ customerId: "c-1" }, keyed("order-7", { onHeader }))).toEqual(first);
+    expect(first).toMatchObject({ orderId: "o-1", totalCents: 9_007_199_254_740_993n });
+    expect([seen, replayed]).toEqual([["order-7"], [undefined, "true"]]);
+  });
+
+  test("repetitions that come while the first still runs wait for it", async () => {
+    const { seen, createOrder } = counting();
+    const [began, go] = [gate(), gate()];
+    const slow: CreateOrder = async (request, context) => {
+      began.resolve();
+      await go.promise;
+      return createOrder(request, context);
+    };
+    const arrived: string[] = [];
+    const door: ServerMiddleware = (call, context) => {
+      arrived.push(call.method.path);
+      return call.next(call.request as never, context) as AsyncGenerator<never, never, undefined>;
+    };
+    const orders = connectNice(await serveNice({ createOrder: slow }, door, once()), keys());
+    const calls = [orders.createOrder({}, keyed("order-7"))];
+    await began.promise;
+    for (const _ of [1, 2, 3]) calls.push(orders.createOrder({}, keyed("order-7")));
+    const left = new AbortController();
+    const leaver = orders.createOrder({}, keyed("order-7", { signal: left.signal }));
+    await vi.waitFor(() => expect(arrived).toHaveLength(5));
+    left.abort();
+    await expect(leaver).rejects.toThrow("aborted");
+    go.resolve();
+    expect((await Promise.all(calls)).map(({ orderId }) => orderId)).toEqual(Array(4).fill("o-1"));
+    expect(seen).toHaveLength(1);
+  });
+
+  test.each([
+    ["of another request", "order-7", "the idempotency key was used with another request"],
+    ["that is none", "two words", "idempotency-key must have printable ASCII characters alone"],
+  ])("a key %s is refused with INVALID_ARGUMENT", async (_, key, details) => {
+    const { seen, createOrder } = counting();
+    const orders = connectNice(await serveNice({ createOrder }, once()));
+    const send = (customerId: string, key: string) =>
+      orders.createOrder({ customerId }, { metadata: new Metadata({ "idempotency-key": key }) });
+    await send("c-1", "order-7");
+    const refused = { code: Status.INVALID_ARGUMENT, details: expect.stringContaining(details) };
+    expect(await rejection(send("c-2", key))).toMatchObject(refused);
+    expect(seen).toHaveLength(1);
+  });
+
+  test("no failure is kept, and the handler's error is told as nice-grpc has it", async () => {
+    const { seen, createOrder } = counting(failing(1));
+    const orders = connectNice(await serveNice({ createOrder }, once()), keys());
+    const failure = { code: Status.UNAVAILABLE, details: "the disk is full" };
+    expect(await rejection(orders.createOrder({}, keyed("order-7")))).toMatchObject(failure);
+    expect(await orders.createOrder({}, keyed("order-7"))).toMatchObject({ orderId: "o-2" });
+    expect(seen).toHaveLength(2);
+  });
+
+  test("a call without a key runs unprotected, and another method is left alone", async () => {
+    const { seen, createOrder } = counting();
+    const views: unknown[] = [];
+    const port = await serveNice(
+      {
+        async createOrder(request, context) {
+          views.push((context as Served).idempotency.key);
+          return createOrder(request, context);
+        },
+        async getOrder(_, context) {
+          views.push((context as Served).idempotency.key);
+          await expect((context as Served).idempotency.commit({}, () => ({}))).rejects.toThrow("not among");
+          return {};
+        },
+      },
+      once(),
+    );
+    const orders = connectNice(port);
+    await orders.createOrder({});
+    await orders.createOrder({});
+    await orders.getOrder({}, { metadata: new Metadata({ "idempotency-key": "order-7" }) });
+    expect(seen).toHaveLength(2);
+    expect(views).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("callers are kept apart by what other middlewares know of them", async () => {
+    const { seen, createOrder } = counting();
+    const authenticated: ServerMiddleware<{ user: string }> = async function* who(call, context) {
+      return yield* call.next(call.request, { ...context, user: context.metadata.get("user") ?? "" });
+    };
+    const identity = (context: CallContext & { user?: string }) => context.user ?? "nobody";
+    const port = await serveNice({ createOrder }, authenticated as ServerMiddleware, once({ identity }));
+    const orders = connectNice(port, keys());
+    const order = async (user: string) => {
+      const { orderId } = await orders.createOrder({}, keyed("order-7", { metadata: new Metadata({ user }) }));
+      return orderId;
+    };
+    expect([await order("ann"), await order("bob"), await order("ann")]).toEqual(["o-1", "o-2", "o-1"]);
+    expect(seen).toHaveLength(2);
+  });
+
+  test("commit keeps the answer in the handler's own transaction", async () => {
+    const database = new DatabaseSync(temporaryFile("orders.db"));
+    database.exec("CREATE TABLE orders (number INTEGER PRIMARY KEY, customer TEXT)");
+    const runs: number[] = [];
+    const port = await serveNice(
+      {
+        async createOrder({ customerId = "" }, context) {
+          await (context as Served).idempotency.commit(database, (db) => {
+            const { lastInsertRowid } = db.prepare("INSERT INTO orders (customer) VALUES (?)").run(customerId);
+            return { orderId: `o-${lastInsertRowid}` };
+          });
+          for (const error of [down()].slice(runs.push(1) - 1)) throw error;
+          return {};
+        },
+      },
+      once({ store: sqliteIdempotency(database) }),
+    );
+    const orders = connectNice(port, keys());
+    expect(await rejection(orders.createOrder({ customerId: "c-1" }, keyed("k")))).toBeInstanceOf(ClientError);
+    expect(await orders.createOrder({ customerId: "c-1" }, keyed("k"))).toMatchObject({ orderId: "o-1" });
+    expect(database.prepare("SELECT count(*) AS count FROM orders").get()).toEqual({ count: 1 });
+    database.close();
+  });
+
+  test("a store that cannot be asked: UNAVAILABLE before the handler runs, and the operator hears of it", async () => {
+    const { seen, createOrder } = counting();
+    const broken: IdempotencyStore = { ...memoryIdempotency(), claim: () => Promise.reject(new Error("no route")) };
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => void errors.push(error);
+    const orders = connectNice(await serveNice({ createOrder }, once({ store: broken, onError })), keys());
+    const failure = { code: Status.UNAVAILABLE, details: "the store of idempotency keys cannot be asked" };
+    expect(await rejection(orders.createOrder({}))).toMatchObject(failure);
+    expect([seen, errors]).toEqual([[], [new Error("no route")]]);
+  });
+
+  test("an answer that cannot be kept is not given, and the client is told not to repeat the call", async () => {
+    const { seen, createOrder } = counting();
+    const full: IdempotencyStore = { ...memoryIdempotency(), complete: () => Promise.reject(new Error("disk full")) };
+    const options = { store: full, leaseMs: 100, onError: () => {} };
+    const orders = connectNice(await serveNice({ createOrder }, once(options)), retry(quick), keys());
+    const error = await rejection(orders.createOrder({}));
+    expect(error).toMatchObject({ code: Status.UNAVAILABLE, retryStop: "PUSHBACK", attempts: 1 });
+    expect(seen).toHaveLength(1);
+  });
+
+  test("what it decides, the observer is told", async () => {
+    const { createOrder } = counting();
+    const told: string[] = [];
+    const observer = (event: { type: string; action?: string }) => void told.push(`${event.type} ${event.action}`);
+    const orders = connectNice(await serveNice({ createOrder }, once({ observer })), keys());
+    await orders.createOrder({}, keyed("order-7"));
+    await orders.createOrder({}, keyed("order-7"));
+    await rejection(orders.createOrder({ customerId: "c-2" }, keyed("order-7")));
+    expect(told).toEqual(["policy replayed", "policy conflict"]);
+  });
+});
+
+const refused: [string, () => unknown, string][] = [
+  ["no definition", () => idempotencyKey(undefined as never, { methods }), "idempotencyKey: the first argument is no"],
+  ["no options", () => idempotencyKey(OrderServiceDefinition, undefined as never), "methods is missing"],
+  ["no methods", () => idempotencyKey(OrderServiceDefinition, { methods: [] }), "methods is missing: name those"],
+  [
+    "a stream",
+    // @ts-expect-error: of streams there is no one answer
+    () => idempotencyKey(OrderServiceDefinition, { methods: ["importOrders"] }),
+    'methods: "importOrders" is not unary',
+  ],
+  [
+    "an unknown method",
+    // @ts-expect-error: the definition has none of this name
+    () => idempotency(OrderServiceDefinition, { store: memoryIdempotency(), methods: ["CreateOrder"] }),
+    'idempotency: methods: there is no method "CreateOrder"; there are createOrder, getOrder',
+  ],
+  [
+    "methods that are no array",
+    () => idempotencyKey(OrderServiceDefinition, { methods: "createOrder" as never }),
+    'methods must be an array; it is "createOrder"',
+  ],
+  [
+    "no store",
+    () => idempotency(OrderServiceDefinition, { methods } as never),
+    "idempotency: store is missing: say where answers are kept",
+  ],
+  [
+    "all that is wrong at once, of a server",
+    () => idempotency({} as never, { store: 5, leaseMs: 99, ttlMs: 0, identity: "me", lease: 1 } as never),
+    "idempotency: the first argument is no definition; pass the service's definition that ts-proto prints; " +
+      "store must be a store, such as memoryIdempotency(); leaseMs must be finite and at least 100; it is 99; " +
+      'ttlMs must be greater than zero; it is 0; identity must be a function; it is "me"; there is no option lease; ' +
+      "there are store, leaseMs, methods, ttlMs, identity, observer, onError, clock; " +
+      "methods is missing: name those that have keys, such as createOrder",
+  ],
+  [
+    "all that is wrong at once, of a client",
+    () => idempotencyKey(OrderServiceDefinition, { methods: ["getOder"], random: 5, key: "k" } as never),
+    "idempotencyKey: random must be a function; it is 5; there is no option key; there are methods, random; " +
+      'methods: there is no method "getOder"; there are createOrder, getOrder, listOrders',
+  ],
+];
+
+test.each(refused)("%s is refused", (_, make, problem) => {
+  expect(make).toThrow(TypeError);
+  expect(make).toThrow(problem);
+});
+
+test.each<[string, ClientMiddleware]>([
+  ["retry()", retry(quick)],
+  ["hedge()", hedge({ delayMs: 5_000 })],
+])("both sides: answers that are lost are asked for again by %s, and there is one order", async (_, repeat) => {
+  const { seen, createOrder } = counting();
+  const port = await serveNice({ createOrder }, once());
+  await using proxy = await faultProxy(`127.0.0.1:${port}`).script({
+    ...{ on: "call", fault: "drop", clientSees: "cut", method: "CreateOrder", nth: [1] },
+  });
+  const orders = connectNice(Number(proxy.target.split(":")[1]), repeat, keys());
+  expect(await orders.createOrder({ customerId: "c-1" })).toMatchObject({ orderId: "o-1", customerId: "c-1" });
+  expect((await proxy.seen()).calls).toHaveLength(2);
+  expect(seen).toHaveLength(1);
+});
