@@ -42,9 +42,64 @@ const EXPIRED_END = `
 for await (const { revision } of events) if (revision !== 91n) throw new Error("got " + revision);
 `;
 
+const CHECKED = `
+import { UserService as OrderService } from "./gen/shop/users/v1/users.contract.ts";
+
+process.env.ADDRESS = process.env.ADMIN_ADDRESS = "127.0.0.1:0";
+const names = Object.keys(OrderService.definition.methods);
+const handlers = Object.fromEntries(names.map((name) => [name, async () => ({})])) as never;
+const database = { query: async (..._: unknown[]) => [] };
+const payments = { ping: async (..._: unknown[]) => ({}) };
+`;
+
+const CHECKED_END = `
+while (server.health.get("") !== "SERVING") await new Promise((resolve) => setTimeout(resolve, 1));
+await server.drain({ delayMs: 0 });
+const results = server.health.results().map(({ name, depth, status }) => [name, depth, status].join(" "));
+if (results.join() !== "database deep passing,payments business pending") throw new Error(results.join());
+`;
+
+const DRAINED = `
+import { createServer } from "bowline/server";
+
+const server = createServer({ drainOn: [] });
+const ended = Promise.withResolvers<void>();
+const database = { end: async () => ended.resolve() };
+`;
+
+const DRAINED_END = `
+process.emit("SIGTERM");
+await ended.promise;
+`;
+
+const KEYED = `
+import { idempotencyKey, retry } from "bowline";
+import { idempotency, memoryIdempotency } from "bowline/server";
+import { createChannel, createClientFactory, createServer } from "nice-grpc";
+import { OrderServiceDefinition } from "./gen/shop/orders/v1/orders.ts";
+`;
+
+const KEYED_END = `
+let runs = 0;
+const createOrder = async () => ({ orderId: "o-" + ++runs });
+const methods = Object.keys(OrderServiceDefinition.methods);
+server.add(OrderServiceDefinition, { ...Object.fromEntries(methods.map((name) => [name, createOrder])) } as never);
+const channel = createChannel("127.0.0.1:" + (await server.listen("127.0.0.1:0")));
+const orders = factory.create(OrderServiceDefinition, channel);
+const ids = [1, 2].map(async () => (await orders.createOrder({}, { idempotencyKey: "basket-7" })).orderId);
+if ((await Promise.all(ids)).join() !== "o-1,o-1") throw new Error(runs + " orders");
+channel.close();
+server.forceShutdown();
+`;
+
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
   "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
+  "docs/health.md": [
+    [CHECKED, CHECKED_END],
+    [DRAINED, DRAINED_END],
+  ],
+  "docs/nice-grpc.md": [[KEYED, KEYED_END]],
   "docs/resume.md": [
     [WATCHED, ""],
     [EXPIRED, EXPIRED_END],
