@@ -54,5 +54,6 @@ for (const { from, files } of SOURCES) {
     copyFileSync(join(ROOT, from, file), join(PROTO, file));
   }
 }
+run("node", "scripts/print-validate-proto.ts", "dist/proto");
 const config = JSON.stringify({ version: "v2", modules: [{ path: "dist/proto" }] });
 run("buf", "build", "--config", config, "-o", "/dev/null");

@@ -3,10 +3,14 @@ import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetS
 
 const WELL_KNOWN = "any api descriptor duration empty field_mask source_context struct timestamp type wrappers";
 
-/** The files that every server has and no contract carries: protobuf's well-known ones, and the toolkit's options. */
+/**
+ * The files that no contract carries: protobuf's well-known ones and the toolkit's options, which every server has, and
+ * protovalidate's, which comes with what evaluates it.
+ */
 export const EVERYWHERE: ReadonlySet<string> = new Set([
   ...WELL_KNOWN.split(" ").map((name) => `google/protobuf/${name}.proto`),
   "bowline/v1/options.proto",
+  "buf/validate/validate.proto",
 ]);
 
 /**
@@ -30,7 +34,7 @@ export function closure(
 
 /**
  * What reflection needs of a file: a `FileDescriptorSet` of its closure in base64, without comments and positions
- * and without the files that every server has.
+ * and without the files that servers have.
  */
 export function descriptorSet(name: string, files: ReadonlyMap<string, FileDescriptorProto>): string {
   const file = closure([name], files)

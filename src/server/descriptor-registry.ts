@@ -29,21 +29,51 @@ const OWN_FILES: readonly DescFile[] = [
 
 type FileProto = DescFile["proto"];
 
+/** The file that constraints are written with: it comes with what evaluates them, where anything does. */
+const VALIDATE_PROTO = "buf/validate/validate.proto";
+
+/**
+ * A file as far as it can be understood without the one that constraints are written with: constraints become options
+ * that nobody knows, and rules of one's own are left out.
+ */
+function withoutConstraints(file: FileProto): FileProto {
+  const at = file.dependency.indexOf(VALIDATE_PROTO);
+  if (at < 0) return file;
+  const moved = (index: number) => (index > at ? index - 1 : index);
+  const remaining = (indexes: readonly number[]) => indexes.filter((index) => index !== at).map(moved);
+  return {
+    ...file,
+    dependency: file.dependency.toSpliced(at, 1),
+    publicDependency: remaining(file.publicDependency),
+    weakDependency: remaining(file.weakDependency),
+    extension: file.extension.filter(({ extendee }) => !extendee.startsWith(".buf.validate.")),
+  };
+}
+
 /** The .proto files of a server's contracts, found by what they declare. */
 export class DescriptorRegistry {
   readonly #files = new Map<string, FileProto>();
   readonly #registry: FileRegistry;
 
-  constructor(contracts: readonly Contract[]) {
-    for (const file of OWN_FILES) this.#files.set(file.proto.name, file.proto);
+  /** @param others files that the contracts may import, and neither carry nor every server has. Default: none. */
+  constructor(contracts: readonly Contract[], others: readonly DescFile[] = []) {
+    for (const file of [...OWN_FILES, ...others]) this.#files.set(file.proto.name, file.proto);
     for (const contract of contracts) {
       const set = fromBinary(wkt.FileDescriptorSetSchema, base64Decode(contract.descriptors()));
       for (const file of set.file) this.#files.set(file.name, file);
+    }
+    if (!this.#files.has(VALIDATE_PROTO)) {
+      for (const [name, file] of this.#files) this.#files.set(name, withoutConstraints(file));
     }
     this.#registry = createFileRegistry({
       $typeName: "google.protobuf.FileDescriptorSet",
       file: this.#inOrder([...this.#files.keys()]),
     });
+  }
+
+  /** All that the files declare. */
+  get types(): FileRegistry {
+    return this.#registry;
   }
 
   /** A file and all that it imports, imports first, as serialised `FileDescriptorProto`s by name; undefined if unknown. */

@@ -24,3 +24,4 @@ export type { Claim, ClaimWish, IdempotencyId, IdempotencyStore } from "./idempo
 export { type IdempotencyContext, type IdempotencyMiddlewareOptions, idempotency } from "./idempotency-middleware.ts";
 export { type MiddlewareContext, type ServerMiddlewareOptions, serverMiddleware } from "./server-middleware.ts";
 export type { ListenOptions, ServerOptions } from "./server-options.ts";
+export type { MessageCheck, Validation } from "./validation/validation.ts";

@@ -1,3 +1,4 @@
+import type { DescFile } from "@bufbuild/protobuf";
 import type {
   ErrorResponse,
   ServerReflectionRequest,
@@ -13,9 +14,10 @@ type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
  * Handlers of `grpc.reflection.v1` and `v1alpha`, whose messages are the same.
  *
  * @param contracts the server's contracts, asked for at each question: services may be added at any time.
+ * @param others files that the contracts may import and do not carry. Default: none.
  */
-export function reflectionHandlers(contracts: () => readonly Contract[]) {
-  const registryOf = registries();
+export function reflectionHandlers(contracts: () => readonly Contract[], others: readonly DescFile[] = []) {
+  const registryOf = registries(others);
   return {
     async *serverReflectionInfo(
       requests: AsyncIterable<ServerReflectionRequest>,
@@ -31,11 +33,11 @@ export function reflectionHandlers(contracts: () => readonly Contract[]) {
 }
 
 /** Makes a registry for the first question, and anew after services were added; none is ever taken away. */
-function registries(): (contracts: readonly Contract[]) => DescriptorRegistry {
+function registries(others: readonly DescFile[]): (contracts: readonly Contract[]) => DescriptorRegistry {
   let made: { readonly count: number; readonly registry: DescriptorRegistry } | undefined;
   return (contracts) => {
     if (made?.count !== contracts.length) {
-      made = { count: contracts.length, registry: new DescriptorRegistry(contracts) };
+      made = { count: contracts.length, registry: new DescriptorRegistry(contracts, others) };
     }
     return made.registry;
   };

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { expect, test } from "vitest";
 import { EVERYWHERE } from "../../src/codegen/files.ts";
 import type { Contract } from "../../src/contract/contract.ts";
@@ -89,7 +90,7 @@ test("what is printed loads, and reflection finds every method of it", async () 
   expect([contracts.length, all.length, methods.length]).toEqual([30, 36, 189]);
 });
 
-test("a server has the files that contracts do not carry", () => {
-  const server = new DescriptorRegistry([]);
+test("a server that validates has the files that contracts do not carry", () => {
+  const server = new DescriptorRegistry([], [file_buf_validate_validate]);
   expect([...EVERYWHERE].filter((name) => !server.closure(name))).toEqual([]);
 });

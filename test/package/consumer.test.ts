@@ -226,6 +226,7 @@ describe("the tarball", () => {
   test("has the toolkit's options, and copies of what they are used with", () => {
     expect(files.filter((file) => file.startsWith("dist/proto/")).toSorted()).toEqual([
       "dist/proto/bowline/v1/options.proto",
+      "dist/proto/buf/validate/validate.proto",
       "dist/proto/google/api/annotations.proto",
       "dist/proto/google/api/client.proto",
       "dist/proto/google/api/field_behavior.proto",

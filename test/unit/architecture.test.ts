@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "idempotency-postgres": ["core", "server (types)", "pg (types)"],
   "idempotency-redis": ["core", "server (types)", "ioredis (types)", "node:crypto"],
   "auth-jwt": ["core", "server (types)", "jose", "nice-grpc-common (types)", "node:crypto"],
+  validate: ["core", "server (types)", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
   testing: ["core", "policy", "contract", "transport", "server", "node:"],
   simulate: ["anything"],
   cli: ["anything"],

@@ -1,0 +1,74 @@
+import { fail } from "../../core/errors.ts";
+import type { FieldViolation } from "../../core/status-detail.ts";
+import type { RequestCheck } from "./request-checks.ts";
+
+/** How many violations the text names, and how much of each; the details have the others too. */
+const MOST_NAMED = 5;
+const MOST_CHARACTERS = 200;
+
+/** More than this never fit the trailer, and a request may have a hundred thousand. */
+const MOST_VIOLATIONS = 256;
+
+/**
+ * Refuses a request that does not keep to its constraints, and says all that is wrong with it.
+ *
+ * @throws RpcError INVALID_ARGUMENT with a `google.rpc.BadRequest`; whatever the evaluation throws.
+ */
+export function checkRequest(request: unknown, check: RequestCheck): void {
+  const violations = check(request);
+  if (violations.length === 0) return;
+  const fieldViolations = violations.slice(0, MOST_VIOLATIONS);
+  fail("INVALID_ARGUMENT", textOf(violations), {
+    statusDetails: [{ $type: "google.rpc.BadRequest", fieldViolations }],
+  });
+}
+
+/**
+ * Requests as they come, each once it was found right. The first that is wrong is thrown where it is read, and ends
+ * them.
+ */
+export function checkedRequests(requests: AsyncIterable<unknown>, check: RequestCheck): AsyncIterable<unknown> {
+  return { [Symbol.asyncIterator]: () => new CheckedRequests(requests[Symbol.asyncIterator](), check) };
+}
+
+const DONE = { done: true, value: undefined } as const;
+
+class CheckedRequests implements AsyncIterator<unknown> {
+  readonly #requests: AsyncIterator<unknown>;
+  readonly #check: RequestCheck;
+  #over = false;
+
+  constructor(requests: AsyncIterator<unknown>, check: RequestCheck) {
+    this.#requests = requests;
+    this.#check = check;
+  }
+
+  async next(): Promise<IteratorResult<unknown>> {
+    if (this.#over) return DONE;
+    const result = await this.#requests.next();
+    // Refused or left in the meantime.
+    if (this.#over) return DONE;
+    if (result.done) return result;
+    try {
+      checkRequest(result.value, this.#check);
+      return result;
+    } catch (error) {
+      // The refusal counts, whatever comes of letting go.
+      this.return().catch(() => {});
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<unknown>> {
+    this.#over = true;
+    return (await this.#requests.return?.()) ?? DONE;
+  }
+}
+
+function textOf(violations: readonly FieldViolation[]): string {
+  const named = violations.slice(0, MOST_NAMED).map(({ field, description }) => {
+    return `${field} ${description}`.trim().slice(0, MOST_CHARACTERS);
+  });
+  const more = violations.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
+}

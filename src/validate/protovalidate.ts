@@ -1,0 +1,43 @@
+import { create, type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { CompilationError, createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { FieldViolation } from "../core/status-detail.ts";
+import type { MessageCheck, Validation } from "../server/index.ts";
+
+/**
+ * Evaluates the constraints that a contract's messages have by `buf/validate/validate.proto`:
+ * `createServer({ validation: protovalidate() })`. Standard rules, CEL, and predefined rules of one's own.
+ */
+export function protovalidate(): Validation {
+  return {
+    files: [file_buf_validate_validate],
+    compile(registry) {
+      const validator = createValidator({ registry });
+      return (type) => {
+        compileRules(validator, type);
+        return checkOf(validator, type);
+      };
+    },
+  };
+}
+
+/** @throws CompilationError if a rule of the type, or of one inside it, cannot be compiled. */
+function compileRules(validator: Validator, type: DescMessage): void {
+  // All of them are compiled before the first is evaluated. What an empty message does to them means nothing.
+  const result = validator.validate(type, create(type));
+  if (result.kind === "error" && result.error instanceof CompilationError) throw result.error;
+}
+
+function checkOf(validator: Validator, type: DescMessage): MessageCheck {
+  return (bytes) => {
+    const result = validator.validate(type, fromBinary(type, bytes));
+    if (result.kind === "error") throw result.error;
+    return result.kind === "valid" ? [] : result.violations.map(toFieldViolation);
+  };
+}
+
+function toFieldViolation({ field, message, ruleId, forKey }: Violation): FieldViolation {
+  const description = message || `does not keep to the rule ${ruleId}`;
+  return { field: pathToString(field), description: forKey ? `key: ${description}` : description, reason: ruleId };
+}
