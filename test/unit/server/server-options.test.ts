@@ -27,7 +27,8 @@ test.each<[ServerOptions, string]>([
   [
     { drainTimeout: 5 } as ServerOptions,
     "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, drainDelayMs, " +
-      "idempotency, rateLimit, shed, maxConcurrentChecks, reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+      "idempotency, rateLimit, shed, maxConcurrentChecks, authenticate, endStreamsAtExpiry, " +
+      "reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
   ],
   [
     { idempotency: { leaseMs: 99, lease: 1 } as never },
@@ -40,6 +41,17 @@ test.each<[ServerOptions, string]>([
       "idempotency.leaseMs must be finite and at least 100; it is Infinity",
   ],
   [{ idempotency: true as never }, "idempotency must be { store, leaseMs }, or false; it is true"],
+  [{ authenticate: [] }, "authenticate must be a function such as jwt({ … }), or an array of them, not empty; it is "],
+  [
+    { authenticate: {} as never, reflection: "yes" as never, endStreamsAtExpiry: 1 as never },
+    'reflection must be true, false or "authenticated"; it is "yes"; endStreamsAtExpiry must be true or false; ' +
+      "it is 1; authenticate must be a function such as jwt({ … }), or an array of them, not empty; " +
+      "it is [object Object]",
+  ],
+  [
+    { reflection: "authenticated", endStreamsAtExpiry: true },
+    'reflection "authenticated" takes authenticate; endStreamsAtExpiry takes authenticate',
+  ],
   [
     { maxReceiveMessageBytes: 0, drainTimeoutMs: -1 },
     "maxReceiveMessageBytes must be greater than zero; it is 0; drainTimeoutMs must be greater than zero; it is -1",
