@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { hasTool } from "../support/tools.ts";
 import { CASES, type Case, TRANSPORTS } from "./cases.ts";
 import { listenOptions } from "./certificates.ts";
-import { buildGrpcGo, GO, runClient } from "./grpc-go.ts";
-import { testCase } from "./known-failures.ts";
+import { buildGrpcGo, GO, programFor, runClient } from "./grpc-go.ts";
+import { testCase, testUnable } from "./known-failures.ts";
 import { runProgram } from "./programs.ts";
 import { SCOPE, ServiceAccount } from "./service-account.ts";
 import { serveSuite } from "./test-server.ts";
@@ -18,6 +18,18 @@ describe.skipIf(!goes)(DIRECTION, () => {
     const named = [...help.matchAll(/^\s+(\w+) ?: \S/gm)].map(([, name]) => name);
     expect(named).toContain("empty_unary");
     expect(named.filter((name) => !CASES.includes(name as Case))).toEqual([]);
+  });
+
+  testUnable(DIRECTION, async (transport) => {
+    const { server, port } = await serveSuite(listenOptions(transport), () => "nobody");
+    onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+    await runClient(programs.official, "empty_unary", transport, port);
+  });
+
+  test("mTLS: a client without a certificate is refused", async () => {
+    const { server, port } = await serveSuite(listenOptions("mTLS"), () => "nobody");
+    onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+    await expect(runClient(programs.official, "empty_unary", "TLS", port)).rejects.toThrow(/certificate required/);
   });
 
   describe.each(TRANSPORTS)("%s", (transport) => {
@@ -36,7 +48,7 @@ describe.skipIf(!goes)(DIRECTION, () => {
       testCase(name, DIRECTION, transport, () => {
         const credentials = name.endsWith("_creds") || name === "oauth2_auth_token";
         const flags = ["-service_account_key_file", account.keyFile, "-oauth_scope", SCOPE];
-        return runClient(programs, name, transport, suite.port, credentials ? flags : []);
+        return runClient(programFor(programs, transport), name, transport, suite.port, credentials ? flags : []);
       });
     }
   });

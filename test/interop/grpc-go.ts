@@ -10,7 +10,7 @@ export const GRPC_GO = "v1.85.0";
 export const GO = { name: "go", install: "Go 1.26 or later, from https://go.dev/dl" };
 
 /** The programs of one role: grpc-go's own, and the one that speaks mTLS. */
-interface Programs {
+export interface Programs {
   readonly official: string;
   readonly mutual: string;
 }
@@ -43,9 +43,14 @@ const TLS_OF_CLIENT: Readonly<Record<Transport, readonly string[]>> = {
 /** Cases that need a channel of another kind, by the service config that the suite gives to them. */
 const WITH_LOAD = JSON.stringify({ loadBalancingConfig: [{ test_backend_metrics_load_balancer: {} }] });
 
+/** Which program speaks a transport. */
+export function programFor({ official, mutual }: Programs, transport: Transport): string {
+  return transport === "mTLS" ? mutual : official;
+}
+
 /** Has grpc-go's client execute a case. It ends the moment that anything is not as the case wants it. */
 export async function runClient(
-  { official, mutual }: Programs,
+  program: string,
   name: Case,
   transport: Transport,
   port: number,
@@ -53,7 +58,6 @@ export async function runClient(
 ): Promise<void> {
   const address = ["-server_host", "127.0.0.1", "-server_port", String(port), "-test_case", name];
   const channel = name.startsWith("orca_") ? ["-service_config_json", WITH_LOAD] : [];
-  const program = transport === "mTLS" ? mutual : official;
   await runProgram(program, [...address, ...TLS_OF_CLIENT[transport], ...channel, ...more]);
 }
 
@@ -67,11 +71,6 @@ const TLS_OF_SERVER: Readonly<Record<Transport, readonly string[]>> = {
 };
 
 /** Starts grpc-go's server. */
-export function serveGrpcGo(
-  { official, mutual }: Programs,
-  transport: Transport,
-  port: number,
-): Promise<ServerProcess> {
-  const program = transport === "mTLS" ? mutual : official;
+export function serveGrpcGo(program: string, transport: Transport, port: number): Promise<ServerProcess> {
   return startServer(program, ["-port", String(port), ...TLS_OF_SERVER[transport]], port);
 }

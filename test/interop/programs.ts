@@ -64,10 +64,10 @@ export async function startServer(
   options: RunOptions = {},
 ): Promise<ServerProcess> {
   const { cwd = ROOT, env = {}, timeoutMs = 30_000 } = options;
-  const server = spawn(command, args, {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "inherit", "inherit"],
+  const server = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "inherit", "pipe"] });
+  let complaints = "";
+  server.stderr.on("data", (chunk) => {
+    complaints += chunk;
   });
   const stop = async () => {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -76,10 +76,10 @@ export async function startServer(
   };
   const giveUpAt = performance.now() + timeoutMs;
   while (!(await accepts(port))) {
-    if (server.exitCode !== null) throw new Error(`${command} ended with ${server.exitCode} before it served`);
+    if (server.exitCode !== null) throw new Error(`${command} ended with ${server.exitCode}: ${complaints}`);
     if (performance.now() < giveUpAt) continue;
     await stop();
-    throw new Error(`${command} did not listen on port ${port} within ${timeoutMs} ms`);
+    throw new Error(`${command} did not listen on port ${port} within ${timeoutMs} ms: ${complaints}`);
   }
   return { stop };
 }
