@@ -42,7 +42,8 @@ function checkField(
   known: readonly string[],
   path: readonly string[],
 ): { readonly sound?: unknown; readonly problems: readonly Problem[] } {
-  if (!field) return { problems: [{ path, message: `there is none of this name; there are ${known.join(", ")}` }] };
+  if (!field)
+    return { problems: [{ path, message: `there is none of this name; there are ${known.join(", ") || "none"}` }] };
   if (typeof field === "object" && (value !== null || field.stays === undefined)) {
     return value === null ? { sound: null, problems: [] } : checkShape(value, field, path);
   }

@@ -8,7 +8,16 @@ export type BulkheadStep =
   | { readonly do: "call"; readonly method: number; readonly leavesAtOnce: boolean }
   | { readonly do: "leave" | "again"; readonly which: number }
   | { readonly do: "end"; readonly which: number; readonly how: "success" | "dropped" | "timedOut" | "ignore" | "none" }
+  | { readonly do: "adjust"; readonly method: number; readonly to: AdjustedBulkhead }
   | { readonly do: "pass"; readonly ms: number };
+
+/** How a bulkhead goes on. */
+interface AdjustedBulkhead {
+  readonly maxConcurrent: number;
+  readonly maxQueued: number;
+  /** Whether the target's limit, if there is one, is its limit too. */
+  readonly limited: boolean;
+}
 
 const how = fc.constantFrom("success", "success", "success", "dropped", "timedOut", "ignore", "none");
 
@@ -23,6 +32,16 @@ export const bulkheadStep: fc.Arbitrary<BulkheadStep> = fc.oneof(
   { weight: 2, arbitrary: which.map((which) => ({ do: "leave" as const, which })) },
   { weight: 1, arbitrary: which.map((which) => ({ do: "again" as const, which })) },
   { weight: 2, arbitrary: passing.map((ms) => ({ do: "pass" as const, ms })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({
+        maxConcurrent: fc.constantFrom(1, 2, 3, 6, Number.POSITIVE_INFINITY),
+        maxQueued: fc.nat(5),
+        limited: fc.boolean(),
+      })
+      .chain((to) => fc.nat(1).map((method) => ({ do: "adjust" as const, method, to }))),
+  },
 );
 
 /** How much there is room for. */
@@ -52,6 +71,13 @@ interface Running {
 /** Two bulkheads that may share a limit, beside lists of what is under way and what waits. */
 export class ComparedBulkheads {
   readonly #settings: BulkheadSettings;
+  /** How each goes now. */
+  readonly #adjusted: AdjustedBulkhead[];
+  /** How many each may have under way, and waiting: as many as it has let in, where it has been narrowed since. */
+  readonly #bounds = [
+    { underWay: 0, queued: 0 },
+    { underWay: 0, queued: 0 },
+  ];
   readonly #limit: AdaptiveLimit | undefined;
   readonly #bulkheads: readonly Bulkhead[];
   /** In the order of their arrival. */
@@ -65,6 +91,7 @@ export class ComparedBulkheads {
   constructor(settings: BulkheadSettings, now: number) {
     const { initialLimit } = settings;
     this.#settings = settings;
+    this.#adjusted = [0, 1].map(() => ({ ...settings, limited: true }));
     this.#now = now;
     const policy = { initialLimit, minLimit: 1, maxLimit: 10, tolerance: 1.5, smoothing: 1 };
     this.#limit = initialLimit > 0 ? new AdaptiveLimit(policy, { now: () => this.#now }) : undefined;
@@ -77,24 +104,28 @@ export class ComparedBulkheads {
     if (step.do === "leave") this.#leave(pick(this.#waiting, step.which));
     // What is over already ends, or leaves, once more.
     if (step.do === "again") pick(this.#over, step.which)?.();
+    if (step.do === "adjust") this.#adjust(step.method, step.to);
     if (step.do === "pass") this.#now += step.ms;
   }
 
   /** Nothing is lost, nothing is beyond its bound, and nobody waits for room that there is. */
   check(): void {
-    const { maxConcurrent, maxQueued } = this.#settings;
     const limit = this.#limit?.snapshot();
-    const hasRoom = !limit || limit.inFlight < limit.limit;
     for (const [method, bulkhead] of this.#bulkheads.entries()) {
+      const { maxConcurrent, maxQueued, limited } = this.#at(method);
       const { underWay, queued } = bulkhead.snapshot();
       same("under way", underWay, this.#of(this.#running, method));
       same("waiting", queued, this.#of(this.#waiting, method));
-      within("under way", underWay, 0, maxConcurrent);
-      within("waiting", queued, 0, maxQueued);
+      const bound = this.#bounds[method] ?? { underWay, queued };
+      bound.underWay = Math.max(maxConcurrent, Math.min(bound.underWay, underWay));
+      bound.queued = Math.max(maxQueued, Math.min(bound.queued, queued));
+      within("under way", underWay, 0, bound.underWay);
+      within("waiting", queued, 0, bound.queued);
+      const hasRoom = !limit || !limited || limit.inFlight < limit.limit;
       if (queued > 0) same("whether one waits in vain", underWay < maxConcurrent && hasRoom, false);
     }
     if (!limit) return;
-    same("under way at the target", limit.inFlight, this.#running.length);
+    same("under way at the target", limit.inFlight, this.#running.filter(({ permit }) => permit.limit).length);
     this.#most = Math.max(limit.limit, Math.min(this.#most, limit.inFlight));
     within("under way at the target", limit.inFlight, 0, this.#most);
   }
@@ -104,9 +135,19 @@ export class ComparedBulkheads {
     while (this.#running.length > 0) this.#end(this.#running[0], "ignore");
     same("waiting in the end", this.#waiting.length, 0);
     for (const again of this.#over) again();
+    for (const method of [0, 1]) this.#adjust(method, { ...this.#settings, limited: true });
     const room = Math.min(this.#settings.maxConcurrent, this.#limit?.snapshot().limit ?? Number.POSITIVE_INFINITY);
     for (let n = 0; n < room; n += 1) this.#call(0, false);
     same("room in the end", this.#running.length, room);
+  }
+
+  #adjust(method: number, to: AdjustedBulkhead): void {
+    this.#adjusted[method] = to;
+    this.#bulkheads[method]?.adjust(to, to.limited ? this.#limit : undefined);
+  }
+
+  #at(method: number): AdjustedBulkhead {
+    return this.#adjusted[method] ?? { ...this.#settings, limited: true };
   }
 
   #call(method: number, leavesAtOnce: boolean): void {
@@ -117,7 +158,7 @@ export class ComparedBulkheads {
       this.#running.push({ method, permit: entry });
       return;
     }
-    const full = this.#of(this.#waiting, method) >= this.#settings.maxQueued;
+    const full = this.#of(this.#waiting, method) >= this.#at(method).maxQueued;
     same("whether it waits", entry.queued, !full);
     if (!entry.queued) return;
     const waiting: Waiting = { method, leave: () => entry.leave() };
