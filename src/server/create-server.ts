@@ -111,7 +111,7 @@ export class Server {
     this.#addBuiltIn(HealthContract, healthHandlers(this.health), "open");
     const reflection = reflectionAccess(options);
     if (reflection) {
-      const handlers = reflectionHandlers(() => this.#contracts);
+      const handlers = reflectionHandlers(() => this.#contracts, options.validation ? options.validation.files : []);
       this.#addBuiltIn(ReflectionV1, handlers, reflection);
       this.#addBuiltIn(ReflectionV1Alpha, handlers, reflection);
     }
@@ -128,7 +128,8 @@ export class Server {
    *
    * @param handlers a function per method, with nice-grpc's signatures.
    * @throws TypeError that names every method without a handler, or if the service was added before, or if its
-   *   contract has idempotency keys and the server no store for them.
+   *   contract has idempotency keys and the server no store for them, or constraints and the server nothing that
+   *   evaluates them.
    */
   add<Handlers extends object>(
     contract: Contract<Contract["definition"], unknown, Handlers>,
@@ -225,7 +226,7 @@ export class Server {
     accessOf: AccessOf = contractAccess(contract),
   ): void {
     const served = servedMethods(contract, handlers);
-    const { observer, idempotency, onError = writeError, authenticate, endStreamsAtExpiry } = this.#options;
+    const { observer, idempotency, validation, onError = writeError, authenticate, endStreamsAtExpiry } = this.#options;
     const access = { authenticate, endStreamsAtExpiry, accessOf };
     // nice-grpc's middlewares want to see messages.
     const encoded = use.length === 0;
@@ -235,6 +236,7 @@ export class Server {
       onError,
       access,
       load: this.#load,
+      validation,
     });
     const arriving = authenticate !== undefined && encoded ? withLateRequest : (method: Method) => method;
     const foreign = use.map((middleware) => foreignLayer(middleware));

@@ -19,9 +19,13 @@ import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
 import { servedMethod } from "./service.ts";
+import { isValidation } from "./validation/validation.ts";
 
 /** What holds for a server middleware. */
-export type ServerMiddlewareOptions = Pick<ServerOptions, "observer" | "onError" | "idempotency" | "rateLimit" | "shed">;
+export type ServerMiddlewareOptions = Pick<
+  ServerOptions,
+  "observer" | "onError" | "idempotency" | "rateLimit" | "shed" | "validation"
+>;
 
 /** What the middleware adds to nice-grpc's context. */
 export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
@@ -43,15 +47,17 @@ export function serverMiddleware(
 ): ServerMiddleware<MiddlewareContext> {
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
   const onError = options.onError ?? writeError;
-  const { rateLimit, shed, observer } = options;
+  const { rateLimit, shed, observer, validation } = options;
+  const unfit = validation === undefined ? undefined : isValidation(validation);
   const problems = [
     ...idempotencyProblems(options.idempotency),
     ...rateLimitProblems(rateLimit),
     ...shedProblems(shed),
+    ...(unfit ? [`validation ${unfit}`] : []),
   ];
   if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
   const load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer, onError });
-  const surroundings = { idempotency: options.idempotency, encoded: false, onError, load };
+  const surroundings = { idempotency: options.idempotency, encoded: false, onError, load, validation };
   const layers = serverLayers(contract, observer, systemClock, surroundings);
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = servedMethod(contract, key, definition);

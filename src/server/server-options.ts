@@ -19,6 +19,7 @@ import { accessProblems } from "./authentication/access.ts";
 import { type Authenticators, authenticatorProblems } from "./authentication/authenticator.ts";
 import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
 import { type RateLimitOptions, rateLimitProblems, type ShedOptions, shedProblems } from "./limits/load-options.ts";
+import { isValidation, type Validation } from "./validation/validation.ts";
 
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions {
@@ -81,6 +82,11 @@ export interface ServerOptions {
    * contracts say, for tests. Default: what contracts say.
    */
   readonly shed?: ShedOptions | false;
+  /**
+   * What evaluates the constraints that contracts have on requests: `protovalidate()` of `bowline/validate`; needed where
+   * a contract has such constraints. `false`: requests are served unchecked. Default: none.
+   */
+  readonly validation?: Validation | false;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
   readonly maxReceiveMessageBytes?: number;
   /**
@@ -130,6 +136,7 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
     typeof value === "boolean" || value === "authenticated"
       ? undefined
       : `must be true, false or "authenticated"; it is ${show(value)}`,
+  validation: isValidation,
   maxReceiveMessageBytes: isPositive,
   maxStreamResetsPerSecond: isPositive,
   channelOptions: isObject,

@@ -8,10 +8,13 @@ import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods, requireStore 
 import type { ServerLoad } from "../limits/server-load.ts";
 import type { ServerLayers } from "../pipeline.ts";
 import { writeError } from "../server-options.ts";
+import { requestChecks } from "../validation/request-checks.ts";
+import type { Validation } from "../validation/validation.ts";
 import { deadlineLayer } from "./deadline.ts";
 import { heartbeatLayer } from "./heartbeat.ts";
 import { idempotencyLayer } from "./idempotency.ts";
 import { telemetryLayer } from "./telemetry.ts";
+import { validationLayer } from "./validation.ts";
 
 /** What the layers of a server's methods are made with, besides their contract. */
 export interface Surroundings extends Partial<Pick<Keyed, "encoded" | "onError">> {
@@ -21,12 +24,15 @@ export interface Surroundings extends Partial<Pick<Keyed, "encoded" | "onError">
   readonly load?: ServerLoad;
   /** Who may call, and how it is found out. Default: whoever likes. */
   readonly access?: AuthenticationSettings & { readonly accessOf: AccessOf };
+  /** What evaluates the constraints of requests; `false`: nothing does. */
+  readonly validation?: Validation | false | undefined;
 }
 
 /**
  * The layers of a contract's methods.
  *
- * @throws TypeError for a contract with idempotency keys where nobody says what keeps their answers.
+ * @throws TypeError for a contract with idempotency keys where nobody says what keeps their answers, or with constraints
+ *   that nobody evaluates or nobody can.
  */
 export function serverLayers(
   contract: Contract,
@@ -34,12 +40,14 @@ export function serverLayers(
   clock: Clock,
   surroundings: Surroundings = {},
 ): ServerLayers {
+  const checks = requestChecks(contract, surroundings.validation);
   return {
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
     ...surroundings.load?.layers(contract),
     ...(surroundings.access && accessLayers(surroundings.access, clock, observer)),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
+    ...(checks.size > 0 && { validation: validationLayer(checks) }),
     heartbeat: heartbeatLayer(contract, clock),
   };
 }
