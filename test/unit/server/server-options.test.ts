@@ -28,7 +28,7 @@ test.each<[ServerOptions, string]>([
     { drainTimeout: 5 } as ServerOptions,
     "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, drainDelayMs, " +
       "idempotency, rateLimit, shed, maxConcurrentChecks, authenticate, endStreamsAtExpiry, " +
-      "reflection, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+      "reflection, validation, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
   ],
   [
     { idempotency: { leaseMs: 99, lease: 1 } as never },
