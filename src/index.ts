@@ -66,12 +66,14 @@ export type {
   ServicePolicy,
   ThrottlePolicy,
 } from "./contract/policy.ts";
+export type { RateLimitPolicy, ShedPolicy } from "./contract/server-policy.ts";
 export { anyDetail, type DetailMessage } from "./core/any-detail.ts";
 export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";
 export type { CachedAnswer, CallOptions } from "./core/call-options.ts";
 export type { Clock, Timer } from "./core/clock.ts";
-export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, RpcError } from "./core/errors.ts";
+export { CRITICALITY_KEY, type Criticality } from "./core/criticality.ts";
+export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, REFUSED_TRAILER, RpcError } from "./core/errors.ts";
 export type { Idempotency, TransactionOf } from "./core/idempotency.ts";
 export type { Identity } from "./core/identity.ts";
 export { EncodedMessage, type IdempotencyLevel, type Method, type MethodKind } from "./core/method.ts";

@@ -11,7 +11,9 @@ import {
   isPositive,
   isText,
   type OptionCheck,
+  show,
 } from "../core/check-options.ts";
+import { CRITICALITIES, type Criticality, isCriticality } from "../core/criticality.ts";
 import type { Observer } from "../core/observer.ts";
 import { type ClientTls, type ConnectionOptions, isLoopback } from "../transport/index.ts";
 import { type FallbacksOf, fallbackProblems } from "./fallbacks.ts";
@@ -31,6 +33,12 @@ export interface PipelineOptions<Client = object> {
   readonly maxAttemptsLimit?: number;
   /** Is told what calls and policies do. Default: nobody is, and it costs nothing. */
   readonly observer?: Observer;
+  /**
+   * How much its calls matter, unless one says so itself: a server with too much to do refuses what matters least first.
+   * Calls made while serving another one matter no more than that one. Default: as much as the call being served, else
+   * what the contract says.
+   */
+  readonly criticality?: Criticality;
   /**
    * Whom its calls are made for, unless one says so itself, where answers are shared by `coalesce` or `cache`; not sent.
    * Default: all calls of the client that send equal metadata share.
@@ -62,6 +70,8 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = {
   timeoutMs: isPositive,
   maxAttemptsLimit: isCount,
   observer: isFunction,
+  criticality: (value) =>
+    isCriticality(value) ? undefined : `must be one of ${CRITICALITIES.join(", ")}; it is ${show(value)}`,
   partition: isText,
   fallback: isObject,
 };

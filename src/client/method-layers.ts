@@ -7,11 +7,14 @@ import type { Method } from "../core/method.ts";
 import { batchLayers } from "./batch-layers.ts";
 import type { PipelineOptions } from "./client-options.ts";
 import type { ClientState } from "./client-state.ts";
+import type { Credentials } from "./credentials/credentials.ts";
 import { fallbackOf } from "./fallbacks.ts";
 import { hedgeLayers } from "./hedge-layers.ts";
 import { isolationLayers } from "./isolation-layers.ts";
 import { attemptDeadlineLayer } from "./layers/attempt-deadline.ts";
 import { breakerLayer } from "./layers/breaker.ts";
+import { credentialsLayer } from "./layers/credentials.ts";
+import { criticalityLayer } from "./layers/criticality.ts";
 import { deadlineLayer, type Timeouts } from "./layers/deadline.ts";
 import { idempotencyKeyLayer } from "./layers/idempotency-key.ts";
 import { retryLayer } from "./layers/retry.ts";
@@ -26,7 +29,7 @@ export function methodLayers(
   contract: Contract,
   key: string,
   method: Method,
-  options: PipelineOptions,
+  options: PipelineOptions & { readonly credentials?: Credentials },
   state: ClientState,
 ): Layers {
   const own = contract.methods[key] ?? {};
@@ -37,6 +40,7 @@ export function methodLayers(
   // Where a key is sent, the server deduplicates.
   const repeatable = keyed || method.idempotency !== "UNKNOWN";
   return {
+    criticality: criticalityLayer(options.criticality),
     deadline: deadlineLayer(timeouts, clock),
     ...(keyed && { idempotencyKey: idempotencyKeyLayer(random) }),
     ...sharingLayers(policy, method, state, {
@@ -50,6 +54,7 @@ export function methodLayers(
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
     ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, method.path, state),
     ...breakerLayers(policy, breakerName(contract, own, method), timeouts, state),
+    ...(options.credentials && { credentials: credentialsLayer({ clock, closed: state.closed }) }),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),
       attemptTelemetry: telemetryLayer("attempt", observer, clock, target),

@@ -6,6 +6,7 @@ import type { Method } from "../core/method.ts";
  * place stays empty until its mechanism exists, or where a method's policy does not ask for it.
  */
 export const UNARY_ORDER = [
+  "criticality",
   "telemetry",
   "deadline",
   "idempotencyKey",
@@ -24,6 +25,7 @@ export const UNARY_ORDER = [
 
 /** The places of the pipeline, outermost first, for methods with a stream of responses. */
 export const STREAM_ORDER = [
+  "criticality",
   "telemetry",
   "deadline",
   "resume",

@@ -1,4 +1,5 @@
 import type { MethodPolicy } from "../contract/policy.ts";
+import { CRITICALITY_KEY } from "../core/criticality.ts";
 import type { Method } from "../core/method.ts";
 import { Coalescing } from "../policy/coalescing.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
@@ -73,5 +74,14 @@ function coalesceLayers(
   const { clock, observer, target } = state.surroundings;
   const report = reportTo(observer, "coalesce", target);
   const { timeoutMs } = options;
-  return { coalesce: coalesceLayer({ coalescing: new Coalescing(), keyOf, timeoutMs, clock, report }) };
+  const key = apart(keyOf);
+  return { coalesce: coalesceLayer({ coalescing: new Coalescing(), keyOf: key, timeoutMs, clock, report }) };
+}
+
+/** A call that matters more does not share the attempt of one that is refused first. */
+function apart(keyOf: KeyOf): KeyOf {
+  return (call) => {
+    const key = keyOf(call);
+    return key && { ...key, text: `${call.headers?.[CRITICALITY_KEY] ?? ""}\n${key.text}` };
+  };
 }

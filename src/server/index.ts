@@ -22,6 +22,14 @@ export { type MemoryIdempotencyOptions, memoryIdempotency } from "./idempotency/
 export type { IdempotencyOptions } from "./idempotency/options.ts";
 export type { Claim, ClaimWish, IdempotencyId, IdempotencyStore } from "./idempotency/store.ts";
 export { type IdempotencyContext, type IdempotencyMiddlewareOptions, idempotency } from "./idempotency-middleware.ts";
+export type { RateLimitOptions, ShedOptions } from "./limits/load-options.ts";
+export {
+  type MemoryRateLimitOptions,
+  memoryRateLimit,
+  type RateLimit,
+  type RateLimitStore,
+} from "./limits/rate-limit-store.ts";
 export { type MiddlewareContext, type ServerMiddlewareOptions, serverMiddleware } from "./server-middleware.ts";
 export type { ListenOptions, ServerOptions } from "./server-options.ts";
 export type { MessageCheck, Validation } from "./validation/validation.ts";
+export { validate } from "./validation-middleware.ts";

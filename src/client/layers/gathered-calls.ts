@@ -6,6 +6,7 @@ import { nextCallId } from "../../core/call-id.ts";
 import type { CallOptions } from "../../core/call-options.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { NO_DEADLINE } from "../../core/deadline.ts";
+import { CRITICALITIES, CRITICALITY_KEY } from "../../core/criticality.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
 import { toStatusCode } from "../../core/status.ts";
@@ -102,7 +103,7 @@ export class GatheredCalls {
     const { signal } = this.#cancellation;
     return {
       ...{ id: nextCallId(), attempt: 1, method: target, request: { [access.requestsField]: requests } },
-      options: optionsOf(options, deadline - startedAt),
+      options: { ...optionsOf(options, deadline - startedAt), ...criticalityOf([...this.#waiters.keys()]) },
       ...{ metadata: this.#metadata, headers: undefined, startedAt, deadline: NO_DEADLINE, signal, carrier },
     };
   }
@@ -148,6 +149,14 @@ export class GatheredCalls {
     for (const waiter of this.#waiters.keys()) waiter.reject(error);
     this.#waiters.clear();
   }
+}
+
+/** That of the call that matters most. */
+function criticalityOf(waiters: readonly ReplyWaiter[]): Pick<CallOptions, "criticality"> {
+  const said = waiters.map(({ call }) => call.headers?.[CRITICALITY_KEY]);
+  const criticality = CRITICALITIES.findLast((one) => said.includes(one));
+  const unsaid = said.includes(undefined) && criticality !== "critical_plus";
+  return criticality === undefined || unsaid ? {} : { criticality };
 }
 
 /** What all of the calls have in common. */

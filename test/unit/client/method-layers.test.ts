@@ -78,31 +78,37 @@ describe("the layers", () => {
   const layersOf = (of: typeof says, options: PipelineOptions = {}, state = aClientState()) =>
     Object.keys(methodLayers(of, "getOrder", toMethod(of.definition, of.definition.methods.getOrder), options, state));
 
-  test("are a deadline and a breaker, if nobody says anything", () => {
-    expect(layersOf(silent)).toEqual(["deadline", "breaker"]);
+  test("are criticality, a deadline and a breaker, if nobody says anything", () => {
+    expect(layersOf(silent)).toEqual(["criticality", "deadline", "breaker"]);
   });
 
   test("have telemetry only with an observer", () => {
     const state = aClientState({ observer: () => {} });
-    expect(layersOf(silent, {}, state).sort()).toEqual(["attemptTelemetry", "breaker", "deadline", "telemetry"]);
+    expect(layersOf(silent, {}, state).sort()).toEqual([
+      "attemptTelemetry",
+      "breaker",
+      "criticality",
+      "deadline",
+      "telemetry",
+    ]);
   });
 
   test.each<[string, MethodPolicy, ServicePolicy, string[]]>([
-    ["retry where the contract has it", { retry: {} }, {}, ["deadline", "retryOrHedge", "breaker"]],
-    ["hedges where the contract has them", { hedge: {} }, {}, ["deadline", "retryOrHedge", "breaker"]],
+    ["retry where the contract has it", { retry: {} }, {}, ["criticality", "deadline", "retryOrHedge", "breaker"]],
+    ["hedges where the contract has them", { hedge: {} }, {}, ["criticality", "deadline", "retryOrHedge", "breaker"]],
     [
       "an attempt's deadline where it has one",
       { retry: { attemptTimeoutMs: 100 } },
       {},
-      ["deadline", "retryOrHedge", "attemptDeadline", "breaker"],
+      ["criticality", "deadline", "retryOrHedge", "attemptDeadline", "breaker"],
     ],
-    ["no breaker where the method wants none", { breaker: { disabled: true } }, {}, ["deadline"]],
-    ["no breaker where the service wants none", {}, { breaker: { disabled: true } }, ["deadline"]],
+    ["no breaker where the method wants none", { breaker: { disabled: true } }, {}, ["criticality", "deadline"]],
+    ["no breaker where the service wants none", {}, { breaker: { disabled: true } }, ["criticality", "deadline"]],
     [
       "one where the service wants none and the method does",
       { breaker: { disabled: false } },
       { breaker: { disabled: true } },
-      ["deadline", "breaker"],
+      ["criticality", "deadline", "breaker"],
     ],
   ])("%s", (_, getOrder, service, expected) => {
     expect(layersOf(contract({ ...common, service, methods: { getOrder } }))).toEqual(expected);
@@ -113,7 +119,7 @@ test("there is a retry where only a key makes it safe, and the key is sent outsi
   const of = contract({ ...common, service: {}, methods: { createOrder: { retry: {}, idempotencyKey: {} } } });
   const method = toMethod(of.definition, of.definition.methods.createOrder);
   const layers = methodLayers(of, "createOrder", method, {}, aClientState());
-  expect(Object.keys(layers)).toEqual(["deadline", "idempotencyKey", "retryOrHedge", "breaker"]);
+  expect(Object.keys(layers)).toEqual(["criticality", "deadline", "idempotencyKey", "retryOrHedge", "breaker"]);
   expect(UNARY_ORDER.indexOf("idempotencyKey")).toBeLessThan(UNARY_ORDER.indexOf("retryOrHedge"));
 });
 

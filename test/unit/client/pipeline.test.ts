@@ -33,6 +33,7 @@ describe("the order is fixed, outermost first", () => {
     const attempt = { unary: async () => aReply(passed.push("attempt")), stream: () => new ScriptedStream() };
     await composeUnary(allLayers(passed), attempt, aMethod())(aCall());
     expect(passed).toEqual([
+      "criticality",
       "telemetry",
       "deadline",
       "idempotencyKey",
@@ -62,6 +63,7 @@ describe("the order is fixed, outermost first", () => {
     const method = aMethod("server-stream");
     expect(composeStream(allLayers(passed), attempt, method)(aCall({ method }))).toBe(stream);
     expect(passed).toEqual([
+      "criticality",
       "telemetry",
       "deadline",
       "resume",
