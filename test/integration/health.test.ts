@@ -210,6 +210,20 @@ describe("on the admin port", () => {
     expect((await probe(port, "/livez")).text).toBe("ok");
   });
 
+  test("300 connections that ask nothing keep no probe out", async () => {
+    const { server } = await serveOrders({});
+    const port = await server.listenAdmin("127.0.0.1:0");
+    const idle = Array.from({ length: 300 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+    onTestFinished(() => {
+      for (const socket of idle) socket.destroy();
+    });
+    await Promise.all(idle.map((socket) => socket.connecting && once(socket, "connect")));
+    expect((await probe(port, "/livez")).text).toBe("ok");
+    const closed = () => idle.filter((socket) => socket.resume().readableEnded || socket.destroyed);
+    await expect.poll(() => closed().length).toBe(45);
+    expect([closed().includes(idle[0] as Socket), closed().includes(idle[299] as Socket)]).toEqual([true, false]);
+  });
+
   test.each([["127.0.0.1"], [":0"], ["8081"], ["unix:"]])("refuses %j", async (address) => {
     const { server } = await serveOrders({});
     const problem = "the address must be host:port, such as 127.0.0.1:8081, or unix:/path";

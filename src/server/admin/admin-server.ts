@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { systemClock } from "../../core/clock.ts";
 import { warn } from "../../core/warning.ts";
 import { parseProbe } from "./probe-request.ts";
@@ -33,7 +34,7 @@ export class AdminServer {
   async listen(address: string): Promise<number> {
     if (this.#closed) throw new Error("the server is drained");
     const server = createServer(LIMITS, (request, response) => void this.#answer(request, response));
-    server.maxConnections = MAX_CONNECTIONS;
+    boundConnections(server);
     const bound = bind(server, address);
     this.#servers.set(server, bound);
     try {
@@ -76,6 +77,20 @@ function send(response: ServerResponse, code: number, type: string, text: string
   });
   // Of a HEAD request Node sends the headers alone.
   response.end(text);
+}
+
+/** Where too many are open, the oldest goes: whoever holds connections and asks nothing keeps no probe out. */
+function boundConnections(server: Server): void {
+  const open = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    const [oldest] = open;
+    if (oldest && open.size >= MAX_CONNECTIONS) {
+      open.delete(oldest);
+      oldest.destroy();
+    }
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
 }
 
 function bind(server: Server, address: string): Promise<number> {
