@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { AdaptiveLimit } from "../../src/policy/adaptive-limit.ts";
+import { AdaptiveLimit, type AdaptiveLimitOptions } from "../../src/policy/adaptive-limit.ts";
 import { Bulkhead, type BulkheadPermit } from "../../src/policy/bulkhead.ts";
 import { passing, pick, same, which, within } from "./histories.ts";
 
@@ -9,6 +9,7 @@ export type BulkheadStep =
   | { readonly do: "leave" | "again"; readonly which: number }
   | { readonly do: "end"; readonly which: number; readonly how: "success" | "dropped" | "timedOut" | "ignore" | "none" }
   | { readonly do: "adjust"; readonly method: number; readonly to: AdjustedBulkhead }
+  | { readonly do: "limit"; readonly least: number; readonly more: number }
   | { readonly do: "pass"; readonly ms: number };
 
 /** How a bulkhead goes on. */
@@ -32,6 +33,12 @@ export const bulkheadStep: fc.Arbitrary<BulkheadStep> = fc.oneof(
   { weight: 2, arbitrary: which.map((which) => ({ do: "leave" as const, which })) },
   { weight: 1, arbitrary: which.map((which) => ({ do: "again" as const, which })) },
   { weight: 2, arbitrary: passing.map((ms) => ({ do: "pass" as const, ms })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 1, max: 6 }), fc.nat(4))
+      .map(([least, more]) => ({ do: "limit" as const, least, more })),
+  },
   {
     weight: 1,
     arbitrary: fc
@@ -93,7 +100,7 @@ export class ComparedBulkheads {
     this.#settings = settings;
     this.#adjusted = [0, 1].map(() => ({ ...settings, limited: true }));
     this.#now = now;
-    const policy = { initialLimit, minLimit: 1, maxLimit: 10, tolerance: 1.5, smoothing: 1 };
+    const policy = limitPolicy(1, initialLimit, 10);
     this.#limit = initialLimit > 0 ? new AdaptiveLimit(policy, { now: () => this.#now }) : undefined;
     this.#bulkheads = [new Bulkhead(settings, this.#limit), new Bulkhead(settings, this.#limit)];
   }
@@ -105,6 +112,7 @@ export class ComparedBulkheads {
     // What is over already ends, or leaves, once more.
     if (step.do === "again") pick(this.#over, step.which)?.();
     if (step.do === "adjust") this.#adjust(step.method, step.to);
+    if (step.do === "limit") this.#limit?.adjust(limitPolicy(step.least, step.least, step.least + step.more));
     if (step.do === "pass") this.#now += step.ms;
   }
 
@@ -200,4 +208,8 @@ export class ComparedBulkheads {
   #of(list: readonly { readonly method: number }[], method: number): number {
     return list.filter((one) => one.method === method).length;
   }
+}
+
+function limitPolicy(minLimit: number, initialLimit: number, maxLimit: number): AdaptiveLimitOptions {
+  return { initialLimit, minLimit, maxLimit, tolerance: 1.5, smoothing: 1 };
 }

@@ -1,13 +1,12 @@
 import { setImmediate } from "node:timers/promises";
 import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
-import type { PipelineOptions } from "../../src/client/client-options.ts";
 import { LivePolicies } from "../../src/client/live-policies.ts";
 import { composeStream, composeUnary } from "../../src/client/pipeline.ts";
 import type { PolicyChanges } from "../../src/client/policy-changes.ts";
 import { type Contract, contract } from "../../src/contract/contract.ts";
 import { toMethod } from "../../src/contract/definition.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
-import type { Call, StreamHandler, UnaryHandler } from "../../src/core/call.ts";
+import type { Attempt, Call, StreamHandler, UnaryHandler } from "../../src/core/call.ts";
 import type { MessageStream } from "../../src/core/message-stream.ts";
 import type { ObserverEvent } from "../../src/core/observer.ts";
 import { fakeClock } from "../../src/testing/index.ts";
@@ -37,7 +36,7 @@ export interface LiveCall {
   readonly outcome: { value: unknown } | undefined;
 }
 
-/** A client of these policies whose attempts are in the test's hands, and which can be updated. */
+/** A client of these policies whose attempts are in the test's hands, if it brings none, and which can be updated. */
 export class LiveOrders {
   readonly clock = fakeClock();
   readonly events: ObserverEvent[] = [];
@@ -51,16 +50,16 @@ export class LiveOrders {
   readonly #unary = new Map<string, UnaryHandler>();
   readonly #streams = new Map<string, StreamHandler>();
 
-  constructor(policies: OrderPolicies = {}, options: PipelineOptions = {}) {
+  constructor(policies: OrderPolicies = {}, attempt?: Attempt) {
     const said = ordersContract(policies);
-    const attempt = { unary: this.unary.handler, stream: this.streams.handler };
-    this.#policies = new LivePolicies(said, options, this.state);
+    const { unary, stream } = attempt ?? { unary: this.unary.handler, stream: this.streams.handler };
+    this.#policies = new LivePolicies(said, {}, this.state);
     for (const [key, definition] of Object.entries(said.definition.methods)) {
       const method = toMethod(said.definition, definition);
       this.#policies.follow(key, method, (layers) => {
         this.installed.push(key);
-        if (method.responseStream) this.#streams.set(key, composeStream(layers, attempt, method));
-        else this.#unary.set(key, composeUnary(layers, attempt, method));
+        if (method.responseStream) this.#streams.set(key, composeStream(layers, { unary, stream }, method));
+        else this.#unary.set(key, composeUnary(layers, { unary, stream }, method));
       });
     }
     this.installed.length = 0;
@@ -71,13 +70,14 @@ export class LiveOrders {
   }
 
   /** Calls a method with one response. */
-  call(key: Key = "getOrder", changes: Partial<Call> = {}): LiveCall {
+  call(key: Key = "getOrder", changes: Partial<Call> = {}, onEnd?: () => void): LiveCall {
     const controller = new AbortController();
     const call: { controller: AbortController; outcome: { value: unknown } | undefined } = {
       ...{ controller, outcome: undefined },
     };
     const settle = (value: unknown) => {
       call.outcome = { value };
+      onEnd?.();
     };
     this.#unary
       .get(key)?.(this.#aCall(key, { signal: controller.signal, ...changes }))
