@@ -16,7 +16,7 @@ import { serveUnknown } from "./authentication/unknown-methods.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
 import { CheckRunner } from "./health/check-runner.ts";
-import { DEFAULT_MAX_CONCURRENT_CHECKS, Health } from "./health/health.ts";
+import { Health } from "./health/health.ts";
 import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
 import { ServerLoad } from "./limits/server-load.ts";
@@ -69,7 +69,6 @@ export class Server {
   /** What the standard health service says, and the checks behind it. Every added service is SERVING unless they fail. */
   readonly health: Health;
   readonly #checks: CheckRunner;
-  readonly #probes: Probes;
   readonly #admin: AdminServer;
   readonly #options: ServerOptions;
   readonly #transport: ServerTransport;
@@ -85,11 +84,10 @@ export class Server {
   /** @internal Use `createServer`. */
   constructor(options: ServerOptions) {
     this.#options = options;
-    const { observer, maxConcurrentChecks: maxConcurrent = DEFAULT_MAX_CONCURRENT_CHECKS } = options;
+    const { observer, maxConcurrentChecks: maxConcurrent } = options;
     this.#checks = new CheckRunner({ clock: systemClock, maxConcurrent, observer });
     this.health = new Health(this.#checks);
-    this.#probes = new Probes(this.health, this.#checks);
-    this.#admin = new AdminServer(this.#probes);
+    this.#admin = new AdminServer(new Probes(this.health, this.#checks));
     const onError = options.onError ?? writeError;
     this.#transport = new ServerTransport(
       {
@@ -152,7 +150,6 @@ export class Server {
     checkListenOptions(address, options);
     const port = await this.#transport.listen(address, options.tls);
     this.#checks.start();
-    this.#probes.listening = true;
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());
     return port;
   }
@@ -172,9 +169,9 @@ export class Server {
   }
 
   /**
-   * Stops without losing work: health says NOT_SERVING, and after `delayMs` connections are told to go elsewhere, open streams end with
-   * UNAVAILABLE and the trailer `bowline-drain`, calls under way finish. Whatever has not finished in time is broken
-   * off. Called again, it returns the drain that is under way.
+   * Stops without losing work: health says NOT_SERVING, and after a delay connections are told to go elsewhere, open
+   * streams end with UNAVAILABLE and the trailer `bowline-drain`, calls under way finish. Whatever has not finished in
+   * time is broken off. Called again, it returns the drain that is under way.
    *
    * @throws TypeError for a time below zero or NaN; the server serves on.
    */

@@ -37,7 +37,7 @@ test.each([
   expect(await probe(port, "/livez")).toMatchObject({ code: 200, text: "ok" });
 });
 
-test("the shop's services say what they hang on", async () => {
+test("the shop's services say what they depend on", async () => {
   const data = await mkdtemp(join(tmpdir(), "bowline-shop-"));
   const env = { SHOP_DATA: data, SHOP_USERS_PORT: "0", SHOP_ORDERS_PORT: "0" };
   const users = await ServiceProcess.start("users", env);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { resolveCheck } from "../../src/server/health/check-options.ts";
-import { DEFAULT_MAX_CONCURRENT_CHECKS } from "../../src/server/health/health.ts";
+import { DEFAULT_MAX_CONCURRENT_CHECKS } from "../../src/server/health/check-runner.ts";
 
 const page = readFileSync(new URL("../../docs/health.md", import.meta.url), "utf8");
 

@@ -38,8 +38,6 @@ export interface ProbeAnswer {
 
 /** Answers probes: whether the process lives, whether it has started, whether it is ready for calls. */
 export class Probes {
-  /** Whether the server has served an address. */
-  listening = false;
   readonly #health: Health;
   readonly #checks: CheckRunner;
   #startedUp = false;
@@ -64,7 +62,7 @@ export class Probes {
     if (probe === "livez" || (probe === "readyz" && depth === "shallow")) return [];
     const deep = this.#checks.checks.filter((check) => check.depth === "deep");
     if (probe === "readyz") return depth === "business" ? this.#checks.checks : deep;
-    this.#startedUp ||= this.listening && deep.every((check) => this.#checks.snapshot(check).everPassed);
+    this.#startedUp ||= this.#checks.started && deep.every((check) => this.#checks.snapshot(check).everPassed);
     return this.#startedUp ? [] : deep;
   }
 
@@ -76,7 +74,7 @@ export class Probes {
   #problem(probe: Probe): string | undefined {
     if (probe === "livez") return undefined;
     if (probe === "readyz" && this.#health.draining) return "it is draining";
-    if (!this.listening) return "it serves no address yet";
+    if (!this.#checks.started) return "it serves no address yet";
     return probe === "readyz" && this.#health.wasSet("") === "NOT_SERVING" ? "it was set to NOT_SERVING" : undefined;
   }
 

@@ -16,7 +16,7 @@ export interface HealthCheckContext {
 /** Looks whether something works. It fails if it throws, rejects or returns `false`; all else it returns is ignored. */
 export type HealthCheck = (context: HealthCheckContext) => unknown;
 
-/** How a check is run, and what hangs on it. */
+/** How a check is run, and what depends on it. */
 export interface HealthCheckOptions {
   /** How deep it looks. Default: `"deep"`. */
   readonly depth?: CheckDepth;
@@ -47,7 +47,7 @@ export interface HealthCheckOptions {
 export interface NamedCheck extends Required<Omit<HealthCheckOptions, "services">> {
   readonly name: string;
   readonly run: HealthCheck;
-  /** The names of the services that hang on it; undefined for all of them. */
+  /** The names of the services that depend on it; undefined for all of them. */
   readonly services: ReadonlySet<string> | undefined;
   readonly onDemand: boolean;
 }
@@ -87,7 +87,7 @@ export function resolveCheck(
 ): NamedCheck {
   const problems = [...nameProblems(name, taken), ...runProblems(run), ...checkOptions(options, OPTIONS)];
   if (options?.depth === "business" && options.services !== undefined) {
-    problems.push("services says nothing about a business check: no service hangs on it");
+    problems.push("services says nothing about a business check: no service depends on it");
   }
   if (problems.length > 0) throw new TypeError(`health.check(${show(name)}): ${problems.join("; ")}`);
   const { depth = "deep", services, timeoutMs = 1_000, intervalMs = 5_000, failureThreshold = 1 } = options;

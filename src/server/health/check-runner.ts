@@ -22,10 +22,13 @@ export interface HealthCheckResult {
 /** What a server's checks run with. */
 export interface CheckRunnerOptions {
   readonly clock: Clock;
-  /** How many checks may run at a time. */
-  readonly maxConcurrent: number;
+  /** How many checks may run at a time. Default: 4. */
+  readonly maxConcurrent?: number | undefined;
   readonly observer?: Observer | undefined;
 }
+
+/** How many checks run at a time unless said otherwise. */
+export const DEFAULT_MAX_CONCURRENT_CHECKS = 4;
 
 /** Runs a server's checks from `start` to `stop`, and tells when one of them has come to stand otherwise. */
 export class CheckRunner {
@@ -38,10 +41,11 @@ export class CheckRunner {
   /** What stops each run that has its place. */
   readonly #running = new Set<() => void>();
   readonly #waiting = new Map<NamedCheck, PromiseWithResolvers<void>>();
-  #stage: "new" | "started" | "stopped" = "new";
+  #started = false;
+  #stopped = false;
   #timer: Timer | undefined;
 
-  constructor({ clock, maxConcurrent, observer }: CheckRunnerOptions) {
+  constructor({ clock, maxConcurrent = DEFAULT_MAX_CONCURRENT_CHECKS, observer }: CheckRunnerOptions) {
     this.#clock = clock;
     this.#observer = observer;
     this.#machine = new HealthChecks(maxConcurrent, clock);
@@ -69,16 +73,20 @@ export class CheckRunner {
     return { name: check.name, depth: check.depth, status, durationMs, ageMs, error: failure };
   }
 
+  /** Whether it has begun: as soon as the server serves an address. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** Runs what is due from now on. */
   start(): void {
-    if (this.#stage !== "new") return;
-    this.#stage = "started";
+    this.#started = true;
     this.#beginDue();
   }
 
   /** Runs nothing any more: what runs is told to stop, and whatever it comes to is dropped. */
   stop(): void {
-    this.#stage = "stopped";
+    this.#stopped = true;
     this.#timer?.cancel();
     for (const stop of this.#running) stop();
     for (const { resolve } of this.#waiting.values()) resolve();
@@ -87,15 +95,19 @@ export class CheckRunner {
 
   /** Resolves when a check has a result that holds; several who ask share a run. */
   refreshed(check: NamedCheck): Promise<void> {
-    if (this.#stage !== "started" || !this.#machine.want(check)) return Promise.resolve();
+    if (!this.#runs || !this.#machine.want(check)) return Promise.resolve();
     const waiting = this.#waiting.get(check) ?? Promise.withResolvers<void>();
     this.#waiting.set(check, waiting);
     this.#beginDue();
     return waiting.promise;
   }
 
+  get #runs(): boolean {
+    return this.#started && !this.#stopped;
+  }
+
   #beginDue(): void {
-    if (this.#stage !== "started") return;
+    if (!this.#runs) return;
     for (let run = this.#machine.tryBegin(); run; run = this.#machine.tryBegin()) void this.#run(run);
     this.#timer?.cancel();
     this.#timer = this.#clock.setTimer(this.#machine.wakeInMs(), () => this.#beginDue());
@@ -134,7 +146,7 @@ export class CheckRunner {
 
   /** @param settle returns whether it counts. */
   #settle(check: NamedCheck, settle: () => boolean): void {
-    if (this.#stage === "stopped") return;
+    if (this.#stopped) return;
     const before = this.snapshot(check).status;
     if (settle()) {
       this.#waiting.get(check)?.resolve();

@@ -5,12 +5,9 @@ import { CheckRunner, type HealthCheckResult } from "./check-runner.ts";
 /** What a service can be, in the words of gRPC's health protocol. */
 export type ServingStatus = "SERVING" | "NOT_SERVING";
 
-/** How many checks run at a time unless said otherwise. */
-export const DEFAULT_MAX_CONCURRENT_CHECKS = 4;
-
 /**
  * How healthy a server's services are. `""` stands for the server as a whole. A service is SERVING if it was set so,
- * if every deep check that it hangs on passes, and if the server does not drain.
+ * if every deep check that it depends on passes, and if the server does not drain.
  */
 export class Health {
   readonly #checks: CheckRunner;
@@ -22,7 +19,7 @@ export class Health {
   #draining = false;
 
   /** @internal A server makes its own. */
-  constructor(checks = new CheckRunner({ clock: systemClock, maxConcurrent: DEFAULT_MAX_CONCURRENT_CHECKS })) {
+  constructor(checks = new CheckRunner({ clock: systemClock })) {
     this.#checks = checks;
     checks.onChange = () => this.#updateAll();
   }
@@ -48,8 +45,8 @@ export class Health {
   }
 
   /**
-   * Adds a check. It runs from the server's first address on; until it has passed for the first time, what hangs on it
-   * is NOT_SERVING.
+   * Adds a check. It runs from the server's first address on; until it has passed for the first time, what
+   * depends on it is NOT_SERVING.
    *
    * @param name what it is called on the admin port: letters, digits, `_`, `-`, `.` and `/`.
    * @param run looks whether something works: fails if it throws, rejects or returns `false`.
@@ -111,12 +108,13 @@ export class Health {
   }
 
   #statusOf(service: string): ServingStatus {
-    const failing = (check: NamedCheck) => hangsOn(service, check) && this.#checks.snapshot(check).status !== "passing";
+    const failing = (check: NamedCheck) =>
+      dependsOn(service, check) && this.#checks.snapshot(check).status !== "passing";
     const down = this.#draining || this.#set.get(service) === "NOT_SERVING" || this.#checks.checks.some(failing);
     return down ? "NOT_SERVING" : "SERVING";
   }
 }
 
-function hangsOn(service: string, { depth, services }: NamedCheck): boolean {
+function dependsOn(service: string, { depth, services }: NamedCheck): boolean {
   return depth === "deep" && (service === "" || !services || services.has(service));
 }

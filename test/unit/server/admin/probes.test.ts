@@ -38,7 +38,6 @@ function probed() {
     return names;
   };
   const listen = async () => {
-    probes.listening = true;
     runner.start();
     await clock.advance(0);
   };

@@ -44,7 +44,7 @@ test.each<[unknown, unknown, HealthCheckOptions, string]>([
     "a",
     run,
     { depth: "business", services: [{ name: "a.Service" }] },
-    "services says nothing about a business check: no service hangs on it",
+    "services says nothing about a business check: no service depends on it",
   ],
   [
     "server",

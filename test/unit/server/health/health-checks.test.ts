@@ -25,7 +25,7 @@ function server(...checks: [name: string, options: HealthCheckOptions][]) {
   return { clock, runner, health, statuses, set };
 }
 
-test("until a check has passed for the first time, what hangs on it is NOT_SERVING", async () => {
+test("until a check has passed for the first time, what depends on it is NOT_SERVING", async () => {
   const { clock, runner, statuses, health } = server(["of-a", { services: [A] }]);
   expect(statuses()).toEqual([false, false, true]);
   expect([...health.list().values()]).toEqual(["NOT_SERVING", "NOT_SERVING", "SERVING"]);
