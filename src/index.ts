@@ -2,10 +2,13 @@ export {
   type AdaptiveLimitMiddlewareOptions,
   adaptiveLimit,
   type BulkheadMiddlewareOptions,
+  bearer,
   breakersOf,
   bulkhead,
   type CacheCallOptions,
+  type CachedTokenOptions,
   type CacheMiddlewareOptions,
+  type CallCredentials,
   type Changes,
   type CircuitBreaker,
   type CircuitBreakerOptions,
@@ -14,18 +17,24 @@ export {
   type CoalesceCallOptions,
   type CoalesceMiddlewareOptions,
   type ContractMiddleware,
+  type CredentialAttempt,
+  type Credentials,
   cache,
+  cachedToken,
   circuitBreaker,
   clientMiddleware,
   closeClient,
   coalesce,
   createClient,
   type FallbacksOf,
+  type ForwardOptions,
+  forwardCallerToken,
   type HedgeCallOptions,
   type HedgeMiddlewareOptions,
   hedge,
   type IdempotencyKeyCallOptions,
   type IdempotencyKeyMiddlewareOptions,
+  type IssuedToken,
   idempotencyKey,
   type MethodChanges,
   type MiddlewareCallOptions,
@@ -37,6 +46,7 @@ export {
   type RetryMiddlewareOptions,
   resume,
   retry,
+  type Sent,
   type ServiceChanges,
   type SettleAllOptions,
   type SettleCallOptions,
@@ -47,6 +57,7 @@ export {
   settleAll,
   stall,
   type ThrottleMiddlewareOptions,
+  type TokenSource,
   throttle,
   updatePolicies,
 } from "./client/index.ts";
@@ -75,7 +86,7 @@ export type { Clock, Timer } from "./core/clock.ts";
 export { CRITICALITY_KEY, type Criticality } from "./core/criticality.ts";
 export { DRAIN_TRAILER, type FailOptions, fail, PUSHBACK, REFUSED_TRAILER, RpcError } from "./core/errors.ts";
 export type { Idempotency, TransactionOf } from "./core/idempotency.ts";
-export type { Identity } from "./core/identity.ts";
+export type { Identity, PeerCertificate } from "./core/identity.ts";
 export { EncodedMessage, type IdempotencyLevel, type Method, type MethodKind } from "./core/method.ts";
 export type { Observer, ObserverEvent } from "./core/observer.ts";
 export type { Random } from "./core/random.ts";

@@ -16,6 +16,7 @@ import {
 import { CRITICALITIES, type Criticality, isCriticality } from "../core/criticality.ts";
 import type { Observer } from "../core/observer.ts";
 import { type ClientTls, type ConnectionOptions, isLoopback } from "../transport/index.ts";
+import type { Credentials } from "./credentials/credentials.ts";
 import { type FallbacksOf, fallbackProblems } from "./fallbacks.ts";
 
 /** What holds for all calls of a client, over a channel or inside nice-grpc. */
@@ -57,6 +58,11 @@ export interface PipelineOptions<Client = object> {
 export interface ClientOptions<Client = object> extends PipelineOptions<Client>, ConnectionOptions {
   /** TLS: `true` for Node's own authorities, or what it needs to know. Default: plaintext. */
   readonly tls?: boolean | ClientTls;
+  /**
+   * What its calls are allowed by: `bearer(…)`, `forwardCallerToken({ … })`, or something of your own. Default: nothing
+   * is sent.
+   */
+  readonly credentials?: Credentials;
   /** Allows plaintext to a target that is not this machine. Default: false. */
   readonly insecure?: boolean;
   /**
@@ -87,6 +93,10 @@ const CLIENT: Readonly<Record<keyof ClientOptions, OptionCheck>> = {
   ...PIPELINE,
   tls: (value) =>
     typeof value === "boolean" || !isObject(value) ? undefined : "must be true, or { ca, cert, key, serverName }",
+  credentials: (value) =>
+    typeof Reflect.get(Object(value), "forCall") === "function"
+      ? undefined
+      : `must be credentials, such as bearer(…); it is ${show(value)}`,
   insecure: isBoolean,
   use: areFunctions,
   keepaliveTimeMs: isPositive,
@@ -108,6 +118,7 @@ export function checkClientOptions(target: string, options: ClientOptions, contr
   const problems = [
     ...checkTarget(target, options),
     ...checkOptions(options, CLIENT),
+    ...checkCredentials(target, options),
     ...(contract ? fallbackProblems(contract, options.fallback) : []),
     ...checkOptions(tls, TLS, "tls."),
     ...((tls.cert === undefined) === (tls.key === undefined) ? [] : ["tls.cert and tls.key go together"]),
@@ -118,6 +129,11 @@ export function checkClientOptions(target: string, options: ClientOptions, contr
 /** All that is wrong with what holds for a pipeline's calls. */
 export function checkPipelineOptions(options: PipelineOptions, contract: Contract): string[] {
   return [...checkOptions(options, PIPELINE), ...fallbackProblems(contract, options?.fallback)];
+}
+
+/** What credentials have against a target. Plaintext that would show them to others is refused with or without any. */
+function checkCredentials(target: string, { credentials }: ClientOptions): readonly string[] {
+  return typeof credentials?.forCall === "function" ? (credentials.targetProblems?.(target) ?? []) : [];
 }
 
 function checkTarget(target: string, options: ClientOptions): string[] {

@@ -3,6 +3,19 @@ export { type CircuitBreaker, type CircuitBreakerOptions, circuitBreaker } from 
 export { clientMiddleware, type MiddlewareCallOptions } from "./client-middleware.ts";
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
+export {
+  bearer,
+  type CachedTokenOptions,
+  type CallCredentials,
+  type CredentialAttempt,
+  type Credentials,
+  cachedToken,
+  type ForwardOptions,
+  forwardCallerToken,
+  type IssuedToken,
+  type Sent,
+  type TokenSource,
+} from "./credentials/index.ts";
 export type { FallbacksOf } from "./fallbacks.ts";
 export { type HedgeCallOptions, type HedgeMiddlewareOptions, hedge } from "./hedge-middleware.ts";
 export {

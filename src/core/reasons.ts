@@ -61,6 +61,11 @@ export const reasons = {
     "The request does not fit its message type; nothing was sent.",
     "See `cause`.",
   ),
+  NO_CREDENTIALS: local(
+    Status.UNAVAILABLE,
+    "No token could be had for the call: nothing was sent. UNAUTHENTICATED where there was none of the caller's to forward.",
+    "See `cause`: it is where tokens come from that failed, not the target.",
+  ),
   MESSAGE_TOO_LARGE: local(
     Status.RESOURCE_EXHAUSTED,
     "A response is larger than this client takes.",

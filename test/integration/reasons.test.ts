@@ -1,5 +1,5 @@
 import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
-import { closeClient, fail, RpcError, reasons, type ServicePolicy, Status } from "bowline";
+import { bearer, closeClient, fail, RpcError, reasons, type ServicePolicy, Status } from "bowline";
 import { createBroadcast, type ServerOptions } from "bowline/server";
 import { collect } from "bowline/stream";
 import { expect, onTestFinished, test } from "vitest";
@@ -90,6 +90,13 @@ const rows: Record<string, Row> = {
     async drive() {
       const { orders } = await served({});
       return rejection(orders.createOrder({ items: [{ quantity: "many" as never }] }));
+    },
+  },
+  NO_CREDENTIALS: {
+    async drive() {
+      const { port } = await serveOrders({});
+      const credentials = bearer(() => Promise.reject(new Error("the issuer is away")));
+      return rejection(connectOrders(port, { credentials }).getOrder({}));
     },
   },
   MESSAGE_TOO_LARGE: {

@@ -16,6 +16,7 @@ export const REJECTIONS: ReadonlySet<Reason> = new Set([
   "DEADLINE_BEFORE_RETRY",
   "DEADLINE_BEFORE_SEND",
   "REQUEST_NOT_ENCODABLE",
+  "NO_CREDENTIALS",
   "CLIENT_CLOSED",
 ]);
 
@@ -25,6 +26,7 @@ export const PASSING: ReadonlySet<Reason> = new Set([
   "BULKHEAD_FULL",
   "LIMIT_REACHED",
   "CLIENT_THROTTLED",
+  "NO_CREDENTIALS",
 ]);
 
 /** The reason of a failure that our own decision kept from being tried again. */

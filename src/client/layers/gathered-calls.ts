@@ -5,14 +5,15 @@ import { detached } from "../../core/call-context.ts";
 import { nextCallId } from "../../core/call-id.ts";
 import type { CallOptions } from "../../core/call-options.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
-import { NO_DEADLINE } from "../../core/deadline.ts";
 import { CRITICALITIES, CRITICALITY_KEY } from "../../core/criticality.ts";
+import { NO_DEADLINE } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
 import { toStatusCode } from "../../core/status.ts";
 import { fromAny } from "../../core/status-detail-codec.ts";
 import type { BatchSeat } from "../../policy/batching.ts";
 import { Metadata } from "../../transport/index.ts";
+import { credentialOption } from "../credentials/call-credentials.ts";
 import type { Report } from "../report.ts";
 import { handOn } from "./hand-on.ts";
 import { ReplyCopy } from "./reply-copy.ts";
@@ -103,7 +104,11 @@ export class GatheredCalls {
     const { signal } = this.#cancellation;
     return {
       ...{ id: nextCallId(), attempt: 1, method: target, request: { [access.requestsField]: requests } },
-      options: { ...optionsOf(options, deadline - startedAt), ...criticalityOf([...this.#waiters.keys()]) },
+      options: {
+        ...optionsOf(options, deadline - startedAt),
+        ...credentialOption(options),
+        ...criticalityOf([...this.#waiters.keys()]),
+      },
       ...{ metadata: this.#metadata, headers: undefined, startedAt, deadline: NO_DEADLINE, signal, carrier },
     };
   }

@@ -1,14 +1,20 @@
 import { RpcError } from "../../core/errors.ts";
 import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
-import type { BulkheadPermit } from "../../policy/bulkhead.ts";
-import type { Turn } from "./turn.ts";
 
 type Next = IteratorResult<unknown, undefined>;
 
+/** What a stream waits for before it is opened. */
+export interface Awaited<Permit> {
+  /** What it is opened with; rejects with what ended the wait. */
+  readonly permit: Promise<Permit>;
+  /** Ends the wait. */
+  leave(): void;
+}
+
 /** A stream that waits for its turn before it is opened; from then on it is the attempt's own. */
-export class QueuedStream implements MessageStream {
+export class QueuedStream<Permit extends { release(): void }> implements MessageStream {
   readonly #watchers = new Watchers();
-  readonly #turn: Turn;
+  readonly #turn: Awaited<Permit>;
   readonly #signal: AbortSignal | undefined;
   /** The stream; undefined if it was never opened. */
   readonly #opened: Promise<MessageStream | undefined>;
@@ -19,7 +25,7 @@ export class QueuedStream implements MessageStream {
   #early = 0;
 
   /** @param open opens it with the permit, and releases that whatever happens. */
-  constructor(turn: Turn, open: (permit: BulkheadPermit) => MessageStream, signal: AbortSignal | undefined) {
+  constructor(turn: Awaited<Permit>, open: (permit: Permit) => MessageStream, signal: AbortSignal | undefined) {
     this.#turn = turn;
     this.#signal = signal;
     this.#opened = turn.permit.then((permit) => this.#open(permit, open)).catch((error) => this.#fail(error));
@@ -49,7 +55,7 @@ export class QueuedStream implements MessageStream {
     return Promise.resolve(DONE);
   }
 
-  #open(permit: BulkheadPermit, open: (permit: BulkheadPermit) => MessageStream): MessageStream | undefined {
+  #open(permit: Permit, open: (permit: Permit) => MessageStream): MessageStream | undefined {
     // Its turn came in the moment in which its reader left.
     if (this.#left) {
       permit.release();

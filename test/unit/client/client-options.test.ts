@@ -10,7 +10,7 @@ const plaintext =
 const noTarget = 'the target must be a name such as "dns:///orders:50051"';
 
 const names = [
-  "timeoutMs, maxAttemptsLimit, observer, criticality, partition, fallback, tls, insecure, use, keepaliveTimeMs, keepaliveTimeoutMs, connectTimeoutMs",
+  "timeoutMs, maxAttemptsLimit, observer, criticality, partition, fallback, tls, credentials, insecure, use, keepaliveTimeMs, keepaliveTimeoutMs, connectTimeoutMs",
   "initialReconnectBackoffMs, maxReconnectBackoffMs, maxReceiveMessageBytes, channelOptions",
 ].join(", ");
 

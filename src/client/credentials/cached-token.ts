@@ -1,0 +1,143 @@
+import { detached } from "../../core/call-context.ts";
+import { checkOptions, isFunction, isObject, isPositive, type OptionCheck, show } from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { tell, warn } from "../../core/warning.ts";
+import type { TokenSource } from "./bearer.ts";
+
+/** A token as its issuer gives it. */
+export interface IssuedToken {
+  readonly token: string;
+  /** When it ends, in milliseconds of wall time. */
+  readonly expiresAt: number;
+}
+
+/** How a token is kept fresh. All times in milliseconds. */
+export interface CachedTokenOptions {
+  /** How long before its end it is fetched anew; at most half of its life. Default: 60,000. */
+  readonly refreshBeforeMs?: number;
+  /** How long after a refresh that failed the next one comes, at the earliest. Default: 1,000. */
+  readonly retryMs?: number;
+  /** How long fetching it may take. Default: 10,000. */
+  readonly timeoutMs?: number;
+  /** Is told when a refresh failed while the old token still held. Default: a warning of the process. */
+  readonly onRefreshError?: (error: unknown) => void;
+  /** Where time comes from. Default: this machine. */
+  readonly clock?: Clock;
+}
+
+const OPTIONS: Readonly<Record<keyof CachedTokenOptions, OptionCheck>> = {
+  refreshBeforeMs: isPositive,
+  retryMs: isPositive,
+  timeoutMs: isPositive,
+  onRefreshError: isFunction,
+  clock: isObject,
+};
+
+/**
+ * A token that is fetched once for all calls that need it, and anew before it ends; calls go on with the old one
+ * meanwhile, also when that fails, until its end. A token that a server refused is not given again.
+ *
+ * @param fetch gets a token. Its signal aborts when that takes too long, and not when one of those who wait leaves.
+ * @throws TypeError that lists everything that is wrong with the options.
+ */
+export function cachedToken(
+  fetch: (signal: AbortSignal) => Promise<IssuedToken>,
+  options: CachedTokenOptions = {},
+): TokenSource {
+  const problems = [
+    ...(typeof fetch === "function" ? [] : ["the first argument must be a function that fetches a token"]),
+    ...checkOptions(options, OPTIONS),
+  ];
+  if (problems.length > 0) throw new TypeError(`cachedToken: ${problems.join("; ")}`);
+  return new CachedToken(fetch, options);
+}
+
+/** A token with when it is to be fetched anew, in wall time. */
+interface Held extends IssuedToken {
+  readonly refreshAt: number;
+}
+
+class CachedToken implements TokenSource {
+  readonly #fetch: (signal: AbortSignal) => Promise<IssuedToken>;
+  readonly #clock: Clock;
+  readonly #refreshBeforeMs: number;
+  readonly #retryMs: number;
+  readonly #timeoutMs: number;
+  readonly #onRefreshError: (error: unknown) => void;
+  #held: Held | undefined;
+  #fetching: Promise<Held> | undefined;
+  /** When a fetch failed last, on the monotonic clock. */
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(fetch: (signal: AbortSignal) => Promise<IssuedToken>, options: CachedTokenOptions) {
+    this.#fetch = fetch;
+    this.#clock = options.clock ?? systemClock;
+    this.#refreshBeforeMs = options.refreshBeforeMs ?? 60_000;
+    this.#retryMs = options.retryMs ?? 1_000;
+    this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.#onRefreshError = options.onRefreshError ?? warnOfRefresh;
+  }
+
+  token(): string | Promise<string> {
+    const now = this.#clock.wallTime();
+    const held = this.#held;
+    if (!held || now >= held.expiresAt) return this.#fetchOnce().then(({ token }) => token);
+    if (now >= held.refreshAt) this.#refresh();
+    return held.token;
+  }
+
+  invalidate(token: string): void {
+    // A token that came meanwhile is not the one that was refused.
+    if (this.#held?.token === token) this.#held = undefined;
+  }
+
+  #refresh(): void {
+    if (this.#fetching || this.#clock.now() - this.#failedAt < this.#retryMs) return;
+    this.#fetchOnce().catch((error: unknown) => tell("onRefreshError threw", () => this.#onRefreshError(error)));
+  }
+
+  #fetchOnce(): Promise<Held> {
+    this.#fetching ??= this.#fetchNow().finally(() => {
+      this.#fetching = undefined;
+    });
+    return this.#fetching;
+  }
+
+  async #fetchNow(): Promise<Held> {
+    const controller = new AbortController();
+    const late = Promise.withResolvers<never>();
+    const timer = this.#clock.setTimer(this.#timeoutMs, () => {
+      const error = new Error(`no token came in ${this.#timeoutMs} ms`);
+      controller.abort(error);
+      late.reject(error);
+    });
+    try {
+      // For all who wait, so not as a part of the call that happens to be first.
+      const fetched = detached(async () => this.#fetch(controller.signal));
+      const issued = await Promise.race([fetched, late.promise]);
+      this.#held = this.#hold(issued);
+      return this.#held;
+    } catch (error) {
+      this.#failedAt = this.#clock.now();
+      throw error;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** @throws TypeError for what is no token that holds. */
+  #hold({ token, expiresAt }: IssuedToken): Held {
+    const now = this.#clock.wallTime();
+    if (typeof token !== "string" || !(expiresAt > now)) {
+      throw new TypeError(
+        `what was fetched must be { token, expiresAt }, not over yet; expiresAt is ${show(expiresAt)}`,
+      );
+    }
+    const refreshAt = Math.max(expiresAt - this.#refreshBeforeMs, now + (expiresAt - now) / 2);
+    return { token, expiresAt, refreshAt };
+  }
+}
+
+function warnOfRefresh(error: unknown): void {
+  warn("a token could not be refreshed", error);
+}

@@ -1,0 +1,92 @@
+import type { Call } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
+import { RpcError } from "../../core/errors.ts";
+import { forbiddenKey } from "../../core/metadata-keys.ts";
+import { noCredentials } from "../credentials/call-credentials.ts";
+import type { CallCredentials, Sent } from "../credentials/credentials.ts";
+
+/** What each attempt's credentials are had with. */
+export interface CredentialsContext {
+  readonly clock: Clock;
+  /** Aborts when the client is closed. */
+  readonly closed: AbortSignal;
+}
+
+/** What an attempt sends. Nothing of it has to be given back. */
+export interface Obtained {
+  readonly sent: Sent;
+  release(): void;
+}
+
+/**
+ * An attempt that waits for its credentials, for no longer than its caller, its deadline and the client: what is fetched
+ * for it then goes on for others.
+ */
+export class CredentialWait {
+  /** Rejects with what ended the wait. */
+  readonly permit: Promise<Obtained>;
+  readonly #controller = new AbortController();
+  #reject: (error: unknown) => void = () => {};
+  #cleanup: () => void = () => {};
+
+  constructor(allowed: CallCredentials, call: Call, context: CredentialsContext) {
+    this.permit = new Promise((resolve, reject) => {
+      this.#reject = reject;
+      this.#watch(call, context);
+      this.#obtain(allowed, call).then(
+        (sent) => {
+          this.#cleanup();
+          resolve({ sent, release: () => {} });
+        },
+        (error: unknown) => this.leave(error),
+      );
+    });
+  }
+
+  /** Ends the wait. @param error what `permit` rejects with, if anybody is to be told. */
+  leave(error?: unknown): void {
+    this.#cleanup();
+    this.#controller.abort(error);
+    this.#reject(error);
+  }
+
+  async #obtain(allowed: CallCredentials, { method }: Call): Promise<Sent> {
+    try {
+      const sent = await allowed.headers({ method, signal: this.#controller.signal });
+      const problem = Object.keys(sent).map(forbiddenKey).find(Boolean);
+      if (problem) throw new TypeError(`credentials that cannot be sent: ${problem}`);
+      return sent;
+    } catch (cause) {
+      throw noCredentials(method.path, cause);
+    }
+  }
+
+  #watch({ signal, deadline, method }: Call, { clock, closed }: CredentialsContext): void {
+    if (signal?.aborted) return this.leave(signal.reason);
+    if (closed.aborted) return this.leave(closedError(method.path));
+    const onAbort = () => this.leave(signal?.reason);
+    const onClose = () => this.leave(closedError(method.path));
+    const timer = clock.setTimer(deadline - clock.now(), () => this.leave(tooLate(method.path)));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    closed.addEventListener("abort", onClose, { once: true });
+    this.#cleanup = () => {
+      timer.cancel();
+      signal?.removeEventListener("abort", onAbort);
+      closed.removeEventListener("abort", onClose);
+    };
+  }
+}
+
+/** The attempt with what allows it. */
+export function allowedAttempt(call: Call, sent: Sent, { clock }: CredentialsContext): Call {
+  return { ...call, headers: { ...call.headers, ...sent }, startedAt: clock.now() };
+}
+
+function tooLate(path: string): RpcError {
+  const details = "the deadline passed while the call waited for its credentials";
+  return new RpcError({ path, reason: "DEADLINE_BEFORE_SEND", details, attempts: 0 });
+}
+
+function closedError(path: string): RpcError {
+  return new RpcError({ path, reason: "CLIENT_CLOSED", details: "the client is closed", attempts: 0 });
+}

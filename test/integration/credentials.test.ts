@@ -1,0 +1,207 @@
+import { bearer, type CallContext, cachedToken, createClient, forwardCallerToken, Status } from "bowline";
+import { jwt } from "bowline/auth-jwt";
+import { expect, test } from "vitest";
+import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { contract } from "../../src/contract/contract.ts";
+import { rejection } from "../support/orders.ts";
+import { rawServer } from "../support/raw-http2.ts";
+import {
+  AUDIENCE,
+  anIssuer,
+  bearerOf,
+  connectSecured,
+  ISSUER,
+  SecuredOrders,
+  serveSecured,
+} from "../support/secured-orders.ts";
+
+const issuer = await anIssuer();
+const authenticate = jwt({ issuer: ISSUER, audience: AUDIENCE, jwks: issuer.jwks });
+const NO_CREDENTIALS = { reason: "NO_CREDENTIALS", origin: "local", attempts: 0 };
+
+/** The authorizations that calls came with, one after the other. */
+const authorizations = (calls: Awaited<ReturnType<typeof rawServer>>["calls"]) =>
+  calls.map(({ headers }) => headers.authorization);
+
+test("sends a token with each call, unary and stream", async () => {
+  const keys: string[] = [];
+  const note = ({ identity }: CallContext) => void keys.push(identity.key);
+  const { port } = await serveSecured(
+    {
+      getOrder: async (_request, context) => {
+        note(context);
+        return {};
+      },
+      async *watchOrders(_request, context) {
+        note(context);
+        yield { revision: 1 };
+      },
+    },
+    { authenticate, idempotency: false },
+  );
+  const orders = connectSecured(port, { credentials: bearer(() => issuer.token()) });
+  await orders.getOrder({});
+  expect(await Array.fromAsync(orders.watchOrders({}))).toHaveLength(1);
+  expect(keys).toEqual(["token:https://id.test|u-1", "token:https://id.test|u-1"]);
+});
+
+test("each attempt has the token of its moment, and a call's own authorization is kept", async () => {
+  const server = await rawServer();
+  let asked = 0;
+  const retried = contract({
+    ...OrderService,
+    methods: { getOrder: { timeoutMs: 10_000, retry: { maxAttempts: 3, initialBackoffMs: 1 } } },
+  });
+  using orders = createClient(retried as typeof OrderService, `127.0.0.1:${server.port}`, {
+    credentials: bearer(() => `t${++asked}`),
+  });
+  const call = orders.getOrder({});
+  (await server.next()).refuse(Status.UNAVAILABLE);
+  (await server.next()).refuse(Status.UNAVAILABLE);
+  (await server.next()).answer();
+  await call;
+  const own = orders.getOrder({}, bearerOf("own"));
+  (await server.next()).answer();
+  await own;
+  expect(authorizations(server.calls)).toEqual(["Bearer t1", "Bearer t2", "Bearer t3", "Bearer own"]);
+});
+
+test("a stream that is reopened sends the token of its moment", async () => {
+  const server = await rawServer();
+  let asked = 0;
+  const resumed = contract({
+    ...OrderService,
+    methods: {
+      watchOrders: {
+        resume: { requestField: "after_revision", cursorField: "revision", fromStart: true, initialBackoffMs: 1 },
+      },
+    },
+  });
+  using orders = createClient(resumed as typeof OrderService, `127.0.0.1:${server.port}`, {
+    credentials: bearer(() => `t${++asked}`),
+  });
+  const stream = orders.watchOrders({});
+  const first = stream.next();
+  (await server.next()).refuse(Status.UNAVAILABLE);
+  const second = await server.next();
+  second.begin();
+  second.end(0);
+  expect(await first).toMatchObject({ done: true });
+  expect(authorizations(server.calls)).toEqual(["Bearer t1", "Bearer t2"]);
+});
+
+test("a token that a server refuses is fetched anew for the next call, once for all", async () => {
+  const server = await rawServer();
+  let fetched = 0;
+  const tokens = cachedToken(async () => ({ token: `t${++fetched}`, expiresAt: Date.now() + 3_600_000 }));
+  const orders = connectSecured(server.port, { credentials: bearer(tokens) });
+  const two = [rejection(orders.getOrder({})), rejection(orders.getOrder({}))];
+  for (const call of [await server.next(), await server.next()])
+    call.refuse(Status.UNAUTHENTICATED, { "x-why": "old" });
+  for (const call of two) expect(await call).toMatchObject({ code: Status.UNAUTHENTICATED, reason: "STATUS" });
+  const next = orders.getOrder({});
+  (await server.next()).answer();
+  await next;
+  expect(authorizations(server.calls)).toEqual(["Bearer t1", "Bearer t1", "Bearer t2"]);
+});
+
+test("nothing is sent where no token can be had, and nobody waits for one beyond his time", async () => {
+  const server = await rawServer();
+  const failing = connectSecured(server.port, { credentials: bearer(() => Promise.reject(new Error("away"))) });
+  expect(await rejection(failing.getOrder({}))).toMatchObject({ ...NO_CREDENTIALS, code: Status.UNAVAILABLE });
+  expect(await rejection(failing.watchOrders({}).next())).toMatchObject({
+    ...NO_CREDENTIALS,
+    cause: { message: "away" },
+  });
+  const unreadable = connectSecured(server.port, { credentials: bearer(() => "a\nb") });
+  expect(await rejection(unreadable.getOrder({}))).toMatchObject(NO_CREDENTIALS);
+  const waiting = connectSecured(server.port, { credentials: bearer(() => new Promise(() => {})) });
+  expect(await rejection(waiting.getOrder({}, { timeoutMs: 20 }))).toMatchObject({ reason: "DEADLINE_BEFORE_SEND" });
+  const controller = new AbortController();
+  const left = rejection(waiting.getOrder({}, { signal: controller.signal }));
+  const stream = waiting.watchOrders({});
+  const pending = stream.next();
+  controller.abort("left");
+  expect(await left).toBe("left");
+  await stream.return?.();
+  expect(await pending).toMatchObject({ done: true });
+  expect(server.calls).toEqual([]);
+});
+
+/** A server whose handler calls another one, with what the client's options say. */
+async function chain(options: (target: string) => Parameters<typeof createClient>[2]) {
+  const second = await rawServer();
+  const target = `127.0.0.1:${second.port}`;
+  const inner = createClient(SecuredOrders, target, options(target));
+  const { port } = await serveSecured(
+    { getOrder: async (request) => inner.getOrder(request) },
+    { authenticate, idempotency: false },
+  );
+  return { second, inner, orders: connectSecured(port) };
+}
+
+test("a caller's token is forwarded where it is told to, and nothing else of what it sent", async () => {
+  const { second, inner, orders } = await chain((target) => ({
+    credentials: forwardCallerToken({ targets: [target] }),
+  }));
+  const token = await issuer.token();
+  const call = orders.getOrder({}, { metadata: { authorization: `Bearer ${token}`, "x-secret": "s" } });
+  const received = await second.next();
+  received.answer();
+  await call;
+  expect(received.headers).toMatchObject({ authorization: `Bearer ${token}` });
+  expect(received.headers).not.toHaveProperty("x-secret");
+  expect(await rejection(inner.getOrder({}))).toMatchObject({ ...NO_CREDENTIALS, code: Status.UNAUTHENTICATED });
+  inner[Symbol.dispose]();
+});
+
+test("nothing of a caller's metadata is passed on where nobody says so", async () => {
+  const { second, inner, orders } = await chain(() => ({}));
+  const call = orders.getOrder({}, { metadata: { authorization: `Bearer ${await issuer.token()}`, "x-secret": "s" } });
+  const received = await second.next();
+  received.answer();
+  await call;
+  expect(received.headers).not.toHaveProperty("authorization");
+  expect(received.headers).not.toHaveProperty("x-secret");
+  inner[Symbol.dispose]();
+});
+
+test("a client for a target that callers' tokens must not go to is not made", () => {
+  const credentials = forwardCallerToken({ targets: ["localhost:1", "localhost:2"] });
+  expect(() => createClient(SecuredOrders, "localhost:3", { credentials })).toThrow(
+    new TypeError('createClient("localhost:3"): callers\' tokens are forwarded to localhost:1, localhost:2 alone'),
+  );
+  expect(() => createClient(SecuredOrders, "orders.test:50051", { credentials: bearer(() => "t") })).toThrow(
+    /plaintext would leave this machine/,
+  );
+  expect(() => createClient(SecuredOrders, "localhost:3", { credentials: "Bearer t" as never })).toThrow(
+    /credentials must be credentials, such as bearer\(…\)/,
+  );
+});
+
+test("callers of whom one is answered from the cache share no answers", async () => {
+  const second = await rawServer();
+  const cached = contract({ ...OrderService, methods: { getOrder: { timeoutMs: 10_000, cache: { ttlMs: 60_000 } } } });
+  const target = `127.0.0.1:${second.port}`;
+  using inner = createClient(cached as typeof OrderService, target, {
+    credentials: forwardCallerToken({ targets: [target] }),
+  });
+  const { port } = await serveSecured(
+    { getOrder: async (request) => inner.getOrder(request) },
+    { authenticate, idempotency: false },
+  );
+  const orders = connectSecured(port);
+  const tokens = [
+    await issuer.token({ jti: "1" }),
+    await issuer.token({ jti: "2" }),
+    await issuer.token({ sub: "u-2" }),
+    await issuer.token({ scope: "orders.read orders.write" }),
+  ];
+  for (const token of tokens) {
+    const call = orders.getOrder({ orderId: "o-1" }, bearerOf(token));
+    // The second is answered with what the first was: it is the same caller with a newer token.
+    if (token !== tokens[1]) (await second.next()).answer();
+    await call;
+  }
+  expect(authorizations(second.calls)).toEqual([0, 2, 3].map((index) => `Bearer ${tokens[index]}`));
+});
