@@ -2,33 +2,39 @@ import { join } from "node:path";
 import type { Case, Transport } from "./cases.ts";
 import { certificate, SERVER_NAME } from "./certificates.ts";
 import { installOnce, runProgram, type ServerProcess, startServer } from "./programs.ts";
-
-/** The version whose interoperability programs are executed; the one in go/go.mod. */
-export const GRPC_GO = "v1.85.0";
+import { VERSIONS } from "./versions.ts";
 
 /** What must be on the PATH to build them. */
 export const GO = { name: "go", install: "Go 1.26 or later, from https://go.dev/dl" };
 
-/** The programs of one role: grpc-go's own, and the one that speaks mTLS. */
+/** The programs of one role. */
 export interface Programs {
+  /** grpc-go's own. */
   readonly official: string;
+  /** What runs grpc-go's cases or service over mTLS. */
   readonly mutual: string;
 }
 
+/** Building downloads grpc-go the first time. */
+const TIMEOUT_MS = 500_000;
+
 /**
- * Builds grpc-go's own program, and the one of ours that runs grpc-go's cases or service over mTLS.
+ * Builds the programs of a role.
  *
  * @throws Error with what the compiler says, such as when the module proxy cannot be reached.
  */
 export async function buildGrpcGo(role: "client" | "server"): Promise<Programs> {
-  const folder = await installOnce(`grpc-go-${GRPC_GO}-${role}`, async (bin) => {
-    const patient = { timeoutMs: 500_000 };
-    const path = `google.golang.org/grpc/interop/${role}@${GRPC_GO}`;
-    await runProgram("go", ["install", path], { ...patient, env: { GOBIN: bin } });
-    const sources = join(import.meta.dirname, "go");
-    await runProgram("go", ["build", "-o", join(bin, `mutual-${role}`), `./${role}`], { ...patient, cwd: sources });
+  const version = VERSIONS["grpc-go"];
+  const pins = ["go/go.mod", "go/go.sum"];
+  const official = await installOnce(`grpc-go-${version}-${role}`, pins, async (GOBIN) => {
+    const path = `google.golang.org/grpc/interop/${role}@v${version}`;
+    await runProgram("go", ["install", path], { timeoutMs: TIMEOUT_MS, env: { GOBIN } });
   });
-  return { official: join(folder, role), mutual: join(folder, `mutual-${role}`) };
+  const mutual = await installOnce(`grpc-go-${version}-mutual-${role}`, [...pins, `go/${role}`], async (folder) => {
+    const cwd = join(import.meta.dirname, "go");
+    await runProgram("go", ["build", "-o", join(folder, role), `./${role}`], { timeoutMs: TIMEOUT_MS, cwd });
+  });
+  return { official: join(official, role), mutual: join(mutual, role) };
 }
 
 const TLS_OF_CLIENT: Readonly<Record<Transport, readonly string[]>> = {

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { writeDescriptors } from "./descriptors.ts";
 import { installOnce, runProgram, startServer } from "./programs.ts";
-import { type Peer, writeDescriptors } from "./smoke.ts";
+import type { Peer } from "./smoke.ts";
+import { VERSIONS } from "./versions.ts";
 
 /** What must be on the PATH to run grpc-java, which is installed out of java/pom.xml. */
 export const JAVA = { name: "javac", install: "a JDK 17 or later, such as apt install default-jdk-headless" };
@@ -17,14 +19,14 @@ const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-depend
  * @throws Error with what Maven or the compiler says, such as when the registry cannot be reached.
  */
 export async function installGrpcJava(): Promise<Peer> {
-  const folder = await installOnce("grpc-java-1.85.1", async (jars) => {
-    const patient = { cwd: sources, timeoutMs: 300_000 };
-    await runProgram("mvn", ["-q", "-B", COPY, `-DoutputDirectory=${jars}`, "-DincludeScope=runtime"], patient);
+  const folder = await installOnce(`grpc-java-${VERSIONS["grpc-java"]}`, ["java"], async (jars) => {
+    const quiet = ["-q", "-B", COPY, `-DoutputDirectory=${jars}`, "-DincludeScope=runtime"];
+    await runProgram("mvn", quiet, { cwd: sources, timeoutMs: 300_000 });
+    const names = ["Suite.java", "SmokeServer.java", "SmokeClient.java"];
+    const javac = ["-encoding", "UTF-8", "-d", jars, "-cp", join(jars, "*"), ...names];
+    await runProgram("javac", javac, { cwd: sources, timeoutMs: 120_000 });
   });
-  const classes = join(folder, "classes");
-  const path = `${classes}:${join(folder, "*")}`;
-  const names = ["Suite.java", "SmokeServer.java", "SmokeClient.java"].map((name) => join(sources, name));
-  await runProgram("javac", ["-encoding", "UTF-8", "-d", classes, "-cp", path, ...names], { timeoutMs: 120_000 });
+  const path = `${folder}:${join(folder, "*")}`;
   const image = join(folder, "suite.binpb");
   await writeDescriptors(image);
   return {

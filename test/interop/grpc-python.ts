@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { writeDescriptors } from "./descriptors.ts";
 import { installOnce, runProgram, startServer } from "./programs.ts";
-import { type Peer, writeDescriptors } from "./smoke.ts";
+import type { Peer } from "./smoke.ts";
+import { VERSIONS } from "./versions.ts";
 
 /** What must be on the PATH to run grpcio, which is installed out of python/requirements.txt. */
 export const PYTHON = { name: "python3", install: "Python 3.10 or later with venv, such as apt install python3-venv" };
@@ -13,7 +15,7 @@ const sources = join(import.meta.dirname, "python");
  * @throws Error with what pip says, such as when its registry cannot be reached.
  */
 export async function installGrpcPython(): Promise<Peer> {
-  const folder = await installOnce("grpcio-1.85.1", async (environment) => {
+  const folder = await installOnce(`grpcio-${VERSIONS.grpcio}`, ["python/requirements.txt"], async (environment) => {
     await runProgram("python3", ["-m", "venv", environment]);
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
     const requirements = ["-r", join(sources, "requirements.txt")];

@@ -1,6 +1,7 @@
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { ROOT } from "../support/run.ts";
@@ -36,11 +37,16 @@ export function runProgram(command: string, args: readonly string[], options: Ru
 /**
  * Installs something into a folder of its own, once, and says how long it took.
  *
- * @param name tells it from others, its version included.
+ * @param name what is installed, for the folder and the message.
+ * @param sources files and folders of this one that it is made from: once they change, it is installed anew.
  * @returns the folder.
  */
-export async function installOnce(name: string, install: (folder: string) => Promise<void>): Promise<string> {
-  const folder = join(CACHE, name);
+export async function installOnce(
+  name: string,
+  sources: readonly string[],
+  install: (folder: string) => Promise<void>,
+): Promise<string> {
+  const folder = join(CACHE, `${name}-${fingerprint(sources)}`);
   const done = join(folder, ".installed");
   if (existsSync(done)) return folder;
   mkdirSync(folder, { recursive: true });
@@ -49,6 +55,16 @@ export async function installOnce(name: string, install: (folder: string) => Pro
   writeFileSync(done, "");
   console.log(`installed ${name} in ${Math.round((performance.now() - begin) / 1_000)} s`);
   return folder;
+}
+
+function fingerprint(sources: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const source of sources) {
+    const path = join(import.meta.dirname, source);
+    const names = statSync(path).isDirectory() ? readdirSync(path).toSorted() : [""];
+    for (const name of names) hash.update(name).update(readFileSync(join(path, name)));
+  }
+  return hash.digest("hex").slice(0, 12);
 }
 
 /** A server of another implementation. */

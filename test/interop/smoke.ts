@@ -1,13 +1,11 @@
-import { join } from "node:path";
 import { RpcError, Status } from "bowline";
 import type { Metadata } from "nice-grpc-common";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { freePort } from "../support/free-port.ts";
 import { rejection } from "../support/orders.ts";
-import { ROOT } from "../support/run.ts";
 import { expectStatus, sizes } from "./expectations.ts";
 import type { TestServiceClient } from "./gen/grpc/testing/test.contract.ts";
-import { runProgram, type ServerProcess } from "./programs.ts";
+import type { ServerProcess } from "./programs.ts";
 import { BAD_REQUEST, type Seen, serveSmoke } from "./smoke-server.ts";
 import { SuiteClient } from "./suite-client.ts";
 import { ECHOED } from "./test-server.ts";
@@ -17,12 +15,6 @@ export interface Peer {
   /** Executes a case against a server on a port; rejects if it fails. */
   runClient(name: SmokeCase, port: number): Promise<void>;
   startServer(port: number): Promise<ServerProcess>;
-}
-
-/** Compiles the suite's service for those who read descriptors at run time. */
-export async function writeDescriptors(path: string): Promise<void> {
-  const args = ["build", "proto", "--path", "proto/grpc", "--as-file-descriptor-set", "-o", path];
-  await runProgram(join(ROOT, "node_modules/.bin/buf"), args, { cwd: import.meta.dirname });
 }
 
 /** What a smoke run executes. */
@@ -87,7 +79,8 @@ const SEEN: Partial<Record<SmokeCase, (seen: Seen) => void>> = {
     expect(waitMs).toBeGreaterThan(0);
     // Python's grpcio rounds a timeout up.
     expect(waitMs).toBeLessThanOrEqual(1_100);
-    expect(brokenOff).toMatchObject([{ code: Status.DEADLINE_EXCEEDED }]);
+    // By the server's own deadline or the client's reset, whichever comes first.
+    expect(brokenOff).toHaveLength(1);
   },
   cancel: ({ brokenOff }) => expect(brokenOff).toHaveLength(1),
 };
