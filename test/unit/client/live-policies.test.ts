@@ -334,6 +334,16 @@ describe("calls that are gathered", () => {
     await items.clock.advance(5);
     expect(items.sent()).toEqual([["a", "b"], ["c"]]);
   });
+
+  test("go the way that their batches' method goes when they are gathered", async () => {
+    const items = new LiveItems({ maxSize: 10, maxWaitMs: 50 });
+    items.call("a");
+    items.update({ methods: { batchGetItems: { timeoutMs: 70 } } });
+    await items.clock.advance(50);
+    items.call("b");
+    await items.clock.advance(50);
+    expect(items.batches.calls.map(({ startedAt, deadline }) => deadline - startedAt)).toEqual([9_950, 70]);
+  });
 });
 
 describe("the observer", () => {
