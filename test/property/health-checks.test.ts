@@ -1,0 +1,118 @@
+import fc from "fast-check";
+import { test } from "vitest";
+import { type CheckRun, HealthChecks } from "../../src/policy/health-checks.ts";
+import { historyOf, passing, pick, same, start, which, within } from "../support/histories.ts";
+
+const HISTORIES = 3_000;
+
+const terms = fc.record({
+  intervalMs: fc.constantFrom(0.25, 1, 100, 5_000),
+  failureThreshold: fc.integer({ min: 1, max: 3 }),
+  onDemand: fc.boolean(),
+});
+
+/** A check, and what a list of all its runs says of it. */
+class Watched {
+  readonly intervalMs: number;
+  readonly failureThreshold: number;
+  readonly onDemand: boolean;
+  /** Whether each run that counts passed, in order. */
+  readonly results: boolean[] = [];
+  endedAt = Number.NEGATIVE_INFINITY;
+  hanging = 0;
+  running = false;
+  wanted = false;
+
+  constructor(of: { intervalMs: number; failureThreshold: number; onDemand: boolean }) {
+    this.intervalMs = of.intervalMs;
+    this.failureThreshold = of.failureThreshold;
+    this.onDemand = of.onDemand;
+  }
+
+  isFresh(now: number): boolean {
+    return now < this.endedAt + this.intervalMs * 2 ** Math.min(10, this.hanging);
+  }
+
+  isDue(now: number): boolean {
+    return !this.running && !this.isFresh(now) && (this.wanted || !this.onDemand);
+  }
+
+  get status(): string {
+    if (this.results.length === 0) return "pending";
+    const failures = this.results.length - 1 - this.results.lastIndexOf(true);
+    return failures >= (this.results.includes(true) ? this.failureThreshold : 1) ? "failing" : "passing";
+  }
+}
+
+type Action = "begin" | "begin" | "pass" | "fail" | "giveUp" | "want" | "time";
+const actions: readonly Action[] = ["begin", "begin", "pass", "fail", "giveUp", "want", "time"];
+const step = fc.record({ do: fc.constantFrom(...actions), which, ms: passing });
+
+test("no place is lost, no check runs twice at a time or too soon, and each stands as all of its runs say", () => {
+  const most = fc.integer({ min: 1, max: 3 });
+  const checks = fc.array(terms, { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(most, checks, start, historyOf(step, 60), (most, given, start, history) => {
+      let now = start;
+      const machine = new HealthChecks<Watched>(most, { now: () => now });
+      const watched = given.map((terms) => new Watched(terms));
+      for (const check of watched) machine.add(check);
+      const runs: { run: CheckRun<Watched>; counts: boolean }[] = [];
+      const running = () => watched.filter((check) => check.running).length;
+
+      const begin = () => {
+        const mayBegin = running() < most && watched.some((check) => check.isDue(now));
+        const run = machine.tryBegin();
+        same("begins", run !== undefined, mayBegin);
+        if (!run) return;
+        same("due", run.check.isDue(now), true);
+        run.check.running = true;
+        run.check.wanted = false;
+        runs.push({ run, counts: true });
+      };
+      const end = (index: number, how: "pass" | "fail" | "giveUp") => {
+        const one = pick(runs, index);
+        if (!one) return;
+        const { check } = one.run;
+        same("counts", one.run[how]("why"), one.counts);
+        if (one.counts) {
+          check.running = false;
+          check.endedAt = now;
+          check.results.push(how === "pass");
+        }
+        check.hanging += (how === "giveUp" && one.counts ? 1 : 0) - (how !== "giveUp" && !one.counts ? 1 : 0);
+        one.counts = false;
+        if (how !== "giveUp") runs.splice(runs.indexOf(one), 1);
+      };
+
+      for (const { do: what, which, ms } of history) {
+        if (what === "begin") begin();
+        else if (what === "time") now += ms;
+        else if (what === "want") {
+          const check = pick(watched, which);
+          if (!check) continue;
+          same("wanted", machine.want(check), check.running || !check.isFresh(now));
+          check.wanted ||= !check.running && !check.isFresh(now);
+        } else end(which, what);
+        within("running", running(), 0, most);
+        for (const check of watched) {
+          same("status", machine.snapshot(check)?.status, check.status);
+          same("hanging", machine.snapshot(check)?.hanging, check.hanging);
+        }
+        const wakeInMs = machine.wakeInMs();
+        same("due now", wakeInMs === 0, running() < most && watched.some((check) => check.isDue(now)));
+      }
+
+      while (runs.length > 0) end(0, "pass");
+      now += 10_000_000;
+      for (const check of watched) machine.want(check);
+      for (const check of watched) check.wanted = true;
+      for (let left = watched.length; left > 0; left -= 1) {
+        begin();
+        same("begun", runs.length, 1);
+        end(0, "pass");
+      }
+    }),
+    { numRuns: HISTORIES },
+  );
+});
