@@ -13,6 +13,7 @@ export type {
   Authenticators,
   UnidentifiedCall,
 } from "./authentication/authenticator.ts";
+export { type MtlsOptions, mtls } from "./authentication/mtls.ts";
 export { createServer, type DrainOptions, type DrainResult, Server } from "./create-server.ts";
 export type { CheckDepth, HealthCheck, HealthCheckContext, HealthCheckOptions } from "./health/check-options.ts";
 export type { HealthCheckResult } from "./health/check-runner.ts";

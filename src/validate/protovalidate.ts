@@ -1,9 +1,10 @@
-import { create, type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
-import { CompilationError, createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
+import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldViolation } from "../core/status-detail.ts";
 import type { MessageCheck, Validation } from "../server/index.ts";
+import { ruleProblems } from "./compile-rules.ts";
 
 /**
  * Evaluates the constraints that a contract's messages have by `buf/validate/validate.proto`:
@@ -15,18 +16,12 @@ export function protovalidate(): Validation {
     compile(registry) {
       const validator = createValidator({ registry });
       return (type) => {
-        compileRules(validator, type);
+        const problems = ruleProblems(validator, registry, type);
+        if (problems.length > 0) throw new Error(problems.join("; "));
         return checkOf(validator, type);
       };
     },
   };
-}
-
-/** @throws CompilationError if a rule of the type, or of one inside it, cannot be compiled. */
-function compileRules(validator: Validator, type: DescMessage): void {
-  // All of them are compiled before the first is evaluated. What an empty message does to them means nothing.
-  const result = validator.validate(type, create(type));
-  if (result.kind === "error" && result.error instanceof CompilationError) throw result.error;
 }
 
 function checkOf(validator: Validator, type: DescMessage): MessageCheck {

@@ -29,5 +29,5 @@ function one(request: unknown, check: RequestCheck): unknown {
 }
 
 function many(requests: unknown, check: RequestCheck): AsyncIterable<unknown> {
-  return checkedRequests(requests as AsyncIterable<unknown>, check);
+  return checkedRequests(requests as AsyncIterable<unknown>, (request) => checkRequest(request, check));
 }

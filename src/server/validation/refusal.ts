@@ -24,23 +24,26 @@ export function checkRequest(request: unknown, check: RequestCheck): void {
 }
 
 /**
- * Requests as they come, each once it was found right. The first that is wrong is thrown where it is read, and ends
+ * Requests as they come, each once it was accepted. What `accept` throws at one is thrown where that is read, and ends
  * them.
  */
-export function checkedRequests(requests: AsyncIterable<unknown>, check: RequestCheck): AsyncIterable<unknown> {
-  return { [Symbol.asyncIterator]: () => new CheckedRequests(requests[Symbol.asyncIterator](), check) };
+export function checkedRequests(
+  requests: AsyncIterable<unknown>,
+  accept: (request: unknown) => void,
+): AsyncIterable<unknown> {
+  return { [Symbol.asyncIterator]: () => new CheckedRequests(requests[Symbol.asyncIterator](), accept) };
 }
 
 const DONE = { done: true, value: undefined } as const;
 
 class CheckedRequests implements AsyncIterator<unknown> {
   readonly #requests: AsyncIterator<unknown>;
-  readonly #check: RequestCheck;
+  readonly #accept: (request: unknown) => void;
   #over = false;
 
-  constructor(requests: AsyncIterator<unknown>, check: RequestCheck) {
+  constructor(requests: AsyncIterator<unknown>, accept: (request: unknown) => void) {
     this.#requests = requests;
-    this.#check = check;
+    this.#accept = accept;
   }
 
   async next(): Promise<IteratorResult<unknown>> {
@@ -50,7 +53,7 @@ class CheckedRequests implements AsyncIterator<unknown> {
     if (this.#over) return DONE;
     if (result.done) return result;
     try {
-      checkRequest(result.value, this.#check);
+      this.#accept(result.value);
       return result;
     } catch (error) {
       // The refusal counts, whatever comes of letting go.
