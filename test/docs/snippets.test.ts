@@ -5,7 +5,7 @@ import { userProject } from "../support/user-project.ts";
 
 /** A scripted server and a client of it, as pages take them for granted. */
 const ORDERS = `
-import { adaptiveLimit, breakersOf, bulkhead, circuitBreaker, createClient, retry, RpcError, settleAll, throttle } from "bowline";
+import { adaptiveLimit, breakersOf, bulkhead, circuitBreaker, createClient, retry, RpcError, settleAll, throttle, updatePolicies } from "bowline";
 import { scriptedServer } from "bowline/testing";
 import { createClientFactory } from "nice-grpc";
 import { Order } from "./gen/shop/orders/v1/orders.ts";
@@ -94,7 +94,9 @@ server.forceShutdown();
 
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
-  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
+  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map(
+    (before) => [before, ""] as const,
+  ),
   "docs/health.md": [
     [CHECKED, CHECKED_END],
     [DRAINED, DRAINED_END],
