@@ -9,6 +9,8 @@ import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts"
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
 import { type Metadata, ServerError } from "../transport/index.ts";
+import { accessProblems, contractAccess } from "./authentication/access.ts";
+import { authenticatorProblems } from "./authentication/authenticator.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { idempotencyProblems } from "./idempotency/options.ts";
 import { serverLayers } from "./layers/index.ts";
@@ -24,7 +26,7 @@ import { isValidation } from "./validation/validation.ts";
 /** What holds for a server middleware. */
 export type ServerMiddlewareOptions = Pick<
   ServerOptions,
-  "observer" | "onError" | "idempotency" | "rateLimit" | "shed" | "validation"
+  "observer" | "onError" | "idempotency" | "rateLimit" | "shed" | "validation" | "authenticate" | "endStreamsAtExpiry"
 >;
 
 /** What the middleware adds to nice-grpc's context. */
@@ -35,8 +37,9 @@ export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
  * other services pass through untouched.
  *
  * nice-grpc hides deadlines. For `context.deadline`, and for calls that inherit it, give nice-grpc's server
- * `deadlineInterceptor` too; without it, cancellation alone is inherited. What it cannot do at all: drain, health,
- * reflection, and messages encoded beforehand.
+ * `deadlineInterceptor` too; without it, cancellation alone is inherited. It hides certificates too, for which there is
+ * `certificateInterceptor`. What it cannot do at all: drain, health, reflection, and messages encoded beforehand. With
+ * `authenticate` it keeps callers from this contract's service alone: nice-grpc itself says which methods there are not.
  *
  * @throws TypeError that lists everything that is wrong with the options, and for a contract with idempotency keys
  *   where it is missing.
@@ -51,13 +54,17 @@ export function serverMiddleware(
   const unfit = validation === undefined ? undefined : isValidation(validation);
   const problems = [
     ...idempotencyProblems(options.idempotency),
+    ...authenticatorProblems(options.authenticate),
+    ...accessProblems(options),
     ...rateLimitProblems(rateLimit),
     ...shedProblems(shed),
     ...(unfit ? [`validation ${unfit}`] : []),
   ];
   if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
   const load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer, onError });
-  const surroundings = { idempotency: options.idempotency, encoded: false, onError, load, validation };
+  const { idempotency, authenticate, endStreamsAtExpiry } = options;
+  const access = { authenticate, endStreamsAtExpiry, accessOf: contractAccess(contract) };
+  const surroundings = { idempotency, encoded: false, onError, load, validation, access };
   const layers = serverLayers(contract, observer, systemClock, surroundings);
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = servedMethod(contract, key, definition);

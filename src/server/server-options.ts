@@ -163,7 +163,15 @@ const LISTEN: Readonly<Record<keyof ListenOptions, OptionCheck>> = {
   tls: (value) => (isObject(value) ? "must be { cert, key, ca }" : undefined),
 };
 
-const TLS: Readonly<Record<keyof ServerTls, OptionCheck>> = { cert: isPem, key: isPem, ca: isPem };
+const TLS: Readonly<Record<keyof ServerTls, OptionCheck>> = {
+  cert: isPem,
+  key: isPem,
+  ca: isPem,
+  clientCertificate: (value) =>
+    value === "required" || value === "requested"
+      ? undefined
+      : `must be "required" or "requested"; it is ${show(value)}`,
+};
 
 /**
  * Checks how an address is to be served: a name that no option has would otherwise serve plaintext, and an address
@@ -174,11 +182,13 @@ const TLS: Readonly<Record<keyof ServerTls, OptionCheck>> = { cert: isPem, key: 
 export function checkListenOptions(address: string, options: ListenOptions): void {
   const { tls } = options;
   const missing = tls && (tls.cert === undefined || tls.key === undefined) ? ["tls takes cert and key"] : [];
+  const unsigned = tls?.clientCertificate !== undefined && tls.ca === undefined;
   const problems = [
     ...addressProblems(address, "0.0.0.0:50051"),
     ...checkOptions(options, LISTEN),
     ...(typeof tls === "object" ? checkOptions(tls, TLS, "tls.") : []),
     ...missing,
+    ...(unsigned ? ["tls.clientCertificate takes ca: who signs them"] : []),
   ];
   if (problems.length > 0) throw new TypeError(`listen(${JSON.stringify(address)}): ${problems.join("; ")}`);
 }

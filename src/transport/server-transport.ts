@@ -38,6 +38,11 @@ export interface ServerTls {
   readonly key: string | Uint8Array;
   /** Authorities of client certificates: with it, a client without a valid certificate is refused (mTLS). */
   readonly ca?: string | Uint8Array;
+  /**
+   * Whether a client without a valid certificate can connect, with `ca`: `requested` leaves it to `authenticate` who may
+   * call, where some clients have certificates and others tokens. Default: `required`.
+   */
+  readonly clientCertificate?: "required" | "requested";
 }
 
 /** Limits of a server's connections. */
@@ -172,5 +177,12 @@ function requestsOf(
 function credentials(tls: ServerTls | undefined): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
   const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
-  return ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], tls.ca !== undefined);
+  const created = ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], tls.ca !== undefined);
+  if (tls.clientCertificate === "requested") acceptWithout(created);
+  return created;
+}
+
+/** grpc-js refuses every connection without a valid certificate, and has no option for anything else. */
+function acceptWithout(created: ServerCredentials): void {
+  Object.assign(created._getConstructorOptions() ?? {}, { rejectUnauthorized: false });
 }

@@ -161,11 +161,17 @@ describe("listen refuses, before it binds anything", () => {
     ["127.0.0.1:0", { TLS: {} } as never, "there is no option TLS; there are tls"],
     ["127.0.0.1:0", { tls: true as never }, "tls must be { cert, key, ca }; tls takes cert and key"],
     ["127.0.0.1:0", { tls: {} as never }, "tls takes cert and key"],
+    [
+      "127.0.0.1:0",
+      { tls: { cert: pem, key: pem, clientCertificate: "optional" as never } },
+      'tls.clientCertificate must be "required" or "requested"; it is "optional"; ' +
+        "tls.clientCertificate takes ca: who signs them",
+    ],
     ["127.0.0.1:0", { tls: { cert: pem, key: "server.key" } }, "tls.key must be the text of a PEM file, not its name"],
     [
       "127.0.0.1:0",
       { tls: { cert: pem, key: pem, CA: pem } as never },
-      "there is no option tls.CA; there are cert, key, ca",
+      "there is no option tls.CA; there are cert, key, ca, clientCertificate",
     ],
   ])("%j with %j", async (address, options, problem) => {
     const listening = createServer({ drainOn: [] }).listen(address, options);
