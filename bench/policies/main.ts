@@ -7,8 +7,10 @@ import { type Amplification, type StrategyName, simulate } from "./amplification
 import { amplificationSection } from "./amplification-report.ts";
 import { measureCosts } from "./cost.ts";
 import { costSection } from "./cost-report.ts";
+import { keys } from "./keys.ts";
 import { ours } from "./ours.ts";
 import { cockatiel, opossum } from "./peers.ts";
+import { sharing } from "./sharing.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,10 +26,11 @@ const windowMs = Number(values.window);
 const own = ours();
 const wraps = cockatiel();
 const breakers = opossum();
-const subjects = [...Object.values(own), ...Object.values(wraps), breakers.without, breakers.withTimeout];
+const peers = [...Object.values(wraps), breakers.without, breakers.withTimeout];
 const compared = { ...own, opossum: breakers.withTimeout, cockatiel: wraps.wrap };
 const sections: string[] = [];
 for (const inFlight of [1, 16]) {
+  const subjects = [...Object.values(own), ...keys(), ...sharing(inFlight), ...peers];
   const costs = await measureCosts(subjects, { inFlight, rounds, windowMs });
   sections.push(costSection(`Cost per call, ${inFlight} in flight`, costs, compared, inFlight === 1));
 }
@@ -49,6 +52,9 @@ Last output of \`npm run bench:policies -- --save\`. All costs are those of a ca
 function that waits for what is there already. One process, ${rounds} rounds of ${windowMs} ms windows, their order
 reversed every round, equal settings. A ratio is the median over the rounds, within a round; in brackets the quartiles.
 Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanoseconds hold for this machine only.
+
+What is kept, copied or gathered is an order with one item. Calls share where the row says so; a server's costs are with
+a context and metadata of the call's own.
 
 Of the two gates on costs: no wrap that keeps a deadline and a window of time can do without a timer, two looks at the
 clock and a turn of a promise by which it hears of the end. The first three have a row of their own; with the fourth

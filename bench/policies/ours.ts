@@ -2,41 +2,16 @@ import { circuitBreaker } from "bowline";
 import { unaryMethod } from "../../src/client/invoke.ts";
 import type { Layers, Place } from "../../src/client/pipeline.ts";
 import type { HedgePolicy, ServicePolicy } from "../../src/contract/policy.ts";
-import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
+import type { Call, Reply } from "../../src/core/call.ts";
 import { systemClock } from "../../src/core/clock.ts";
-import { NO_DEADLINE } from "../../src/core/deadline.ts";
 import type { Observer } from "../../src/core/observer.ts";
 import { systemRandom } from "../../src/core/random.ts";
 import { composed, layersOf, method, reply } from "./get-order.ts";
 import { type Subject, settings, work } from "./subject.ts";
+import { through, untimed } from "./through.ts";
 
 const { failureRatio, windowMs, minimumCalls, openMs, timeoutMs, ...retry } = settings;
 const breaker = { failureRatio, windowMs, minimumCalls, openMs };
-
-const [request, options] = [{}, {}];
-
-/** A call as it enters the pipeline. */
-function begin(): Call {
-  return {
-    id: 1,
-    attempt: 1,
-    method,
-    request,
-    options,
-    metadata: undefined,
-    headers: undefined,
-    startedAt: systemClock.now(),
-    deadline: NO_DEADLINE,
-    signal: undefined,
-    carrier: undefined,
-  };
-}
-
-/** The work, and nothing else that an attempt does. */
-async function untimed(): Promise<Reply> {
-  await undefined;
-  return reply;
-}
 
 /** The work, within the call's deadline: with a timer, as attempts over nice-grpc have. */
 async function timed({ deadline, startedAt }: Call): Promise<Reply> {
@@ -84,11 +59,6 @@ export function ours() {
     throttle: isolated("client throttling by itself", { throttle: {} }),
     run: { title: "`circuitBreaker().run`", call: () => run(work) },
   } satisfies Record<string, Subject>;
-}
-
-function through(title: string, some: Layers, attempt: UnaryHandler): Subject {
-  const handler = composed(some, attempt);
-  return { title, call: () => handler(begin()) };
 }
 
 function hedged(title: string, hedge: HedgePolicy): Subject {

@@ -1,0 +1,42 @@
+import type { Layers } from "../../src/client/pipeline.ts";
+import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { NO_DEADLINE } from "../../src/core/deadline.ts";
+import { composed, method, reply } from "./get-order.ts";
+import type { Subject } from "./subject.ts";
+
+const [sameRequest, options] = [{}, {}];
+
+/** A call of GetOrder as it enters the pipeline. */
+function begin(request: object): Call {
+  return {
+    id: 1,
+    attempt: 1,
+    method,
+    request,
+    options,
+    metadata: undefined,
+    headers: undefined,
+    startedAt: systemClock.now(),
+    deadline: NO_DEADLINE,
+    signal: undefined,
+    carrier: undefined,
+  };
+}
+
+/** The work, and nothing else that an attempt does. */
+export async function untimed(): Promise<Reply> {
+  await undefined;
+  return reply;
+}
+
+/** What a call costs through these layers. @param request what it asks for. Default: each call for the same. */
+export function through(
+  title: string,
+  layers: Layers,
+  attempt: UnaryHandler,
+  request: () => object = () => sameRequest,
+): Subject {
+  const handler = composed(layers, attempt);
+  return { title, call: () => handler(begin(request())) };
+}
