@@ -1,7 +1,7 @@
 import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc-common";
 import type { ServiceDefinition } from "../contract/definition.ts";
 import { namedMethods, namesProblems, serviceProblems, type UnaryNameOf } from "../contract/named-methods.ts";
-import type { CallContext } from "../core/call-context.ts";
+import { type CallContext, identify } from "../core/call-context.ts";
 import { checkOptions, isFunction, isObject, isPositive, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
@@ -85,7 +85,7 @@ export function idempotency<Service extends ServiceDefinition>(
       return yield* call.next(call.request as never, context as never) as AsyncGenerator<never, never, undefined>;
     }
     const context = layerContext(known.method, call.next as Next, received, clock);
-    Object.defineProperty(context, "identity", { value: { ...context.identity, key: identity(received) } });
+    identify(context, { ...context.identity, key: identity(received) });
     try {
       return (await known.serve(call.request, context)) as never;
     } catch (error) {
