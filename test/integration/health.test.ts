@@ -1,6 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { get } from "node:http";
 import { connect, createServer as createTcpServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { closeClient, createClient } from "bowline";
 import type { HealthCheckContext, HealthCheckOptions } from "bowline/server";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -151,14 +156,14 @@ describe("on the admin port", () => {
     const { server } = await serveOrders({});
     const ask = await openAdmin(server);
     const runs = { deep: 0, business: 0 };
-    server.health.check("database", () => void runs.deep++);
+    server.health.check("database", () => void runs.deep++, { intervalMs: 60_000 });
     server.health.check(
       "order",
       async () => {
         runs.business++;
         await new Promise((resolve) => setTimeout(resolve, 50));
       },
-      { depth: "business" },
+      { depth: "business", intervalMs: 60_000, timeoutMs: 10_000 },
     );
     const answers = await Promise.all(Array.from({ length: 200 }, () => ask("/readyz?depth=business")));
     expect(answers.filter(({ code, text }) => code === 200 && text === "ok")).toHaveLength(200);
@@ -208,6 +213,17 @@ describe("on the admin port", () => {
     await once(socket, "close");
     expect(Buffer.concat(received).toString()).toMatch(answer);
     expect((await probe(port, "/livez")).text).toBe("ok");
+  });
+
+  test("is a socket file where it is asked to, and takes it away", async () => {
+    const { server } = await serveOrders({});
+    const socketPath = join(await mkdtemp(join(tmpdir(), "bowline-admin-")), "admin.sock");
+    onTestFinished(() => rm(dirname(socketPath), { recursive: true }));
+    expect(await server.listenAdmin(`unix:${socketPath}`)).toBe(0);
+    const [response] = await once(get({ socketPath, path: "/livez" }), "response");
+    expect(await text(response)).toBe("ok");
+    await server.drain();
+    await expect(stat(socketPath)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   test("300 connections that ask nothing keep no probe out", async () => {
