@@ -16,8 +16,9 @@ export { ordersHandlers };
 export async function serveOrders(
   given: Partial<OrderServiceHandlers>,
   options: ServerOptions = {},
+  contract = OrderService,
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer({ drainOn: [], idempotency: false, ...options }).add(OrderService, ordersHandlers(given));
+  const server = createServer({ drainOn: [], idempotency: false, ...options }).add(contract, ordersHandlers(given));
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   return { server, port };
@@ -27,11 +28,12 @@ export async function serveOrders(
 export async function serveOrdersOnNice(
   given: Partial<OrderServiceHandlers>,
   options: ServerOptions = {},
+  contract = OrderService,
 ): Promise<{ port: number }> {
   const server = createNiceServer({ interceptors: [deadlineInterceptor] }).use(
-    serverMiddleware(OrderService, { idempotency: false, ...options }),
+    serverMiddleware(contract, { idempotency: false, ...options }),
   );
-  server.add(OrderService.definition, ordersHandlers(given) as never);
+  server.add(contract.definition, ordersHandlers(given) as never);
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(() => server.forceShutdown());
   return { port };

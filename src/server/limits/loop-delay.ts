@@ -27,9 +27,12 @@ export class LoopDelay {
   readonly read = (): number => {
     const now = this.#clock.now();
     const histogram = this.#histogram ?? this.#begin(now);
-    if (now - this.#since < WINDOW_MS) return this.#delayMs;
+    const elapsedMs = now - this.#since;
+    if (elapsedMs < WINDOW_MS) return this.#delayMs;
     const { count, mean } = histogram;
-    this.#delayMs = count > 0 ? Math.max(0, mean / NANOSECONDS_PER_MS - RESOLUTION_MS) : 0;
+    // Where it has not come to look at all, the loop has stood still since.
+    const betweenMs = count > 0 ? mean / NANOSECONDS_PER_MS : elapsedMs;
+    this.#delayMs = Math.max(0, betweenMs - RESOLUTION_MS);
     this.#since = now;
     histogram.reset();
     return this.#delayMs;

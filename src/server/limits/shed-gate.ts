@@ -1,9 +1,10 @@
 import type { CallContext } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Criticality, DEFAULT_CRITICALITY } from "../../core/criticality.ts";
-import { fail, type RpcError } from "../../core/errors.ts";
+import { RpcError } from "../../core/errors.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import type { Random } from "../../core/random.ts";
+import { Status } from "../../core/status.ts";
 import type { ShedCause, Shedder, ShedPermit, ShedPlace } from "../../policy/shedding.ts";
 import { shed } from "./refusals.ts";
 
@@ -80,5 +81,6 @@ function refused(gate: ShedGate, context: CallContext, criticality: Criticality,
     notify(gate.observer, { type: "policy", policy: "shed", action: "rejected", method: path, detail });
   }
   if (because !== "expired") return shed(path, criticality, BECAUSE[because], gate.random);
-  return fail("DEADLINE_EXCEEDED", "the deadline passed while the call waited for its turn");
+  const details = "the deadline passed while the call waited for its turn";
+  return new RpcError({ path, reason: "REFUSED", code: Status.DEADLINE_EXCEEDED, details });
 }
