@@ -13,6 +13,9 @@ export const MAVEN = { name: "mvn", install: "Maven, such as apt install maven" 
 const sources = join(import.meta.dirname, "java");
 const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
+/** A client makes a few calls and ends: what a virtual machine optimises for long runs is lost on it. */
+const START_FAST = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
 /**
  * Installs grpc-java, and compiles what runs on it.
  *
@@ -31,8 +34,8 @@ export async function installGrpcJava(): Promise<Peer> {
   await writeDescriptors(image);
   return {
     async runClient(name, port) {
-      await runProgram("java", ["-cp", path, "SmokeClient", image, String(port), name]);
+      await runProgram("java", [...START_FAST, "-cp", path, "SmokeClient", image, String(port), name]);
     },
-    startServer: (port) => startServer("java", ["-cp", path, "SmokeServer", image, String(port)], port),
+    startServer: (port) => startServer("java", [...START_FAST, "-cp", path, "SmokeServer", image, String(port)], port),
   };
 }

@@ -6,6 +6,7 @@ import { rejection } from "../support/orders.ts";
 import { expectStatus, sizes } from "./expectations.ts";
 import type { TestServiceClient } from "./gen/grpc/testing/test.contract.ts";
 import type { ServerProcess } from "./programs.ts";
+import { SMOKE_CASES, type SmokeCase } from "./smoke-cases.ts";
 import { BAD_REQUEST, type Seen, serveSmoke } from "./smoke-server.ts";
 import { SuiteClient } from "./suite-client.ts";
 import { ECHOED } from "./test-server.ts";
@@ -16,11 +17,6 @@ export interface Peer {
   runClient(name: SmokeCase, port: number): Promise<void>;
   startServer(port: number): Promise<ServerProcess>;
 }
-
-/** What a smoke run executes. */
-export const SMOKE_CASES = ["unary", "server_stream", "deadline", "cancel", "metadata", "rich_error"] as const;
-
-export type SmokeCase = (typeof SMOKE_CASES)[number];
 
 const every = (intervalMs: number, count: number) =>
   Array.from({ length: count }, () => ({ size: 1, intervalUs: intervalMs * 1_000 }));

@@ -28,11 +28,14 @@ export class SuiteClient implements Disposable {
     return client;
   }
 
-  /** How many bytes a server sends over the wire while something is done with a client of its own. */
-  async bytesReceived(work: (tests: TestServiceClient) => Promise<void>): Promise<number> {
+  /** How many bytes are on the wire, up and down, while something is done with a client of its own. */
+  async bytesOnWire(
+    work: (tests: TestServiceClient) => Promise<void>,
+    more: ClientOptions = {},
+  ): Promise<{ readonly up: number; readonly down: number }> {
     await using relay = await countingRelay(this.#port);
-    await work(this.open(TestService, {}, relay.port));
-    return relay.bytes;
+    await work(this.open(TestService, more, relay.port));
+    return { up: relay.up, down: relay.down };
   }
 
   [Symbol.dispose](): void {
