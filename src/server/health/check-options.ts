@@ -100,7 +100,7 @@ export function resolveCheck(
 
 function nameProblems(name: unknown, taken: readonly string[]): string[] {
   // It stands in URLs, and in lines of a text.
-  if (typeof name !== "string" || !/^[\w][\w./-]*$/.test(name)) {
+  if (typeof name !== "string" || !/^\w[\w./-]*$/.test(name)) {
     return ["the name must be of letters, digits, _, -, . and /, such as database"];
   }
   if (name === SERVER_ENTRY) return [`${SERVER_ENTRY} is what the server itself is called`];
