@@ -2,7 +2,7 @@ import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc
 import type { ServiceDefinition } from "../contract/definition.ts";
 import { namedMethods, namesProblems, serviceProblems, type UnaryNameOf } from "../contract/named-methods.ts";
 import { type CallContext, identify } from "../core/call-context.ts";
-import { checkOptions, isFunction, isObject, isPositive, type OptionCheck } from "../core/check-options.ts";
+import { checkOptions, isFunction, isObject, isPositive, type OptionCheck, show } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import { NO_IDEMPOTENCY } from "../core/idempotency.ts";
@@ -76,7 +76,7 @@ export function idempotency<Service extends ServiceDefinition>(
 ): ServerMiddleware<IdempotencyContext> {
   const problems = [...serviceProblems(service), ...optionProblems(service, options)];
   if (problems.length > 0) throw new TypeError(`idempotency: ${problems.join("; ")}`);
-  const { clock = systemClock, identity = identityKey } = options;
+  const { clock = systemClock, identity = knownIdentity } = options;
   const methods = servedOnce(service, options, clock);
   return async function* idempotent(call, received) {
     const known = methods.get(call.method.path);
@@ -85,7 +85,7 @@ export function idempotency<Service extends ServiceDefinition>(
       return yield* call.next(call.request as never, context as never) as AsyncGenerator<never, never, undefined>;
     }
     const context = layerContext(known.method, call.next as Next, received, clock);
-    identify(context, { ...context.identity, key: identity(received) });
+    identify(context, { ...context.identity, key: asKey(identity(received)) });
     try {
       return (await known.serve(call.request, context)) as never;
     } catch (error) {
@@ -139,7 +139,13 @@ function toServerError(error: unknown, { trailer }: ServedContext): unknown {
   return new ServerError(error.code, error.details);
 }
 
+/** Callers of whom nothing is known would be taken for one, and be given each other's answers. */
+function asKey(identity: unknown): string {
+  if (typeof identity === "string" && identity !== "") return identity;
+  throw new TypeError(`idempotency: identity returns who is calling, as a text; it returned ${show(identity)}`);
+}
+
 /** What another middleware of ours knows of the caller, else the peer's address. */
-function identityKey(context: NiceCallContext & { readonly identity?: Identity }): string {
+function knownIdentity(context: NiceCallContext & { readonly identity?: Identity }): string {
   return (context.identity ?? peerIdentity(context.peer)).key;
 }

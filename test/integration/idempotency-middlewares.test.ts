@@ -1,15 +1,22 @@
 import { DatabaseSync } from "node:sqlite";
-import { hedge, idempotencyKey, RpcError, retry } from "bowline";
+import { createClient, currentCall, hedge, idempotencyKey, RpcError, retry } from "bowline";
 import { sqliteIdempotency } from "bowline/idempotency-sqlite";
-import { type IdempotencyContext, type IdempotencyStore, idempotency, memoryIdempotency } from "bowline/server";
+import {
+  createServer,
+  type IdempotencyContext,
+  type IdempotencyStore,
+  idempotency,
+  memoryIdempotency,
+} from "bowline/server";
 import { faultProxy } from "bowline/testing";
 import { type CallContext, ClientError, Metadata, ServerError, Status } from "nice-grpc";
 import type { ClientMiddleware, ServerMiddleware } from "nice-grpc-common";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
 import { temporaryFile } from "../support/idempotency-stores.ts";
 import { connectNice, type NiceHandlers, serveNice } from "../support/nice-alone.ts";
-import { gate, rejection } from "../support/orders.ts";
+import { gate, ordersHandlers, rejection } from "../support/orders.ts";
+import { PatientOrders } from "../support/patient-orders.ts";
 
 const methods = ["createOrder"] as const;
 const keys = () => idempotencyKey(OrderServiceDefinition, { methods });
@@ -255,6 +262,13 @@ describe("idempotency() on nice-grpc alone", () => {
     expect(seen).toHaveLength(2);
   });
 
+  test.each([undefined, ""])("callers of whom nothing is known (%j) are not taken for one", async (user) => {
+    const { seen, createOrder } = counting();
+    const orders = connectNice(await serveNice({ createOrder }, once({ identity: () => user })), keys());
+    expect(await rejection(orders.createOrder({}, keyed("order-7")))).toMatchObject({ code: Status.UNKNOWN });
+    expect(seen).toEqual([]);
+  });
+
   test("commit keeps the answer in the handler's own transaction", async () => {
     const database = new DatabaseSync(temporaryFile("orders.db"));
     database.exec("CREATE TABLE orders (number INTEGER PRIMARY KEY, customer TEXT)");
@@ -310,6 +324,31 @@ describe("idempotency() on nice-grpc alone", () => {
     await rejection(orders.createOrder({ customerId: "c-2" }, keyed("order-7")));
     expect(told).toEqual(["policy replayed", "policy conflict"]);
   });
+});
+
+test("under createServer it stands around our own pipeline, and handlers keep their context", async () => {
+  const served: unknown[] = [];
+  const server = createServer({ drainOn: [], reflection: false, use: [once()] }).add(
+    PatientOrders,
+    ordersHandlers({
+      async createOrder(_, context) {
+        const { idempotency, identity, method } = context;
+        served.push([idempotency.key, identity.source, method.name, context.remainingMs() <= 10_000]);
+        expect(currentCall()).toBe(context);
+        return { orderId: `o-${served.length}` };
+      },
+      async getOrder(_, { idempotency }) {
+        return { orderId: idempotency.key ?? "none" };
+      },
+    }),
+  );
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  using orders = createClient(PatientOrders, `127.0.0.1:${await server.listen("127.0.0.1:0")}`);
+  const metadata = new Metadata({ "idempotency-key": "order-7" });
+  const asked = [1, 2].map(() => orders.createOrder({}, { metadata, timeoutMs: 10_000 }));
+  expect((await Promise.all(asked)).map(({ orderId }) => orderId)).toEqual(["o-1", "o-1"]);
+  expect(served).toEqual([["order-7", "peer", "CreateOrder", true]]);
+  expect(await orders.getOrder({}, { metadata })).toMatchObject({ orderId: "none" });
 });
 
 const refused: [string, () => unknown, string][] = [
