@@ -1,4 +1,5 @@
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
+import { Status } from "../core/status.ts";
 import { outflowOf } from "./outflow.ts";
 
 /**
@@ -44,6 +45,30 @@ export const acknowledgeEarly: ServerInterceptor = (method, call) => {
       written();
     };
   }
+  return call as ServerInterceptingCall;
+};
+
+/** grpc-js's reader of a request stream's frames; 0 where it is between two messages. */
+interface WithDecoder {
+  readonly decoder?: { readonly readState?: number };
+}
+
+/**
+ * Refuses a request stream that ends in the middle of a message. grpc-js drops what came of it, and the handler would
+ * take the rest for all.
+ */
+export const refuseCutRequests: ServerInterceptor = (method, call) => {
+  if (!method.requestStream) return call as ServerInterceptingCall;
+  const start = call.start;
+  call.start = (listener) => {
+    const halfClose = listener.onReceiveHalfClose;
+    listener.onReceiveHalfClose = () => {
+      const isCut = ((call as unknown as WithDecoder).decoder?.readState ?? 0) !== 0;
+      if (isCut) call.sendStatus({ code: Status.INTERNAL, details: "the request ended in the middle of a message" });
+      else halfClose.call(listener);
+    };
+    start.call(call, listener);
+  };
   return call as ServerInterceptingCall;
 };
 

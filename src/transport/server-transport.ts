@@ -12,7 +12,7 @@ import { type Ending, sendOrFail, toStatus } from "./ending.ts";
 import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
 import { GrpcSink, type GrpcStreamCall, type ResponseSink } from "./response-sink.ts";
-import { acknowledgeEarly } from "./server-interceptors.ts";
+import { acknowledgeEarly, refuseCutRequests } from "./server-interceptors.ts";
 import { answerUnknown } from "./unknown-methods.ts";
 
 /** How a call with one response is answered. */
@@ -75,7 +75,7 @@ export class ServerTransport {
       "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
       "grpc.enable_channelz": 0,
       ...further,
-      interceptors: [acknowledgeEarly, ...interceptors],
+      interceptors: [acknowledgeEarly, refuseCutRequests, ...interceptors],
     });
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.
     const { commonServerOptions } = this.#server as unknown as { commonServerOptions: object };

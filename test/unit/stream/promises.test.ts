@@ -15,7 +15,7 @@ import {
 import { expect, test } from "vitest";
 
 /** Counts the promises that are made while a stream is read. */
-async function promisesOf(stream: AsyncIterable<number>): Promise<number> {
+async function promisesOf(stream: AsyncIterable<unknown>): Promise<number> {
   let made = 0;
   const hook = createHook({
     init(_id, type) {

@@ -1,0 +1,140 @@
+import { type ClientOptions, type Contract, closeClient, createClient } from "bowline";
+import { createServer, type ServerOptions, serverMiddleware, validate } from "bowline/server";
+import { protovalidate } from "bowline/validate";
+import { createServer as createNiceServer } from "nice-grpc";
+import { onTestFinished } from "vitest";
+import { validatedContract } from "./validated.ts";
+
+const RULES = `syntax = "proto2"; package checks.v1;
+import "buf/validate/validate.proto";
+extend buf.validate.StringRules {
+  optional bool is_slug = 80000001 [(buf.validate.predefined).cel = {
+    id: "string.slug" expression: "!rule || this.matches('^[a-z-]*$') ? '' : 'must be lower case and dashes'"
+  }];
+}`;
+
+const CHECKS = `syntax = "proto3"; package checks.v1;
+import "buf/validate/validate.proto";
+import "checks/v1/rules.proto";
+import "google/protobuf/duration.proto";
+import "google/protobuf/timestamp.proto";
+
+service CheckService {
+  rpc Put(PutRequest) returns (Done);
+  rpc List(PutRequest) returns (stream Done);
+  rpc Upload(stream PutRequest) returns (Done);
+  rpc Chat(stream PutRequest) returns (stream Done);
+  rpc Free(Done) returns (Done);
+  rpc Wrapped(WrappedRequest) returns (Done);
+}
+message Done { uint32 count = 1; }
+message WrappedRequest { repeated PutRequest puts = 1; }
+message PutRequest {
+  string name = 1 [(buf.validate.field).string = {min_len: 2 max_len: 10}];
+  repeated Item items = 2 [(buf.validate.field).repeated.max_items = 3];
+  repeated string tags = 3 [(buf.validate.field).repeated = {unique: true items: {string: {min_len: 1}}}];
+  map<string, int32> counts = 4 [(buf.validate.field).map = {keys: {string: {max_len: 3}} values: {int32: {gt: 0}}}];
+  oneof target {
+    option (buf.validate.oneof).required = true;
+    string user = 5 [(buf.validate.field).string.min_len = 1];
+    Item item = 6;
+  }
+  string email = 7 [(buf.validate.field).string.email = true, (buf.validate.field).ignore = IGNORE_IF_ZERO_VALUE];
+  string slug = 8 [(buf.validate.field).string.(is_slug) = true];
+  google.protobuf.Timestamp since = 9 [(buf.validate.field).timestamp.lt_now = true];
+  google.protobuf.Duration wait = 10 [(buf.validate.field).duration = {lte: {seconds: 5}}];
+  Level level = 11 [(buf.validate.field).enum.defined_only = true];
+  string unchecked = 12 [(buf.validate.field).string.min_len = 5, (buf.validate.field).ignore = IGNORE_ALWAYS];
+  Range range = 13;
+  optional uint32 page = 14 [(buf.validate.field).uint32.gte = 1];
+  int64 divisor = 15 [(buf.validate.field).cel = {id: "divisor" expression: "this != 7 || [1][this] == 1"}];
+}
+message Item { uint32 quantity = 1 [(buf.validate.field).uint32 = {gte: 1 lte: 100}]; Item child = 2; }
+message Range {
+  option (buf.validate.message).cel = {id: "range.order" message: "first must not be after last" expression: "this.first <= this.last"};
+  int32 first = 1;
+  int32 last = 2;
+}
+enum Level { LEVEL_UNSPECIFIED = 0; LEVEL_HIGH = 1; }
+`;
+
+/** A contract with constraints of every kind. */
+export const CheckService = await validatedContract("checks", {
+  "checks/v1/checks.proto": CHECKS,
+  "checks/v1/rules.proto": RULES,
+});
+
+/** A request with nothing wrong. */
+export const RIGHT = { name: "ok", target: { $case: "user", value: "u-1" } };
+
+type Handler = (request: never, context: never) => unknown;
+
+/** Handlers that count what reaches them. */
+export function counting(given: Readonly<Record<string, Handler>> = {}) {
+  const seen: unknown[] = [];
+  const one = async (request: unknown) => ({ count: seen.push(request) });
+  const handlers = {
+    ...{ put: one, free: one, wrapped: one },
+    async *list(request: unknown) {
+      yield { count: seen.push(request) };
+    },
+    async upload(requests: AsyncIterable<unknown>) {
+      for await (const request of requests) seen.push(request);
+      return { count: seen.length };
+    },
+    async *chat(requests: AsyncIterable<unknown>) {
+      for await (const request of requests) yield { count: seen.push(request) };
+    },
+    ...given,
+  };
+  return { seen, handlers };
+}
+
+/** Three ways to serve the contract with its constraints, until the test is over. */
+export const servings: readonly [string, (handlers: object, options?: ServerOptions) => Promise<number>][] = [
+  ["our server", serveChecks],
+  [
+    "nice-grpc's server with our pipeline",
+    (handlers, options) =>
+      onNice(handlers, serverMiddleware(CheckService, { validation: protovalidate(), ...options })),
+  ],
+  ["nice-grpc's server with validate() alone", (handlers) => onNice(handlers, validate(CheckService, protovalidate()))],
+];
+
+async function onNice(handlers: object, middleware: ReturnType<typeof validate>): Promise<number> {
+  const server = createNiceServer().use(middleware);
+  server.add(CheckService.definition as never, handlers as never);
+  const port = await server.listen("127.0.0.1:0");
+  onTestFinished(() => server.forceShutdown());
+  return port;
+}
+
+/** Serves the contract with our server. */
+export async function serveChecks(handlers: object, options: ServerOptions = {}): Promise<number> {
+  const server = createServer({ drainOn: [], validation: protovalidate(), ...options });
+  server.add(CheckService as Contract<never, unknown, object>, handlers);
+  const port = await server.listen("127.0.0.1:0");
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  return port;
+}
+
+type Unary = (request: object) => Promise<{ count: number }>;
+type Uploading = (requests: AsyncIterable<object>) => Promise<{ count: number }>;
+type Chatting = (requests: AsyncIterable<object>) => AsyncIterable<{ count: number }>;
+
+/** The contract's client. */
+export interface CheckClient {
+  readonly put: Unary;
+  readonly free: Unary;
+  readonly wrapped: Unary;
+  readonly list: (request: object) => AsyncIterable<{ count: number }>;
+  readonly upload: Uploading;
+  readonly chat: Chatting;
+}
+
+/** A client until the test is over. */
+export function connectChecks(port: number, options: ClientOptions = {}): CheckClient {
+  const client = createClient(CheckService as Contract<never, CheckClient>, `127.0.0.1:${port}`, options);
+  onTestFinished(() => closeClient(client));
+  return client;
+}
