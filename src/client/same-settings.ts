@@ -1,4 +1,4 @@
-/** Whether two policies say the same, in whatever order. A setting that is undefined is left out. */
+/** Whether two policies say the same, whatever the order of their settings. One that is undefined is left out. */
 export function sameSettings(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
