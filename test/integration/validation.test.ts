@@ -3,10 +3,17 @@ import { createServer, serverMiddleware, type Validation, validate } from "bowli
 import { protovalidate } from "bowline/validate";
 import { createChannel, createClient as createNiceClient, Metadata } from "nice-grpc";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { CheckService, connectChecks, counting, RIGHT, serveChecks, servings } from "../support/checked.ts";
+import {
+  BrokenService,
+  CheckService,
+  connectChecks,
+  counting,
+  RIGHT,
+  serveChecks,
+  servings,
+} from "../support/checked.ts";
 import { gate, rejection } from "../support/orders.ts";
 import { readAny, readStatus } from "../support/rpc-types.ts";
-import { validatedContract } from "../support/validated.ts";
 
 /** The fields and rules that a refusal names. */
 async function violationsOf(promise: Promise<unknown>): Promise<string[]> {
@@ -121,13 +128,13 @@ describe("rules", () => {
   test("the text names the first that are wrong and counts the others; the details name as many as they can", async () => {
     const { handlers } = counting();
     const client = connectChecks(await serveChecks(handlers));
-    const tags = Array.from({ length: 50_000 }, () => "");
+    const tags = Array.from({ length: 5_000 }, () => "");
     const error = (await rejection(client.put({ ...RIGHT, tags }))) as RpcError;
     expect(error.details).toBe(
       [
         "tags repeated value must contain unique items",
         ...[0, 1, 2, 3].map((n) => `tags[${n}] must be at least 1 characters`),
-        "and 49996 more",
+        "and 4996 more",
       ].join("; "),
     );
     expect(error.statusDetail("google.rpc.BadRequest")?.fieldViolations.length).toBeGreaterThan(50);
@@ -268,26 +275,11 @@ describe("adding a service", () => {
   });
 
   test("whose constraints cannot be evaluated is refused, and all of them are named", async () => {
-    const broken = await validatedContract("broken", {
-      "broken/v1/broken.proto": `syntax = "proto3"; package broken.v1;
-        import "buf/validate/validate.proto";
-        service BrokenService { rpc Do(DoRequest) returns (Done); rpc Other(OtherRequest) returns (Done); }
-        message Done {}
-        message DoRequest { map<string, Inner> inner = 1; OtherRequest other = 2; }
-        message Inner {
-          oneof one {
-            string a = 1 [(buf.validate.field).cel = {id: "open" expression: "this.size( > 1"}];
-            string b = 2 [(buf.validate.field).cel_expression = "nobody == 1"];
-          }
-          repeated string c = 3 [(buf.validate.field).repeated.items.cel = {id: "call" expression: "this.unheardOf()"}];
-          repeated DoRequest within = 4;
-        }
-        message OtherRequest { string name = 1 [(buf.validate.field).uint32.gt = 1]; }`,
-    });
-    const { message } = (await rejection(
-      (async () =>
-        createServer({ validation: protovalidate() }).add(broken as never, { do: () => 0, other: () => 0 } as never))(),
-    )) as TypeError;
+    const add = async () => {
+      const server = createServer({ drainOn: [], validation: protovalidate() });
+      server.add(BrokenService as never, { do: () => 0, other: () => 0 } as never);
+    };
+    const { message } = (await rejection(add())) as TypeError;
     expect(message).toMatch(
       /^broken\.v1\.BrokenService: constraints that cannot be evaluated: broken\.v1\.DoRequest: /,
     );

@@ -1,9 +1,16 @@
 import { type ClientOptions, type Contract, closeClient, createClient } from "bowline";
-import { createServer, type ServerOptions, serverMiddleware, validate } from "bowline/server";
+import {
+  createServer,
+  type MessageCheck,
+  type ServerOptions,
+  serverMiddleware,
+  type Validation,
+  validate,
+} from "bowline/server";
 import { protovalidate } from "bowline/validate";
 import { createServer as createNiceServer } from "nice-grpc";
 import { onTestFinished } from "vitest";
-import { validatedContract } from "./validated.ts";
+import { validatedContracts } from "./validated.ts";
 
 const RULES = `syntax = "proto2"; package checks.v1;
 import "buf/validate/validate.proto";
@@ -58,11 +65,46 @@ message Range {
 enum Level { LEVEL_UNSPECIFIED = 0; LEVEL_HIGH = 1; }
 `;
 
-/** A contract with constraints of every kind. */
-export const CheckService = await validatedContract("checks", {
+const BROKEN = `syntax = "proto3"; package broken.v1;
+import "buf/validate/validate.proto";
+service BrokenService { rpc Do(DoRequest) returns (Done); rpc Other(OtherRequest) returns (Done); }
+message Done {}
+message DoRequest { map<string, Inner> inner = 1; OtherRequest other = 2; }
+message Inner {
+  oneof one {
+    string a = 1 [(buf.validate.field).cel = {id: "open" expression: "this.size( > 1"}];
+    string b = 2 [(buf.validate.field).cel_expression = "nobody == 1"];
+  }
+  repeated string c = 3 [(buf.validate.field).repeated.items.cel = {id: "call" expression: "this.unheardOf()"}];
+  repeated DoRequest within = 4;
+}
+message OtherRequest { string name = 1 [(buf.validate.field).uint32.gt = 1]; }
+`;
+
+const contractOf = await validatedContracts("checks", {
   "checks/v1/checks.proto": CHECKS,
   "checks/v1/rules.proto": RULES,
+  "broken/v1/broken.proto": BROKEN,
 });
+
+/** A contract with constraints of every kind. */
+export const CheckService = contractOf("CheckService");
+
+/** A contract with constraints that make no sense. */
+export const BrokenService = contractOf("BrokenService");
+
+const real = protovalidate();
+const checks = new Map<string, MessageCheck>();
+
+/** protovalidate, whose rules of the one contract are compiled once for all servers of a test. */
+export const validation: Validation = {
+  files: real.files,
+  compile: (registry) => (type) => {
+    const check = checks.get(type.typeName) ?? real.compile(registry)(type);
+    checks.set(type.typeName, check);
+    return check;
+  },
+};
 
 /** A request with nothing wrong. */
 export const RIGHT = { name: "ok", target: { $case: "user", value: "u-1" } };
@@ -95,10 +137,9 @@ export const servings: readonly [string, (handlers: object, options?: ServerOpti
   ["our server", serveChecks],
   [
     "nice-grpc's server with our pipeline",
-    (handlers, options) =>
-      onNice(handlers, serverMiddleware(CheckService, { validation: protovalidate(), ...options })),
+    (handlers, options) => onNice(handlers, serverMiddleware(CheckService, { validation, ...options })),
   ],
-  ["nice-grpc's server with validate() alone", (handlers) => onNice(handlers, validate(CheckService, protovalidate()))],
+  ["nice-grpc's server with validate() alone", (handlers) => onNice(handlers, validate(CheckService, validation))],
 ];
 
 async function onNice(handlers: object, middleware: ReturnType<typeof validate>): Promise<number> {
@@ -111,7 +152,7 @@ async function onNice(handlers: object, middleware: ReturnType<typeof validate>)
 
 /** Serves the contract with our server. */
 export async function serveChecks(handlers: object, options: ServerOptions = {}): Promise<number> {
-  const server = createServer({ drainOn: [], validation: protovalidate(), ...options });
+  const server = createServer({ drainOn: [], validation, ...options });
   server.add(CheckService as Contract<never, unknown, object>, handlers);
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
