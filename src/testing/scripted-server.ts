@@ -83,8 +83,9 @@ class Scripted {
   readonly #server = createServer({
     drainOn: [],
     reflection: false,
-    // Each attempt is to reach the script.
+    // Each attempt is to reach the script, whatever its request.
     idempotency: false,
+    validation: false,
     onError: (error, { method }) => void this.#problems.push(`${this.#keyOf(method)}: the answer failed: ${error}`),
   });
   #open = 0;

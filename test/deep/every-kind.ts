@@ -6,7 +6,7 @@ import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 
 const began = Promise.withResolvers<void>();
 const released = Promise.withResolvers<void>();
-const server = createServer({ drainOn: [], idempotency: false }).add(OrderService, {
+const server = createServer({ drainOn: [], idempotency: false, validation: false }).add(OrderService, {
   createOrder: async () => fail("ALREADY_EXISTS", "no such luck"),
   async getOrder({ orderId }) {
     if (orderId === "slow") began.resolve();

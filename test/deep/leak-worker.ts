@@ -22,7 +22,7 @@ const LOOPS = 32;
 
 const [way, calls] = process.argv.slice(2);
 const callsPerLeg = Number(calls) / LEGS;
-const server = createServer({ drainOn: [], idempotency: false, maxStreamResetsPerSecond: 1e6 }).add(
+const server = createServer({ drainOn: [], idempotency: false, validation: false, maxStreamResetsPerSecond: 1e6 }).add(
   FaultyOrders,
   faultyHandlers,
 );

@@ -3,7 +3,7 @@ import { createServer } from "bowline/server";
 import { ordersHandlers } from "./handlers.ts";
 import { PatientOrders } from "./patient-orders.ts";
 
-const server = createServer({ drainOn: [] }).add(
+const server = createServer({ drainOn: [], validation: false }).add(
   PatientOrders,
   ordersHandlers({
     getOrder: async ({ orderId }) => ({ orderId }),

@@ -50,7 +50,7 @@ export async function serveSecured(
   options: ServerOptions,
   { secured = SecuredOrders, tls = undefined as { cert: Buffer; key: Buffer; ca?: Buffer } | undefined } = {},
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer({ drainOn: [], ...options }).add(secured, ordersHandlers(given));
+  const server = createServer({ drainOn: [], validation: false, ...options }).add(secured, ordersHandlers(given));
   const port = await server.listen("127.0.0.1:0", tls ? { tls } : {});
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   return { server, port };

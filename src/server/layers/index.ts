@@ -40,14 +40,13 @@ export function serverLayers(
   clock: Clock,
   surroundings: Surroundings = {},
 ): ServerLayers {
-  const checks = requestChecks(contract, surroundings.validation);
   return {
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
     ...surroundings.load?.layers(contract),
     ...(surroundings.access && accessLayers(surroundings.access, clock, observer)),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
-    ...(checks.size > 0 && { validation: validationLayer(checks) }),
+    ...validationLayers(contract, surroundings.validation),
     heartbeat: heartbeatLayer(contract, clock),
   };
 }
@@ -62,4 +61,9 @@ function keyedLayers(
   if (marked.size === 0 || idempotency === false) return {};
   const { store, leaseMs = DEFAULT_LEASE_MS } = idempotency ?? requireStore(contract, marked);
   return { idempotency: idempotencyLayer({ store, leaseMs, encoded, clock, observer, onError }, marked) };
+}
+
+function validationLayers(contract: Contract, validation: Surroundings["validation"]): ServerLayers {
+  const checks = requestChecks(contract, validation);
+  return checks.size === 0 ? {} : { validation: validationLayer(checks) };
 }

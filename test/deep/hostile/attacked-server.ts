@@ -15,7 +15,7 @@ export interface VictimState {
   readonly running: number;
 }
 
-const server = createServer({ drainOn: [], idempotency: false, onError: () => {} }).add(
+const server = createServer({ drainOn: [], idempotency: false, validation: false, onError: () => {} }).add(
   OrderService,
   ordersHandlers({
     getOrder: async ({ orderId }) => ({ orderId }),

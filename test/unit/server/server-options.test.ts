@@ -67,7 +67,7 @@ test("createServer takes nothing at all, and limits above zero", () => {
 });
 
 test("a server refuses a service without handlers, and one that it serves already", () => {
-  const server = createServer({ drainOn: [], idempotency: false });
+  const server = createServer({ drainOn: [], idempotency: false, validation: false });
   expect(() => server.add(OrderService, {} as never)).toThrow(
     "shop.orders.v1.OrderService: no handler for createOrder",
   );
