@@ -29,6 +29,7 @@ import {
   checkServerOptions,
   DEFAULT_DRAIN_TIMEOUT_MS,
   type ListenOptions,
+  limitsOf,
   type ServerOptions,
   writeError,
 } from "./server-options.ts";
@@ -89,14 +90,8 @@ export class Server {
     this.health = new Health(this.#checks);
     this.#admin = new AdminServer(new Probes(this.health, this.#checks));
     const onError = options.onError ?? writeError;
-    this.#transport = new ServerTransport(
-      {
-        maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? 4 * 1024 * 1024,
-        maxStreamResetsPerSecond: options.maxStreamResetsPerSecond ?? 1_000,
-      },
-      options.channelOptions,
-      (error, method, call) =>
-        tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
+    this.#transport = new ServerTransport(limitsOf(options), options.channelOptions, (error, method, call) =>
+      tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
     );
     const { rateLimit, shed } = options;
     this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });

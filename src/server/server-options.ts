@@ -14,7 +14,7 @@ import {
   show,
 } from "../core/check-options.ts";
 import type { Observer } from "../core/observer.ts";
-import type { ServerTls } from "../transport/index.ts";
+import { defaultServerLimits, type ServerLimits, type ServerTls } from "../transport/index.ts";
 import { accessProblems } from "./authentication/access.ts";
 import { type Authenticators, authenticatorProblems } from "./authentication/authenticator.ts";
 import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
@@ -22,7 +22,7 @@ import { type RateLimitOptions, rateLimitProblems, type ShedOptions, shedProblem
 import { isValidation, type Validation } from "./validation/validation.ts";
 
 /** What holds for a server made by `createServer`. */
-export interface ServerOptions {
+export interface ServerOptions extends ServerLimits {
   /** nice-grpc server middlewares. They run outermost, the first the outermost of them. Default: none. */
   readonly use?: readonly ServerMiddleware[];
   /** Is told what handlers do. Default: nobody is, and it costs nothing. */
@@ -87,14 +87,6 @@ export interface ServerOptions {
    * a contract has such constraints. `false`: requests are served unchecked. Default: none.
    */
   readonly validation?: Validation | false;
-  /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
-  readonly maxReceiveMessageBytes?: number;
-  /**
-   * How many calls per second a client may cancel over one connection, for long; ten times as many at once. Default:
-   * 1,000. Above it the connection is taken for an attack (CVE-2023-44487) and closed, for every call on it: Node's own
-   * 33 do that to an honest client whose calls run into their deadlines where the server is slow.
-   */
-  readonly maxStreamResetsPerSecond?: number;
   /** Further grpc-js server arguments; `interceptors` run besides the server's own. Default: none. */
   readonly channelOptions?: Readonly<Record<string, unknown>>;
 }
@@ -113,6 +105,37 @@ const isDelay: OptionCheck = (value) =>
   typeof value === "number" && value >= 0 && value <= 2_147_483_647
     ? undefined
     : `must be from 0 to 2147483647; it is ${show(value)}`;
+
+/** A thousand bytes: what gRPC itself sends with each call has some hundred. */
+const LEAST_METADATA_BYTES = 1_024;
+
+const LIMITS: Readonly<Record<keyof ServerLimits, OptionCheck>> = {
+  maxReceiveMessageBytes: isPositive,
+  maxMetadataBytes: (value) =>
+    isPositive(value) ??
+    ((value as number) >= LEAST_METADATA_BYTES
+      ? undefined
+      : `must be at least ${LEAST_METADATA_BYTES}; it is ${value}`),
+  maxStreamsPerConnection: isCountOrInfinity,
+  maxStreamResetsPerSecond: isPositive,
+  maxConnections: isCountOrInfinity,
+  maxConnectionsPerPeer: isCountOrInfinity,
+  maxConnectionIdleMs: isPositive,
+  maxConnectionAgeMs: isPositive,
+  maxConnectionAgeGraceMs: isPositive,
+};
+
+/** How many of something there may be. */
+function isCountOrInfinity(value: unknown): string | undefined {
+  return value === Number.POSITIVE_INFINITY ? undefined : isCount(value);
+}
+
+/** What one client, and all of them together, may take up. */
+export function limitsOf(options: ServerOptions): Required<ServerLimits> {
+  const names = Object.keys(defaultServerLimits) as (keyof ServerLimits)[];
+  const said = names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
+  return { ...defaultServerLimits, ...Object.fromEntries(said) };
+}
 
 const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
   use: areFunctions,
@@ -137,8 +160,7 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
       ? undefined
       : `must be true, false or "authenticated"; it is ${show(value)}`,
   validation: isValidation,
-  maxReceiveMessageBytes: isPositive,
-  maxStreamResetsPerSecond: isPositive,
+  ...LIMITS,
   channelOptions: isObject,
 };
 

@@ -13,6 +13,7 @@ export { pushbackOf } from "./pushback.ts";
 export { holdBackEnd } from "./request-end.ts";
 export type { ResponseSink } from "./response-sink.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./server-interceptors.ts";
+export { defaultServerLimits, type ServerLimits } from "./server-limits.ts";
 export {
   type Answer,
   type ServerTls,

@@ -1,3 +1,4 @@
+import type { Server as HttpServer } from "node:net";
 import {
   Server as GrpcServer,
   ServerCredentials,
@@ -8,11 +9,13 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import type { Method } from "../core/method.ts";
+import { limitConnections } from "./connection-limits.ts";
 import { type Ending, sendOrFail, toStatus } from "./ending.ts";
 import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
 import { GrpcSink, type GrpcStreamCall, type ResponseSink } from "./response-sink.ts";
 import { acknowledgeEarly, refuseCutRequests } from "./server-interceptors.ts";
+import { LONGEST_DELAY_MS, type ServerLimits, toGrpcLimits, toHttp2Limits } from "./server-limits.ts";
 import { answerUnknown } from "./unknown-methods.ts";
 
 /** How a call with one response is answered. */
@@ -45,45 +48,32 @@ export interface ServerTls {
   readonly clientCertificate?: "required" | "requested";
 }
 
-/** Limits of a server's connections. */
-export interface ServerLimits {
-  readonly maxReceiveMessageBytes: number;
-  /** How many calls a client may cancel per second, for long; ten times as many at once. */
-  readonly maxStreamResetsPerSecond: number;
-}
-
-/** Node keeps these limits in 32 bits. */
-const MOST_STREAM_RESETS = 4_294_967_295;
-
-/** Node turns longer delays into 1 ms: grpc-js would break off every call at once. */
-const LONGEST_GRACE_MS = 2_147_483_647;
-
 /** grpc-js's server, with plain functions for handlers. */
 export class ServerTransport {
   readonly #server: GrpcServer;
   readonly #unsendable: Unsendable;
+  readonly #limits: Required<ServerLimits>;
   readonly #bound: string[] = [];
+  /** The listening servers whose connections are limited. */
+  readonly #limited = new Set<HttpServer>();
 
   constructor(
-    limits: ServerLimits,
+    limits: Required<ServerLimits>,
     channelOptions: Readonly<Record<string, unknown>> | undefined,
     unsendable: Unsendable,
   ) {
     this.#unsendable = unsendable;
+    this.#limits = limits;
     const { interceptors = [], ...further } = (channelOptions ?? {}) as ServerOptions;
     this.#server = new GrpcServer({
-      "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
+      ...toGrpcLimits(limits),
       "grpc.enable_channelz": 0,
       ...further,
       interceptors: [acknowledgeEarly, refuseCutRequests, ...interceptors],
     });
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.
-    const { commonServerOptions } = this.#server as unknown as { commonServerOptions: object };
-    const rate = limits.maxStreamResetsPerSecond;
-    Object.assign(commonServerOptions, {
-      streamResetRate: Math.min(Math.ceil(rate), MOST_STREAM_RESETS),
-      streamResetBurst: Math.min(Math.ceil(10 * rate), MOST_STREAM_RESETS),
-    });
+    const { commonServerOptions } = this.#server as unknown as { commonServerOptions: { settings?: object } };
+    Object.assign(commonServerOptions, toHttp2Limits(limits, commonServerOptions.settings));
   }
 
   addUnary(method: Method, serve: UnaryServer): void {
@@ -134,6 +124,7 @@ export class ServerTransport {
       this.#server.bindAsync(address, credentials(tls), (error, port) => {
         if (error) return reject(error);
         this.#bound.push(address.replace(/:0$/, `:${port}`));
+        this.#limitConnections();
         resolve(port);
       });
     });
@@ -146,8 +137,17 @@ export class ServerTransport {
   shutdown(graceMs: number): Promise<void> {
     // forceShutdown breaks connections off only where channelz, which costs every call, is on; drain always does, if
     // it comes before tryShutdown.
-    for (const address of this.#bound) this.#server.drain(address, Math.min(graceMs, LONGEST_GRACE_MS));
+    for (const address of this.#bound) this.#server.drain(address, Math.min(graceMs, LONGEST_DELAY_MS));
     return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
+  }
+
+  #limitConnections(): void {
+    // Nor a way to Node's servers themselves.
+    const { http2Servers } = this.#server as unknown as { http2Servers: ReadonlyMap<HttpServer, unknown> };
+    for (const server of http2Servers.keys()) {
+      if (!this.#limited.has(server)) limitConnections(server, this.#limits);
+      this.#limited.add(server);
+    }
   }
 
   #register(method: Method, handle: unknown, type: string): void {

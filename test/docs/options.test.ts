@@ -75,7 +75,13 @@ test.each<[string, [string, string][]]>([
     ],
   ],
   ["On a call: ", [["src/core/call-options.ts", "CallOptions"]]],
-  ["On a server: `createServer", [["src/server/server-options.ts", "ServerOptions"]]],
+  [
+    "On a server: `createServer",
+    [
+      ["src/server/server-options.ts", "ServerOptions"],
+      ["src/transport/server-limits.ts", "ServerLimits"],
+    ],
+  ],
 ])("every option has a row under %s…, and every row its option", (title, interfaces) => {
   const options = interfaces.flatMap(([path, name]) => optionsOf(path, name));
   expect(rowsOf(title).toSorted()).toEqual(options.toSorted());

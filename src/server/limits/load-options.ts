@@ -63,11 +63,13 @@ const SHED: Checks<ShedOptions> = {
 export function rateLimitProblems(options: RateLimitOptions | false | undefined): string[] {
   if (options === undefined || options === false) return [];
   if (isPlain(options)) return [`rateLimit must be { calls, … }, or false; it is ${show(options)}`];
-  const { methods, store: _, ...limit } = options;
-  const general = Object.keys(limit).length > 0 ? limitProblems(limit, "rateLimit.") : [];
+  const { methods, calls, perMs, burst, key } = options;
+  const limit = Object.fromEntries(
+    Object.entries({ calls, perMs, burst, key }).filter(([, value]) => value !== undefined),
+  );
   return [
-    ...checkOptions(options, RATE_LIMITS, "rateLimit.").filter((problem) => !general.includes(problem)),
-    ...general,
+    ...checkOptions(options, RATE_LIMITS, "rateLimit."),
+    ...(Object.keys(limit).length > 0 ? valueProblems(limit, "rateLimit.") : []),
     ...(isPlain(methods) ? [] : Object.entries(methods ?? {}).flatMap(methodProblems)),
   ];
 }
@@ -80,8 +82,12 @@ function methodProblems([path, limit]: [string, RateLimitPolicy]): string[] {
 
 /** All that is wrong with one limit. */
 export function limitProblems(limit: RateLimitPolicy, within: string): string[] {
-  const types = checkOptions(limit, RATE_LIMIT, within);
-  if (types.length > 0) return types;
+  return [...checkOptions(limit, RATE_LIMIT, within), ...valueProblems(limit, within)];
+}
+
+/** What is no number has been told. */
+function valueProblems(limit: RateLimitPolicy, within: string): string[] {
+  if (checkOptions(limit, RATE_LIMIT).some((problem) => !problem.startsWith("there is no option"))) return [];
   return checkRateLimit(limit).map(({ path, message }) => named(within, path, message));
 }
 

@@ -28,7 +28,9 @@ test.each<[ServerOptions, string]>([
     { drainTimeout: 5 } as ServerOptions,
     "there is no option drainTimeout; there are use, observer, onError, drainOn, drainTimeoutMs, drainDelayMs, " +
       "idempotency, rateLimit, shed, maxConcurrentChecks, authenticate, endStreamsAtExpiry, " +
-      "reflection, validation, maxReceiveMessageBytes, maxStreamResetsPerSecond, channelOptions",
+      "reflection, validation, maxReceiveMessageBytes, maxMetadataBytes, maxStreamsPerConnection, " +
+      "maxStreamResetsPerSecond, maxConnections, maxConnectionsPerPeer, maxConnectionIdleMs, maxConnectionAgeMs, " +
+      "maxConnectionAgeGraceMs, channelOptions",
   ],
   [
     { idempotency: { leaseMs: 99, lease: 1 } as never },

@@ -1,0 +1,27 @@
+import type { Server, Socket } from "node:net";
+import { peerIdentity } from "../core/identity.ts";
+import type { ServerLimits } from "./server-limits.ts";
+
+/**
+ * Keeps a listening server's connections within their limits. One too many is closed before anything is read from it,
+ * the client's hello for TLS included.
+ */
+export function limitConnections(
+  server: Server,
+  { maxConnections, maxConnectionsPerPeer }: Required<Pick<ServerLimits, "maxConnections" | "maxConnectionsPerPeer">>,
+): void {
+  if (maxConnections !== Number.POSITIVE_INFINITY) server.maxConnections = maxConnections;
+  if (maxConnectionsPerPeer === Number.POSITIVE_INFINITY) return;
+  const counts = new Map<string, number>();
+  server.on("connection", (socket: Socket) => {
+    const peer = peerIdentity(`${socket.remoteAddress}:0`).key;
+    const count = (counts.get(peer) ?? 0) + 1;
+    counts.set(peer, count);
+    socket.once("close", () => {
+      const left = (counts.get(peer) ?? 1) - 1;
+      if (left > 0) counts.set(peer, left);
+      else counts.delete(peer);
+    });
+    if (count > maxConnectionsPerPeer) socket.destroy();
+  });
+}
