@@ -21,6 +21,8 @@ export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "w
  * Calls of other services pass through untouched. It cannot see the target: make one per channel, since its breakers,
  * retry throttle and retry budget are its own.
  *
+ * `breakersOf` and `updatePolicies` take it as they take a client.
+ *
  * What it cannot do, because nice-grpc gives it no way: wait for a connection, and send messages encoded beforehand.
  *
  * @throws TypeError that lists everything that is wrong with the options.

@@ -51,6 +51,7 @@ export interface MethodChanges {
   readonly cache?: Changes<CachePolicy> | null;
   readonly batch?: Changes<Pick<BatchPolicy, "maxSize" | "maxWaitMs">> | null;
   readonly resume?: Changes<ResumeSettings>;
+  /** What this client takes for a stall; the server sends as often as its own contract says. */
   readonly heartbeat?: Changes<Omit<HeartbeatPolicy, "field">>;
 }
 

@@ -21,8 +21,9 @@ export function keepPolicies<T extends object>(owner: T, policies: LivePolicies)
  * changes closes and counts anew, unless it was forced or disabled by hand.
  *
  * @param owner what `createClient` or `clientMiddleware` made.
- * @throws TypeError for anything else; and one that lists everything that is wrong with the changes, or that the contract
- *   and they make impossible together: then nothing is changed.
+ * @throws TypeError for anything else, and when an observer calls it in the middle of an update; and one that lists
+ *   everything that is wrong with the changes, or that the contract and they make impossible together: then nothing is
+ *   changed.
  */
 export function updatePolicies<Owner extends object>(
   owner: Owner,

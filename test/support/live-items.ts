@@ -32,7 +32,7 @@ export class LiveItems {
     }
   }
 
-  update(changes: PolicyChanges<ItemsClient>): void {
+  update(changes: PolicyChanges<ItemsClient> = {}): void {
     this.#policies.update(changes);
   }
 

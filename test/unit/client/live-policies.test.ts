@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Order } from "../../../gen/shop/orders/v1/orders.ts";
 import type { ObserverEvent } from "../../../src/core/observer.ts";
 import { Status } from "../../../src/core/status.ts";
+import { listenersOf } from "../../support/driven.ts";
 import { LiveItems } from "../../support/live-items.ts";
 import { LiveOrders } from "../../support/live-orders.ts";
 import { aFailure } from "../../support/retrying.ts";
@@ -333,6 +334,20 @@ describe("calls that are gathered", () => {
     items.call("c");
     await items.clock.advance(5);
     expect(items.sent()).toEqual([["a", "b"], ["c"]]);
+  });
+
+  test("a hundred updates leave no batch, timer or listener behind", async () => {
+    const items = new LiveItems({ maxSize: 10, maxWaitMs: 50 });
+    for (let n = 0; n < 100; n += 1) {
+      items.update({ methods: { getItem: { batch: n % 3 === 0 ? null : { maxSize: 5 + n } } } });
+      items.call(String(n));
+    }
+    items.update();
+    expect(items.sent().flat()).toHaveLength(100);
+    expect(listenersOf(items.state.closed)).toBe(0);
+    for (const _ of items.batches.calls) items.batches.fail(aFailure());
+    await setImmediate();
+    expect(items.clock.pending).toBe(0);
   });
 
   test("go the way that their batches' method goes when they are gathered", async () => {
