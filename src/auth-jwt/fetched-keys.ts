@@ -50,10 +50,13 @@ export class FetchedKeys {
   };
 
   #known: JWTVerifyGetKey = (header, token) => {
-    const { keysMaxAgeMs, keysStaleMs } = this.#terms;
-    if (this.#keys && this.#ageMs <= keysMaxAgeMs + keysStaleMs) return this.#keys(header, token);
+    if (this.#keys && this.#usable) return this.#keys(header, token);
     return fail("UNAVAILABLE", "callers cannot be authenticated at present", { cause: this.#failure?.error });
   };
+
+  get #usable(): boolean {
+    return this.#ageMs <= this.#terms.keysMaxAgeMs + this.#terms.keysStaleMs;
+  }
 
   get #ageMs(): number {
     return this.#terms.clock.now() - this.#fetchedAt;
@@ -71,7 +74,7 @@ export class FetchedKeys {
     const due = !this.#failure || this.#sinceTriedMs >= AFTER_FAILURE_MS;
     const fetching = due ? this.#fetch() : this.#fetching;
     // While they cannot be fetched nobody waits who can do with the old ones.
-    const needed = !this.#keys || (age > keysMaxAgeMs && !this.#failure);
+    const needed = !this.#usable || (age > keysMaxAgeMs && !this.#failure);
     if (needed) await fetching;
   }
 

@@ -1,0 +1,144 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Status } from "bowline";
+import { type JwtOptions, jwt } from "bowline/auth-jwt";
+import { CredentialError, type UnidentifiedCall } from "bowline/server";
+import { fakeClock } from "bowline/testing";
+import type { JWK } from "jose";
+import { Metadata } from "nice-grpc-common";
+import { expect, onTestFinished, test } from "vitest";
+import { rejection } from "../support/orders.ts";
+import { aMethod } from "../support/scripted.ts";
+import { AUDIENCE, anIssuer, bearerOf, connectSecured, ISSUER, serveSecured } from "../support/secured-orders.ts";
+
+const first = await anIssuer("ES256", "k-1");
+const second = await anIssuer("ES256", "k-2");
+
+/** An endpoint with keys that a test changes, until the test is over. */
+async function endpoint() {
+  const served = {
+    keys: [first.jwk] as JWK[],
+    asked: 0,
+    answer: undefined as ((response: ServerResponse) => void) | undefined,
+  };
+  const server = createServer((_request, response) => {
+    served.asked += 1;
+    if (served.answer) return served.answer(response);
+    response.setHeader("content-type", "application/json").end(JSON.stringify({ keys: served.keys }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { served, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks` };
+}
+
+/** Authenticates by keys from an endpoint, at a time that a test owns. */
+async function authenticating(options: Partial<JwtOptions> = {}) {
+  const { served, url } = await endpoint();
+  const clock = fakeClock({ wallTime: Date.now() });
+  const errors: unknown[] = [];
+  const authenticate = jwt({
+    ...{ issuer: ISSUER, audience: AUDIENCE, jwks: url, clock, rememberedTokens: 0 },
+    onKeysError: (error) => errors.push(error),
+    ...options,
+  });
+  const call = async (token: string | Promise<string>) => {
+    const metadata = new Metadata({ authorization: `Bearer ${await token}` });
+    const unidentified = { metadata, peer: "10.0.0.7:1", certificate: undefined, method: aMethod() };
+    return authenticate({ ...unidentified, signal: new AbortController().signal } satisfies UnidentifiedCall);
+  };
+  return { served, clock, errors, call };
+}
+
+const long = { exp: Math.floor(Date.now() / 1_000) + 10 * 86_400 };
+const unavailable = { code: Status.UNAVAILABLE, details: "callers cannot be authenticated at present" };
+
+test("keys are fetched once for all who wait, and kept", async () => {
+  const { served, call } = await authenticating();
+  const calls = Array.from({ length: 10 }, () => call(first.token()));
+  for (const found of await Promise.all(calls)) expect(found).toMatchObject({ identity: { subject: "u-1" } });
+  await call(first.token());
+  expect(served.asked).toBe(1);
+});
+
+test("a rotation is followed: an unknown key has the set fetched anew, and made-up ones not each time", async () => {
+  const { served, clock, call } = await authenticating({ keysCooldownMs: 30_000 });
+  await call(first.token(long));
+  await clock.advance(30_000);
+  served.keys = [first.jwk, second.jwk];
+  await Promise.all([call(second.token(long)), call(second.token(long))]);
+  await call(first.token(long));
+  expect(served.asked).toBe(2);
+  for (let index = 0; index < 20; index++) {
+    expect(await rejection(call(first.token(long, { kid: `made-up-${index}` })))).toBeInstanceOf(CredentialError);
+  }
+  expect(served.asked).toBe(2);
+  await clock.advance(30_000);
+  await rejection(call(first.token(long, { kid: "made-up" })));
+  expect(served.asked).toBe(3);
+});
+
+test("a key that was withdrawn is not taken once the set is too old", async () => {
+  const { served, clock, call } = await authenticating({ keysMaxAgeMs: 600_000 });
+  await call(first.token(long));
+  served.keys = [second.jwk];
+  await clock.advance(600_001);
+  expect(await rejection(call(first.token(long)))).toMatchObject({ message: "unknown key" });
+});
+
+test("while keys cannot be had the old ones go on, for so long and no longer", async () => {
+  const { served, clock, call, errors } = await authenticating({ keysMaxAgeMs: 60_000, keysStaleMs: 3_600_000 });
+  await call(first.token(long));
+  served.answer = (response) => response.writeHead(500).end();
+  await clock.advance(60_001);
+  expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+  expect(errors).toMatchObject([{ message: expect.stringMatching(/answered 500$/) }]);
+  await clock.advance(3_600_000);
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  served.answer = undefined;
+  await clock.advance(1_000);
+  expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+});
+
+test.each<[string, (response: ServerResponse) => void]>([
+  ["says nothing", () => {}],
+  ["stops in the middle", (response) => response.writeHead(200).write("{")],
+])("an endpoint that %s is given up in time", async (_what, answer) => {
+  const { served, clock, call, errors } = await authenticating({ keysTimeoutMs: 5_000 });
+  served.answer = (response) => {
+    answer(response);
+    setImmediate(() => void clock.advance(5_000));
+  };
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  expect(errors).toMatchObject([{ message: expect.stringMatching(/did not answer in 5000 ms$/) }]);
+});
+
+test.each<[string, (response: ServerResponse) => void]>([
+  ["no JSON", (response) => response.end("<html>")],
+  ["no key set", (response) => response.end('{"keys":5}')],
+  ["far too much", (response) => response.end(Buffer.alloc(2 * 1024 * 1024, " "))],
+  ["a redirection", (response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end()],
+])("an endpoint that answers %s has no keys", async (_what, answer) => {
+  const { served, call, errors } = await authenticating();
+  served.answer = answer;
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  expect(errors).toHaveLength(1);
+});
+
+test("symmetric keys of a set sign nothing", async () => {
+  const { served, call } = await authenticating();
+  served.keys = [{ kty: "oct", k: "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", kid: "k-1", alg: "HS256" }];
+  expect(await rejection(call(first.token(long)))).toBeInstanceOf(CredentialError);
+});
+
+test("a caller is told UNAVAILABLE where the keys are away: it is not its fault, and it may come again", async () => {
+  const { served, url } = await endpoint();
+  served.answer = (response) => response.writeHead(503).end();
+  const authenticate = jwt({ issuer: ISSUER, audience: AUDIENCE, jwks: url, onKeysError: () => {} });
+  const { port } = await serveSecured({ getOrder: async () => ({}) }, { authenticate, idempotency: false });
+  const orders = connectSecured(port);
+  expect(await rejection(orders.getOrder({}, bearerOf(await first.token())))).toMatchObject(unavailable);
+  expect(await rejection(orders.getOrder({}))).toMatchObject({ code: Status.UNAUTHENTICATED });
+});
