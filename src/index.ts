@@ -77,7 +77,7 @@ export type {
   ServicePolicy,
   ThrottlePolicy,
 } from "./contract/policy.ts";
-export type { RateLimitPolicy, ShedPolicy } from "./contract/server-policy.ts";
+export type { AuthPolicy, RateLimitPolicy, ShedPolicy } from "./contract/server-policy.ts";
 export { anyDetail, type DetailMessage } from "./core/any-detail.ts";
 export type { AttemptFailure, RetryStop } from "./core/attempts.ts";
 export { type CallContext, currentCall, detached } from "./core/call-context.ts";
