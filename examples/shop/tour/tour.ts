@@ -6,10 +6,12 @@ import { fewFailures, manyFailures } from "./flaky-answers.ts";
 import { killedServer } from "./killed-server.ts";
 import { lateAnswers } from "./late-answers.ts";
 import { lostAnswers } from "./lost-answers.ts";
+import { overRate } from "./over-rate.ts";
 import { overload } from "./overload.ts";
 import { pushback } from "./pushback.ts";
 import { readsAndWrites } from "./reads-and-writes.ts";
 import { passed, type Result, type Row } from "./row.ts";
+import { shedding } from "./shedding.ts";
 import { slowCalls } from "./slow-calls.ts";
 import { slowReplica } from "./slow-replica.ts";
 import { staleAnswers } from "./stale-answers.ts";
@@ -27,6 +29,8 @@ export const rows: readonly Row[] = [
   pushback,
   lateAnswers,
   overload,
+  shedding,
+  overRate,
   staleAnswers,
   lostAnswers,
   brokenStreams,
