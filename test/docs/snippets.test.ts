@@ -92,8 +92,64 @@ channel.close();
 server.forceShutdown();
 `;
 
+const SERVED = `
+import { PatientOrders } from "${import.meta.dirname}/../support/patient-orders.ts";
+import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
+
+// Without constraints, which would want a validator.
+const OrderService = { ...PatientOrders, descriptors: () => "" };
+const handlers = ordersHandlers({});
+const findOrder = async (orderId: string | undefined, owner: string | undefined) => ({ orderId: orderId ?? "", customerId: owner ?? "" });
+`;
+
+const AUTHENTICATED = `
+import { readFileSync } from "node:fs";
+const [ca, cert, key] = ["ca.pem", "server.pem", "server.key"].map((name) =>
+  readFileSync("${import.meta.dirname}/../fixtures/tls/" + name),
+) as [Buffer, Buffer, Buffer];
+const SHARED_SECRET = "a secret of at least thirty-two bytes";
+const nameOf = async (key: unknown) => (key === "k-1" ? "batch" : undefined);
+`;
+
+const AUTHENTICATED_END = `
+await server.drain();
+`;
+
+const WITH_TOKENS = `
+import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
+
+const target = "localhost:1";
+const credentials = "";
+const fetch = async (..._: unknown[]) => ({ json: async () => ({ access_token: "t", expires_in: 60 }) });
+`;
+
+const WITH_TOKENS_END = `
+if ((await tokens.token(AbortSignal.timeout(1_000))) !== "t") throw new Error("no token");
+`;
+
+const USERS = `
+import { UserService } from "./gen/shop/users/v1/users.contract.ts";
+
+const target = "localhost:1";
+`;
+
+const ISSUED_END = `
+import { Metadata } from "nice-grpc";
+
+const metadata = new Metadata({ authorization: "Bearer " + (await tokens.token(AbortSignal.timeout(1_000))) });
+const found = await authenticate({ metadata } as never);
+if (found?.identity.key !== "token:https://shop.example|orders") throw new Error("not authenticated");
+`;
+
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
+  "docs/authentication.md": [
+    [SERVED, ""],
+    [AUTHENTICATED, AUTHENTICATED_END],
+    [WITH_TOKENS, WITH_TOKENS_END],
+    [USERS, ""],
+    [USERS, ISSUED_END],
+  ],
   "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map(
     (before) => [before, ""] as const,
   ),
