@@ -16,7 +16,7 @@ export interface Programs {
 }
 
 /** Building downloads grpc-go the first time. */
-const TIMEOUT_MS = 500_000;
+const TIMEOUT_MS = 900_000;
 
 /**
  * Builds the programs of a role.
@@ -46,8 +46,16 @@ const TLS_OF_CLIENT: Readonly<Record<Transport, readonly string[]>> = {
   ],
 };
 
-/** Cases that need a channel of another kind, by the service config that the suite gives to them. */
+/** The channel on which grpc-go looks at load reports. */
 const WITH_LOAD = JSON.stringify({ loadBalancingConfig: [{ test_backend_metrics_load_balancer: {} }] });
+
+/** A soak's calls may take as long as they like: how fast they are is the machine's. */
+const PATIENT = ["-soak_per_iteration_max_acceptable_latency_ms", "20000", "-soak_overall_timeout_seconds", "50"];
+
+function flagsOf(name: Case): readonly string[] {
+  if (name.startsWith("orca_")) return ["-service_config_json", WITH_LOAD];
+  return name.endsWith("_soak") ? PATIENT : [];
+}
 
 /** Which program speaks a transport. */
 export function programFor({ official, mutual }: Programs, transport: Transport): string {
@@ -63,8 +71,7 @@ export async function runClient(
   more: readonly string[] = [],
 ): Promise<void> {
   const address = ["-server_host", "127.0.0.1", "-server_port", String(port), "-test_case", name];
-  const channel = name.startsWith("orca_") ? ["-service_config_json", WITH_LOAD] : [];
-  await runProgram(program, [...address, ...TLS_OF_CLIENT[transport], ...channel, ...more]);
+  await runProgram(program, [...address, ...TLS_OF_CLIENT[transport], ...flagsOf(name), ...more]);
 }
 
 const TLS_OF_SERVER: Readonly<Record<Transport, readonly string[]>> = {

@@ -30,7 +30,8 @@ var (
 	serviceConfig = flag.String("service_config_json", "{}", "the channel's service config")
 	accountFile   = flag.String("service_account_key_file", "", "the service account of the cases with credentials")
 	scope         = flag.String("oauth_scope", "", "the scope to ask for")
-	iterations    = flag.Int("soak_iterations", 10, "how many calls a soak makes")
+	latencyMs     = flag.Int("soak_per_iteration_max_acceptable_latency_ms", 1000, "the longest a soak's call may take")
+	soakSeconds   = flag.Int("soak_overall_timeout_seconds", 10, "the longest a soak may take")
 	testCase      = flag.String("test_case", "", "the case's name")
 )
 
@@ -137,11 +138,11 @@ func soak(ctx context.Context, target string, channel func() (*grpc.ClientConn, 
 	interop.DoSoakTest(ctx, interop.SoakTestConfig{
 		RequestSize:                      271828,
 		ResponseSize:                     314159,
-		PerIterationMaxAcceptableLatency: 10 * time.Second,
-		OverallTimeout:                   20 * time.Second,
+		PerIterationMaxAcceptableLatency: time.Duration(*latencyMs) * time.Millisecond,
+		OverallTimeout:                   time.Duration(*soakSeconds) * time.Second,
 		ServerAddr:                       target,
 		NumWorkers:                       1,
-		Iterations:                       *iterations,
+		Iterations:                       10,
 		ChannelForTest:                   channel,
 	})
 }
