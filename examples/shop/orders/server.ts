@@ -1,5 +1,6 @@
 import { closeClient, createClient } from "bowline";
 import { createServer } from "bowline/server";
+import { protovalidate } from "bowline/validate";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import { UserService } from "../../../gen/shop/users/v1/users.contract.ts";
 import { serve } from "../serve.ts";
@@ -16,7 +17,11 @@ const users = createClient(UserService, settings.usersTarget);
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
 const instruments = new Instruments(settings);
 
-const server = createServer({ use: [instruments.middleware], idempotency: store.idempotency });
+const server = createServer({
+  use: [instruments.middleware],
+  idempotency: store.idempotency,
+  validation: protovalidate(),
+});
 server.add(OrderService, orderHandlers(store, feed, users));
 // Nothing goes without the database. Without users no order can be placed, but all of them can be read.
 server.health.check("database", () => store.lastRevision());

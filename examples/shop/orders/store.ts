@@ -11,9 +11,9 @@ import {
   OrderStatus,
 } from "../../../gen/shop/orders/v1/orders.ts";
 import { openDatabase, transaction } from "../database.ts";
-import { totalOf } from "./checks.ts";
 import { SCHEMA } from "./schema.ts";
 import { seedOrders } from "./seed.ts";
+import { totalOf } from "./total.ts";
 
 /** How many rows are read at a time, so that a slow reader keeps no read transaction open. */
 const PAGE = 100;

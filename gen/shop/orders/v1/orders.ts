@@ -75,6 +75,7 @@ export function orderStatusToJSON(object: OrderStatus): string {
 /** So many of one thing, at one price. */
 export interface OrderItem {
   sku: string;
+  /** The bounds keep every total within an int64. */
   quantity: number;
   /** Price of one, in cents. */
   unitPriceCents: bigint;
