@@ -15,7 +15,7 @@ import {
   resolveThrottle,
   resolveThrottling,
 } from "../contract/resolve.ts";
-import type { Call, UnaryHandler } from "../core/call.ts";
+import type { UnaryHandler } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import type { Random } from "../core/random.ts";
@@ -31,6 +31,7 @@ import type { RetryShare } from "../policy/retry.ts";
 import { RetryBudget } from "../policy/retry-budget.ts";
 import { RetryThrottling } from "../policy/retry-throttling.ts";
 import { sameSettings } from "./same-settings.ts";
+import { Waits } from "./waits.ts";
 
 /** Where a client's or middleware's policies take time and chance from, and whom they tell. */
 export interface Surroundings {
@@ -48,8 +49,8 @@ export class ClientState {
   readonly retryShare: RetryShare;
   /** The pipelines of methods with one response, by their keys, where a call may become a part of another method's. */
   readonly pipelines: Map<string, UnaryHandler> = new Map();
-  /** How long attempts have waited at a bulkhead, in milliseconds; Infinity as long as their turn has not come. */
-  readonly waits: WeakMap<Call, number> = new WeakMap();
+  /** How long attempts have waited at a bulkhead. */
+  readonly waits: Waits = new Waits();
   readonly #paces = new Map<string, HedgePace>();
   readonly #breakerPolicies = new Map<string, BreakerPolicy>();
   readonly #bulkheads = new Map<string, Bulkhead>();

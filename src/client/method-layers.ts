@@ -98,7 +98,7 @@ export function retryLayers({ retry }: MethodPolicy, state: ClientState, mostAtt
 
 /** The layer of a breaker policy, unless it says that there is none. */
 function breakerLayers(
-  { breaker: policy, bulkhead }: MethodPolicy,
+  { breaker: policy }: MethodPolicy,
   name: string,
   timeouts: Timeouts,
   state: ClientState,
@@ -107,12 +107,11 @@ function breakerLayers(
   const { observer, target } = state.surroundings;
   const slowMs = policy?.slowMs ?? (timeouts.said ?? timeouts.otherwise) / 2;
   const { clock } = state.surroundings;
-  const waits = bulkhead?.maxQueued ? state.waits : undefined;
   const report = reportTo(observer, "breaker", target);
   const breaker = state.breakerBy(name, policy ?? {});
   const trialTimeoutMs = policy?.trialTimeoutMs ?? trialTimeoutOf(timeouts);
   const codes = failureCodes(policy);
-  const layer: Layer = breakerLayer({ breaker, codes, slowMs, trialTimeoutMs, clock, waits, report });
+  const layer: Layer = breakerLayer({ breaker, codes, slowMs, trialTimeoutMs, clock, waits: state.waits, report });
   return { breaker: layer };
 }
 

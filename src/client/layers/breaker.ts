@@ -8,6 +8,7 @@ import type { Breaker } from "../../policy/breaker.ts";
 import type { BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/breaker-permit.ts";
 import { type AttemptFacts, settleFailed, settleLeft } from "../../policy/breaker-verdict.ts";
 import type { Report } from "../report.ts";
+import type { Waits } from "../waits.ts";
 import { handOn } from "./hand-on.ts";
 
 /** What the attempts of a method are guarded with. */
@@ -20,8 +21,8 @@ export interface BreakerContext {
   /** After how long a trial is given up, in milliseconds, if it is no stream. */
   readonly trialTimeoutMs?: number;
   readonly clock: Clock;
-  /** How long attempts have waited, in milliseconds, where a bulkhead below lets them; Infinity before their turn. */
-  readonly waits?: WeakMap<Call, number> | undefined;
+  /** How long attempts have waited at a bulkhead below. Default: none waits. */
+  readonly waits?: Waits;
   readonly report: Report | undefined;
 }
 

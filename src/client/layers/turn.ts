@@ -2,6 +2,7 @@ import type { Call } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { BulkheadPermit, BulkheadPlace } from "../../policy/bulkhead.ts";
+import type { Waits } from "../waits.ts";
 
 /** What a call waits by. */
 export interface TurnContext {
@@ -10,8 +11,8 @@ export interface TurnContext {
   readonly clock: Clock;
   /** Aborts when the client is closed; undefined if it cannot be. */
   readonly closed: AbortSignal | undefined;
-  /** Is told how long each call that is sent has waited, in milliseconds; Infinity as long as its turn has not come. */
-  readonly waits: WeakMap<Call, number>;
+  /** Is told how long each call that is sent has waited. */
+  readonly waits: Waits;
 }
 
 /**

@@ -162,6 +162,23 @@ describe("a bulkhead", () => {
     expect(calls.every(({ outcome }) => outcome?.value === "order")).toBe(true);
   });
 
+  test("whose queue is new makes nothing slow for the breaker that waits in it, of calls that began before too", async () => {
+    const orders = new LiveOrders({
+      service: { breaker: { slowMs: 100 } },
+      methods: { getOrder: { bulkhead: { maxConcurrent: 1 }, retry: { initialBackoffMs: 1 } } },
+    });
+    orders.call();
+    orders.update(bounded(1));
+    await orders.fail(aFailure());
+    orders.call();
+    await orders.clock.advance(5_000);
+    await orders.reply();
+    await orders.reply();
+    expect(sent(orders)).toBe(3);
+    // The other one took 5 s at the target.
+    expect(orders.state.breakers.snapshot()[GET_ORDER]).toMatchObject({ calls: 3, failures: 1, slow: 1 });
+  });
+
   test("lets a stream that waits in", async () => {
     const orders = new LiveOrders({ methods: { listOrders: { bulkhead: { maxConcurrent: 1, maxQueued: 1 } } } });
     const streams = [orders.open(), orders.open()];
