@@ -1,5 +1,5 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
+import { ask as askAny, startChild } from "./child.ts";
 import type { Order, Sample } from "./measure.ts";
 import type { Memory } from "./memory.ts";
 import type { StackName } from "./stacks/index.ts";
@@ -9,16 +9,12 @@ const worker = new URL("./worker.ts", import.meta.url);
 /** What a worker is asked: a server for what it has used, a client to do something. */
 export type Question = "cpu" | "memory" | { readonly open: number } | Order;
 
-async function start(...argv: string[]): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(worker, argv, { execArgv: [...process.execArgv, "--expose-gc"] });
-  const [message] = await once(child, "message");
-  return { child, port: message.port };
-}
+const ask = <T>(child: ChildProcess, question: Question) => askAny<T>(child, question);
 
-async function ask<T>(child: ChildProcess, question: Question): Promise<T> {
-  child.send(question);
-  const [answer] = await once(child, "message");
-  return answer;
+async function start(...argv: string[]): Promise<{ child: ChildProcess; port: number }> {
+  const execArgv = [...process.execArgv, "--expose-gc"];
+  const { child, first } = await startChild<{ port: number }>(worker, argv, { execArgv });
+  return { child, port: first.port };
 }
 
 /** What a window showed on both ends. */

@@ -1,6 +1,6 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
+import { answer, ask as askAny, startChild } from "../child.ts";
 
 /** What a worker is asked: a server to publish, clients to begin to count and say when so many came. */
 export interface Asked {
@@ -35,23 +35,13 @@ export interface RunningVariant {
 
 const worker = new URL("./worker.ts", import.meta.url);
 
-async function answer(child: ChildProcess): Promise<Answer> {
-  const [message] = await once(child, "message");
-  return message;
-}
-
-function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
-  const answered = answer(child);
-  child.send(asked);
-  return answered;
-}
+const ask = (child: ChildProcess, asked: Asked) => askAny<Answer>(child, asked);
 
 /** Starts a variant's server and so many subscribers; resolves when all of them are there. */
 export async function startVariant(name: string, subscribers: number): Promise<RunningVariant> {
-  const server = fork(worker, ["server", name]);
-  const { port, title = name } = await answer(server);
-  const clients = fork(worker, ["clients", String(subscribers), String(port)]);
-  await answer(clients);
+  const { child: server, first } = await startChild<Answer>(worker, ["server", name]);
+  const { port, title = name } = first;
+  const { child: clients } = await startChild<Answer>(worker, ["clients", String(subscribers), String(port)]);
   for (let here = 0; here < subscribers; here = (await ask(clients, {})).received ?? 0) {
     await ask(clients, {});
     await ask(server, { publish: 1 });
@@ -64,7 +54,7 @@ export async function startVariant(name: string, subscribers: number): Promise<R
       const messages = Math.ceil(deliveries / subscribers);
       const before = await ask(server, {});
       await ask(clients, { await: messages * subscribers });
-      const all = answer(clients);
+      const all = answer<Answer>(clients);
       const start = performance.now();
       await ask(server, { publish: messages });
       await all;
