@@ -25,6 +25,8 @@ export const BAD_REQUEST = {
 
 /** What the smoke run's server has seen. */
 export interface Seen {
+  /** The methods that were called. */
+  readonly calls: string[];
   /** With what each stream that did not come to its end was broken off. */
   readonly brokenOff: unknown[];
   /** Milliseconds that clients would wait for their streams. */
@@ -33,16 +35,17 @@ export interface Seen {
 
 /** Serves with Bowline what a smoke run calls, until the test is over. */
 export async function serveSmoke(): Promise<{ readonly port: number; readonly seen: Seen }> {
-  const seen: Seen = { brokenOff: [], waits: [] };
+  const seen: Seen = { calls: [], brokenOff: [], waits: [] };
   const server = createServer({ drainOn: [] }).add(Smoke, smokeHandlers(seen));
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1_000 })));
   return { port, seen };
 }
 
-function smokeHandlers({ brokenOff, waits }: Seen): SmokeHandlers {
+function smokeHandlers({ calls, brokenOff, waits }: Seen): SmokeHandlers {
   return {
     async unaryCall({ responseStatus, responseSize }, context) {
+      calls.push("unaryCall");
       echo(context);
       context.trailer.set("x-remaining-ms", String(Math.floor(context.remainingMs())));
       if (responseStatus) fail(responseStatus.code, responseStatus.message, { statusDetails: [BAD_REQUEST] });
@@ -50,6 +53,7 @@ function smokeHandlers({ brokenOff, waits }: Seen): SmokeHandlers {
     },
     async *streamingOutputCall({ responseParameters }, context) {
       const { signal } = context;
+      calls.push("streamingOutputCall");
       waits.push(context.remainingMs());
       signal.addEventListener("abort", () => brokenOff.push(signal.reason));
       for (const { size, intervalUs } of responseParameters) {
