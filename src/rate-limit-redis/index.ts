@@ -1,0 +1,1 @@
+export { type RedisRateLimitOptions, redisRateLimit } from "./store.ts";
