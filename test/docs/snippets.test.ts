@@ -141,6 +141,52 @@ const found = await authenticate({ metadata } as never);
 if (found?.identity.key !== "token:https://shop.example|orders") throw new Error("not authenticated");
 `;
 
+const REFUSED = `${ORDERS}
+const items = [{ sku: "rope-10m", quantity: 1, unitPriceCents: 1n }];
+const suggested: unknown[] = [];
+const suggestOtherThan = (sku: string | undefined) => suggested.push(sku);
+server.expect("createOrder").fail("FAILED_PRECONDITION", {
+  statusDetails: [{ $type: "google.rpc.ErrorInfo", reason: "OUT_OF_STOCK", metadata: { sku: "rope-10m" } }],
+});
+`;
+
+const REFUSED_END = `
+if (suggested.join() !== "rope-10m") throw new Error("suggested " + suggested);
+`;
+
+const OWN_DETAIL = `
+import type { RpcError } from "bowline";
+import { OrderItem } from "./gen/shop/orders/v1/orders.ts";
+`;
+
+const OWN_DETAIL_END = `
+try {
+  refuse();
+} catch (error) {
+  if (left(error as RpcError) !== 3) throw error;
+}
+`;
+
+const VALIDATED = `
+import { createClient, RpcError } from "bowline";
+import { createServer } from "bowline/server";
+import { protovalidate } from "bowline/validate";
+import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
+import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
+
+const server = createServer({ validation: protovalidate(), idempotency: false });
+server.add(OrderService, ordersHandlers({}));
+using orders = createClient(OrderService, "127.0.0.1:" + (await server.listen("127.0.0.1:0")));
+const shown: string[] = [];
+const show = (...texts: string[]) => shown.push(texts.join(", "));
+`;
+
+const VALIDATED_END = `
+const said = "items[0].quantity, must be greater than or equal to 1 and less than or equal to 10000, uint32.gte_lte";
+if (shown.join() !== said) throw new Error(shown.join());
+await server.drain({ timeoutMs: 1 });
+`;
+
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
   "docs/authentication.md": [
@@ -153,6 +199,12 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
   "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map(
     (before) => [before, ""] as const,
   ),
+  "docs/errors.md": [
+    ["", ""],
+    [REFUSED, REFUSED_END],
+    [OWN_DETAIL, OWN_DETAIL_END],
+    ["", ""],
+  ],
   "docs/health.md": [
     [CHECKED, CHECKED_END],
     [DRAINED, DRAINED_END],
@@ -162,6 +214,11 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
     [WATCHED, ""],
     [EXPIRED, EXPIRED_END],
     ['import { createClientFactory, createServer } from "nice-grpc";\n', ""],
+  ],
+  "docs/validation.md": [
+    ["", ""],
+    [VALIDATED, VALIDATED_END],
+    ['import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";\n', ""],
   ],
 };
 
