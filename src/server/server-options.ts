@@ -123,6 +123,8 @@ const LIMITS: Readonly<Record<keyof ServerLimits, OptionCheck>> = {
   maxConnectionIdleMs: isPositive,
   maxConnectionAgeMs: isPositive,
   maxConnectionAgeGraceMs: isPositive,
+  keepaliveTimeMs: isPositive,
+  keepaliveTimeoutMs: isPositive,
 };
 
 /** How many of something there may be. */

@@ -43,6 +43,13 @@ export interface ServerLimits {
    * as long as they like.
    */
   readonly maxConnectionAgeGraceMs?: number;
+  /**
+   * After how much silence a connection is asked for a sign of life, in milliseconds; `Infinity`: never. Default:
+   * 60,000; gRPC's two hours keep the handlers of streams running whose clients are long gone.
+   */
+  readonly keepaliveTimeMs?: number;
+  /** How long to wait for that sign before the connection is broken off, in milliseconds. Default: 20,000. */
+  readonly keepaliveTimeoutMs?: number;
 }
 
 const HALF_AN_HOUR_MS = 1_800_000;
@@ -58,6 +65,8 @@ export const defaultServerLimits: Required<ServerLimits> = {
   maxConnectionIdleMs: HALF_AN_HOUR_MS,
   maxConnectionAgeMs: HALF_AN_HOUR_MS,
   maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
+  keepaliveTimeMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
 };
 
 /** Node turns longer delays into 1 ms: grpc-js would close every connection at once. */
@@ -75,6 +84,8 @@ export function toGrpcLimits(limits: Required<ServerLimits>): ServerOptions {
   return {
     "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
     "grpc.max_connection_idle_ms": Math.min(limits.maxConnectionIdleMs, LONGEST_DELAY_MS),
+    "grpc.keepalive_time_ms": Math.min(limits.keepaliveTimeMs, LONGEST_DELAY_MS),
+    "grpc.keepalive_timeout_ms": Math.min(limits.keepaliveTimeoutMs, LONGEST_DELAY_MS),
     ...(age * AGE_SPREAD <= LONGEST_DELAY_MS && { "grpc.max_connection_age_ms": age }),
     ...(grace <= LONGEST_DELAY_MS && { "grpc.max_connection_age_grace_ms": grace }),
   };

@@ -37,6 +37,31 @@ test("a connection that answers stays, however long nothing is said", async () =
   expect(revisions).toEqual([1n, 2n]);
 });
 
+test("a server ends the streams of clients that have gone silent, and of no others", async () => {
+  const ended: string[] = [];
+  const left = Promise.withResolvers<void>();
+  const { port } = await serveOrders(
+    {
+      async *watchOrders({ customerId }, { signal }) {
+        yield { revision: 1n };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        ended.push(customerId);
+        left.resolve();
+      },
+    },
+    { keepaliveTimeMs: 100, keepaliveTimeoutMs: 200 },
+  );
+  const proxy = await silenceable(port);
+  const [honest, silent] = [connectOrders(port), connectOrders(proxy.port)];
+  const [stays, vanishes] = [honest.watchOrders({ customerId: "stays" }), silent.watchOrders({ customerId: "gone" })];
+  await Promise.all([stays.next(), vanishes.next()]);
+  vanishes.next().catch(() => {});
+  proxy.silence();
+  await left.promise;
+  expect(ended).toEqual(["gone"]);
+  await stays.return();
+});
+
 /** A TCP proxy whose connections can be made to swallow everything, as one does whose other end lost its power. */
 async function silenceable(target: number): Promise<{ port: number; silence(): void }> {
   const sockets: [Socket, Socket][] = [];

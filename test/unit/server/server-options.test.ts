@@ -30,7 +30,7 @@ test.each<[ServerOptions, string]>([
       "idempotency, rateLimit, shed, maxConcurrentChecks, authenticate, endStreamsAtExpiry, " +
       "reflection, validation, maxReceiveMessageBytes, maxMetadataBytes, maxStreamsPerConnection, " +
       "maxStreamResetsPerSecond, maxConnections, maxConnectionsPerPeer, maxConnectionIdleMs, maxConnectionAgeMs, " +
-      "maxConnectionAgeGraceMs, channelOptions",
+      "maxConnectionAgeGraceMs, keepaliveTimeMs, keepaliveTimeoutMs, channelOptions",
   ],
   [
     { idempotency: { leaseMs: 99, lease: 1 } as never },
