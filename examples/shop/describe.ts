@@ -1,10 +1,15 @@
+import { ShopIdentity } from "./identity.ts";
 import type { Shop } from "./shop.ts";
 
 const ORDER = '{"customer_id": "u-7", "items": [{"sku": "cleat", "quantity": 2, "unit_price_cents": 1275}]}';
 
 /** What is served where, with lines to copy. */
-export function describe(shop: Shop): string {
+export async function describe(shop: Shop): Promise<string> {
   const orders = shop.orders.target;
+  const { settings } = shop;
+  const scopes = ["orders.read", "orders.write"];
+  const token = settings.auth && (await (await ShopIdentity.open(settings)).token("u-7", "orders", scopes));
+  const grpcurl = token ? 'grpcurl -plaintext -H "authorization: Bearer $TOKEN"' : "grpcurl -plaintext";
   const service = "shop.orders.v1.OrderService";
   return [
     "Bowline's example shop, one process for each service:",
@@ -14,11 +19,12 @@ export function describe(shop: Shop): string {
     "",
     "Both serve health and reflection too. To try, in another terminal:",
     "",
-    `  grpcurl -plaintext ${orders} list`,
-    `  grpcurl -plaintext ${orders} describe ${service}`,
-    `  grpcurl -plaintext -d '{"order_id": "o-42"}' ${orders} ${service}/GetOrder`,
-    `  grpcurl -plaintext -d '{"customer_id": "u-7"}' ${orders} ${service}/WatchOrders`,
-    `  grpcurl -plaintext -d '${ORDER}' ${orders} ${service}/CreateOrder`,
+    ...(token ? [`  TOKEN=${token}`] : []),
+    `  ${grpcurl} ${orders} list`,
+    `  ${grpcurl} ${orders} describe ${service}`,
+    `  ${grpcurl} -d '{"order_id": "o-42"}' ${orders} ${service}/GetOrder`,
+    `  ${grpcurl} -d '{"customer_id": "u-7"}' ${orders} ${service}/WatchOrders`,
+    `  ${grpcurl} -d '${ORDER}' ${orders} ${service}/CreateOrder`,
     `  curl 'http://${shop.orders.admin}/readyz?depth=business&verbose'`,
     `  curl 'http://${shop.users.admin}/readyz?verbose'`,
     "",

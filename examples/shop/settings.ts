@@ -26,6 +26,8 @@ export interface Settings {
    * `SHOP_AT_ONCE`; default: 0.
    */
   readonly atOnce: number;
+  /** Whether callers need a token. `SHOP_AUTH`, 1 or 0; default: 0. */
+  readonly auth: boolean;
   /**
    * `SHOP_DELAY_MS` of the tour's slow replicas. `SHOP_TOUR_SLOW_MS`; default: 30,000. With 0 they are not slow, and
    * their row comes out wrong.
@@ -59,6 +61,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     delayMs: number("SHOP_DELAY_MS", 0, 600_000),
     delayEvery: number("SHOP_DELAY_EVERY", 1, 100_000),
     atOnce: number("SHOP_AT_ONCE", 0, 100_000),
+    auth: number("SHOP_AUTH", 0, 1) === 1,
     tourSlowMs: number("SHOP_TOUR_SLOW_MS", 30_000, 600_000),
   };
   if (problems.length > 0) throw new Error(problems.join("\n"));

@@ -20,6 +20,7 @@ export const SecuredOrders = contract<typeof PatientOrders.definition, OrderServ
     watchOrders: { auth: { scopes: ["orders.read"] } },
     listOrders: { auth: {} },
     quoteBaskets: { auth: {} },
+    importOrders: {},
   },
 });
 

@@ -3,6 +3,7 @@ import { createServer } from "bowline/server";
 import { protovalidate } from "bowline/validate";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import { UserService } from "../../../gen/shop/users/v1/users.contract.ts";
+import { ShopIdentity } from "../identity.ts";
 import { serve } from "../serve.ts";
 import { readSettings } from "../settings.ts";
 import { Instruments } from "../tour/instruments.ts";
@@ -13,7 +14,10 @@ import { OrderStore } from "./store.ts";
 const settings = readSettings();
 const store = new OrderStore(settings.dataFolder);
 const feed = new OrderFeed(store);
-const users = createClient(UserService, settings.usersTarget);
+const identity = settings.auth ? await ShopIdentity.open(settings) : undefined;
+const users = createClient(UserService, settings.usersTarget, {
+  ...(identity && { credentials: identity.credentials("orders", "users", ["users.read"]) }),
+});
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
 const instruments = new Instruments(settings);
 
@@ -21,6 +25,7 @@ const server = createServer({
   use: [instruments.middleware],
   idempotency: store.idempotency,
   validation: protovalidate(),
+  ...(identity && { authenticate: identity.authenticate("orders") }),
 });
 server.add(OrderService, orderHandlers(store, feed, users));
 // Nothing goes without the database. Without users no order can be placed, but all of them can be read.

@@ -1,5 +1,6 @@
 import { createServer } from "bowline/server";
 import { UserService } from "../../../gen/shop/users/v1/users.contract.ts";
+import { ShopIdentity } from "../identity.ts";
 import { serve } from "../serve.ts";
 import { readSettings } from "../settings.ts";
 import { Instruments } from "../tour/instruments.ts";
@@ -11,7 +12,11 @@ const store = new UserStore(settings.dataFolder);
 // For the tour alone: it counts what arrives here. Leave it out of a service of your own.
 const instruments = new Instruments(settings);
 
-const server = createServer({ use: [instruments.middleware] });
+const identity = settings.auth ? await ShopIdentity.open(settings) : undefined;
+const server = createServer({
+  use: [instruments.middleware],
+  ...(identity && { authenticate: identity.authenticate("users") }),
+});
 server.add(UserService, userHandlers(store));
 server.health.check("database", () => store.get("u-1"));
 

@@ -22,16 +22,16 @@ export const OrderService: Contract<
   OrderServiceHandlers
 > = contract({
   definition: OrderServiceDefinition,
-  service: { timeoutMs: 2_000, breaker: { openMs: 3_000 } },
+  service: { timeoutMs: 2_000, breaker: { openMs: 3_000 }, auth: { scopes: ["orders.read"] } },
   methods: {
-    createOrder: { retry: { maxAttempts: 3 }, idempotencyKey: {} },
+    createOrder: { retry: { maxAttempts: 3 }, idempotencyKey: {}, auth: { scopes: ["orders.write"] } },
     getOrder: { timeoutMs: 300, retry: { maxAttempts: 3 }, breaker: { slowMs: 75 } },
     listOrders: { timeoutMs: 30_000, retry: { maxAttempts: 3 } },
     watchOrders: {
       resume: { requestField: "after_revision", cursorField: "revision", fromStart: true },
       heartbeat: { field: "heartbeat", intervalMs: 5_000 },
     },
-    importOrders: { timeoutMs: 60_000 },
+    importOrders: { timeoutMs: 60_000, auth: { scopes: ["orders.write"] } },
   },
   cursors: {
     watchOrders: {
@@ -105,7 +105,7 @@ export interface OrderServiceHandlers {
 /** The contract's files, for reflection. */
 function descriptors(): string {
   return [
-    "Co0RChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aG2J1Zi92YWxp",
+    "Cr8RChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aG2J1Zi92YWxp",
     "ZGF0ZS92YWxpZGF0ZS5wcm90bxofZ29vZ2xlL3Byb3RvYnVmL3RpbWVzdGFtcC5wcm90byKHAQoJT3JkZXJJdGVtEhkKA3NrdRgBIAEoCUIHukgE",
     "cgIQAVIDc2t1EiYKCHF1YW50aXR5GAIgASgNQgq6SAcqBRiQTigBUghxdWFudGl0eRI3ChB1bml0X3ByaWNlX2NlbnRzGAMgASgDQg26SAoiCBiA",
     "lOvcAygAUg51bml0UHJpY2VDZW50cyKHAgoFT3JkZXISGQoIb3JkZXJfaWQYASABKAlSB29yZGVySWQSHwoLY3VzdG9tZXJfaWQYAiABKAlSCmN1",
@@ -123,14 +123,14 @@ function descriptors(): string {
     "dWVzdBI7CgVpdGVtcxgBIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVySXRlbUIKukgHkgEECAEQZFIFaXRlbXMiNwoUUXVvdGVCYXNrZXRzUmVz",
     "cG9uc2USHwoLdG90YWxfY2VudHMYASABKANSCnRvdGFsQ2VudHMqkgEKC09yZGVyU3RhdHVzEhwKGE9SREVSX1NUQVRVU19VTlNQRUNJRklFRBAA",
     "EhgKFE9SREVSX1NUQVRVU19QRU5ESU5HEAESFQoRT1JERVJfU1RBVFVTX1BBSUQQAhIYChRPUkRFUl9TVEFUVVNfU0hJUFBFRBADEhoKFk9SREVS",
-    "X1NUQVRVU19DQU5DRUxMRUQQBDKKBQoMT3JkZXJTZXJ2aWNlElYKC0NyZWF0ZU9yZGVyEiIuc2hvcC5vcmRlcnMudjEuQ3JlYXRlT3JkZXJSZXF1",
-    "ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiDLqSpAoHUgIIA/IBABJhCghHZXRPcmRlchIfLnNob3Aub3JkZXJzLnYxLkdldE9yZGVyUmVxdWVz",
-    "dBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyIh2QAgG6kqQKFQoGEIDGho8BUgIIA2IHGgUQwNHhIxJaCgpMaXN0T3JkZXJzEiEuc2hvcC5vcmRlcnMu",
-    "djEuTGlzdE9yZGVyc1JlcXVlc3QaFS5zaG9wLm9yZGVycy52MS5PcmRlciIQkAIBupKkCggKAggeUgIIAzABEooBCgtXYXRjaE9yZGVycxIiLnNo",
-    "b3Aub3JkZXJzLnYxLldhdGNoT3JkZXJzUmVxdWVzdBoaLnNob3Aub3JkZXJzLnYxLk9yZGVyRXZlbnQiOZACAbqSpAoxogEcCg5hZnRlcl9yZXZp",
-    "c2lvbhIIcmV2aXNpb24oAaoBDwoJaGVhcnRiZWF0EgIIBTABEmYKDEltcG9ydE9yZGVycxIjLnNob3Aub3JkZXJzLnYxLkltcG9ydE9yZGVyc1Jl",
-    "cXVlc3QaJC5zaG9wLm9yZGVycy52MS5JbXBvcnRPcmRlcnNSZXNwb25zZSIJupKkCgQKAgg8KAESXQoMUXVvdGVCYXNrZXRzEiMuc2hvcC5vcmRl",
-    "cnMudjEuUXVvdGVCYXNrZXRzUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLlF1b3RlQmFza2V0c1Jlc3BvbnNlKAEwARoPupKkCgoKAggCYgQyAggD",
-    "YgZwcm90bzM=",
+    "X1NUQVRVU19DQU5DRUxMRUQQBDK8BQoMT3JkZXJTZXJ2aWNlEmcKC0NyZWF0ZU9yZGVyEiIuc2hvcC5vcmRlcnMudjEuQ3JlYXRlT3JkZXJSZXF1",
+    "ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiHbqSpAoYUgIIA/IBAJIDDgoMb3JkZXJzLndyaXRlEmEKCEdldE9yZGVyEh8uc2hvcC5vcmRlcnMu",
+    "djEuR2V0T3JkZXJSZXF1ZXN0GhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiHZACAbqSpAoVCgYQgMaGjwFSAggDYgcaBRDA0eEjEloKCkxpc3RPcmRl",
+    "cnMSIS5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVxdWVzdBoVLnNob3Aub3JkZXJzLnYxLk9yZGVyIhCQAgG6kqQKCAoCCB5SAggDMAESigEK",
+    "C1dhdGNoT3JkZXJzEiIuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlcnNSZXF1ZXN0Ghouc2hvcC5vcmRlcnMudjEuT3JkZXJFdmVudCI5kAIBupKk",
+    "CjGiARwKDmFmdGVyX3JldmlzaW9uEghyZXZpc2lvbigBqgEPCgloZWFydGJlYXQSAggFMAESdwoMSW1wb3J0T3JkZXJzEiMuc2hvcC5vcmRlcnMu",
+    "djEuSW1wb3J0T3JkZXJzUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLkltcG9ydE9yZGVyc1Jlc3BvbnNlIhq6kqQKFQoCCDySAw4KDG9yZGVycy53",
+    "cml0ZSgBEl0KDFF1b3RlQmFza2V0cxIjLnNob3Aub3JkZXJzLnYxLlF1b3RlQmFza2V0c1JlcXVlc3QaJC5zaG9wLm9yZGVycy52MS5RdW90ZUJh",
+    "c2tldHNSZXNwb25zZSgBMAEaH7qSpAoaCgIIAmIEMgIIA5IDDQoLb3JkZXJzLnJlYWRiBnByb3RvMw==",
   ].join("");
 }

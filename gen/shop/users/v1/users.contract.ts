@@ -12,9 +12,10 @@ import {
 /** The shop's customers. */
 export const UserService: Contract<typeof UserServiceDefinition, UserServiceClient, UserServiceHandlers> = contract({
   definition: UserServiceDefinition,
-  service: { timeoutMs: 2_000 },
+  service: { timeoutMs: 2_000, auth: { scopes: ["users.read"] } },
   methods: {
     getUser: { timeoutMs: 500 },
+    createUser: { auth: { scopes: ["users.write"] } },
   },
   cursors: {},
   descriptors,
@@ -43,13 +44,14 @@ export interface UserServiceHandlers {
 /** The contract's files, for reflection. */
 function descriptors(): string {
   return [
-    "CosFChlzaG9wL3VzZXJzL3YxL3VzZXJzLnByb3RvEg1zaG9wLnVzZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aH2dvb2dsZS9wcm90",
+    "CrEFChlzaG9wL3VzZXJzL3YxL3VzZXJzLnByb3RvEg1zaG9wLnVzZXJzLnYxGhhib3dsaW5lL3YxL29wdGlvbnMucHJvdG8aH2dvb2dsZS9wcm90",
     "b2J1Zi90aW1lc3RhbXAucHJvdG8ihgEKBFVzZXISFwoHdXNlcl9pZBgBIAEoCVIGdXNlcklkEhIKBG5hbWUYAiABKAlSBG5hbWUSFAoFZW1haWwY",
     "AyABKAlSBWVtYWlsEjsKC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIKY3JlYXRlVGltZSIpCg5HZXRVc2Vy",
     "UmVxdWVzdBIXCgd1c2VyX2lkGAEgASgJUgZ1c2VySWQiPQoRQ3JlYXRlVXNlclJlcXVlc3QSEgoEbmFtZRgBIAEoCVIEbmFtZRIUCgVlbWFpbBgC",
-    "IAEoCVIFZW1haWwiKgoSU3RyZWFtVXNlcnNSZXF1ZXN0EhQKBWxpbWl0GAEgASgNUgVsaW1pdDL8AQoLVXNlclNlcnZpY2USTwoHR2V0VXNlchId",
-    "LnNob3AudXNlcnMudjEuR2V0VXNlclJlcXVlc3QaEy5zaG9wLnVzZXJzLnYxLlVzZXIiEJACAbqSpAoICgYQgMq17gESQwoKQ3JlYXRlVXNlchIg",
-    "LnNob3AudXNlcnMudjEuQ3JlYXRlVXNlclJlcXVlc3QaEy5zaG9wLnVzZXJzLnYxLlVzZXISTAoLU3RyZWFtVXNlcnMSIS5zaG9wLnVzZXJzLnYx",
-    "LlN0cmVhbVVzZXJzUmVxdWVzdBoTLnNob3AudXNlcnMudjEuVXNlciIDkAIBMAEaCbqSpAoECgIIAmIGcHJvdG8z",
+    "IAEoCVIFZW1haWwiKgoSU3RyZWFtVXNlcnNSZXF1ZXN0EhQKBWxpbWl0GAEgASgNUgVsaW1pdDKiAgoLVXNlclNlcnZpY2USTwoHR2V0VXNlchId",
+    "LnNob3AudXNlcnMudjEuR2V0VXNlclJlcXVlc3QaEy5zaG9wLnVzZXJzLnYxLlVzZXIiEJACAbqSpAoICgYQgMq17gESWgoKQ3JlYXRlVXNlchIg",
+    "LnNob3AudXNlcnMudjEuQ3JlYXRlVXNlclJlcXVlc3QaEy5zaG9wLnVzZXJzLnYxLlVzZXIiFbqSpAoQkgMNCgt1c2Vycy53cml0ZRJMCgtTdHJl",
+    "YW1Vc2VycxIhLnNob3AudXNlcnMudjEuU3RyZWFtVXNlcnNSZXF1ZXN0GhMuc2hvcC51c2Vycy52MS5Vc2VyIgOQAgEwARoYupKkChMKAggCkgMM",
+    "Cgp1c2Vycy5yZWFkYgZwcm90bzM=",
   ].join("");
 }
