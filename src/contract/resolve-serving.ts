@@ -10,7 +10,7 @@ export interface RateLimitSettings extends TokenBucketOptions {
 }
 
 /** When a server refuses calls, with the defaults filled in. */
-export interface ShedSettings extends ShedderOptions {
+export interface ShedSettings extends Pick<ShedderOptions, "maxQueued"> {
   /** How many may run at a time, or how that follows the latency. */
   readonly limit: number | AdaptiveLimitSettings;
   /** How long one may wait, in milliseconds; infinite where the call's deadline ends the wait. */
@@ -35,6 +35,5 @@ export function resolveShed(policy: ShedPolicy): ShedSettings {
     limit: policy.maxConcurrent ?? resolveAdaptiveLimit(policy.adaptive),
     maxQueued: policy.maxQueued ?? 0,
     maxWaitMs: policy.maxWaitMs ?? Number.POSITIVE_INFINITY,
-    loopDelayMs: LOOP_DELAY_MS,
   };
 }

@@ -30,6 +30,12 @@ export {
   type RateLimit,
   type RateLimitStore,
 } from "./limits/rate-limit-store.ts";
+export {
+  type RateLimitMiddlewareOptions,
+  rateLimit,
+  type ShedMiddlewareOptions,
+  shed,
+} from "./load-middlewares.ts";
 export { type MiddlewareContext, type ServerMiddlewareOptions, serverMiddleware } from "./server-middleware.ts";
 export type { ListenOptions, ServerOptions } from "./server-options.ts";
 export type { MessageCheck, Validation } from "./validation/validation.ts";

@@ -68,16 +68,8 @@ export class ServerLoad {
     return { shed };
   }
 
-  /** @param name of what it is for, as an observer is told. */
   #gateOf(policy: ShedPolicy, name?: string): ShedGate {
-    const { clock, observer, shed } = this.#surroundings;
-    const { loopDelayMs = LOOP_DELAY_MS, trustCriticality } = shed || {};
-    const { limit, maxQueued, maxWaitMs } = resolveShed(policy);
-    const told = observer && limitToldOf(observer, name);
-    const bound = typeof limit === "number" ? new FixedLimit(limit) : new AdaptiveLimit(limit, clock, told);
-    const shedder = new Shedder({ maxQueued, loopDelayMs }, bound, clock);
-    const loopDelay = loopDelayMs === Number.POSITIVE_INFINITY ? () => 0 : this.#loopDelay.read;
-    return { shedder, maxWaitMs, clock, random: systemRandom, observer, loopDelayMs: loopDelay, trustCriticality };
+    return gateOf(policy, { ...this.#surroundings, loopDelay: this.#loopDelay }, name);
   }
 
   #rateLimitLayers(contract: Contract): ServerLayers {
@@ -109,6 +101,28 @@ function policiesOf({ name, definition, service, methods }: Contract): Map<strin
       return [`/${name}/${one.name}`, mergePolicy(service, methods[key] ?? {}, one.responseStream)];
     }),
   );
+}
+
+/** What a gate is made with. */
+export interface GateSurroundings extends Pick<LoadSurroundings, "shed" | "clock" | "observer"> {
+  /** Default: one of its own. */
+  readonly loopDelay?: LoopDelay;
+}
+
+/**
+ * What decides by a policy whether a call is run.
+ *
+ * @param name of what it is for, as an observer is told.
+ */
+export function gateOf(policy: ShedPolicy, surroundings: GateSurroundings, name?: string): ShedGate {
+  const { clock, observer, shed, loopDelay = new LoopDelay(clock) } = surroundings;
+  const { loopDelayMs = LOOP_DELAY_MS, trustCriticality } = shed || {};
+  const { limit, maxQueued, maxWaitMs } = resolveShed(policy);
+  const told = observer && limitToldOf(observer, name);
+  const bound = typeof limit === "number" ? new FixedLimit(limit) : new AdaptiveLimit(limit, clock, told);
+  const shedder = new Shedder({ maxQueued, loopDelayMs }, bound, clock);
+  const lag = loopDelayMs === Number.POSITIVE_INFINITY ? () => 0 : loopDelay.read;
+  return { shedder, maxWaitMs, clock, random: systemRandom, observer, loopDelayMs: lag, trustCriticality };
 }
 
 function limitToldOf(observer: Observer, name: string | undefined) {
