@@ -42,8 +42,8 @@ export function encodeStatus(
   const text = message.toWellFormed();
   const head = encodeShape(STATUS, { code: BigInt(code), message: text });
   const onWire = MOST_STATUS_BYTES - others - encodeURI(text).length - STATUS_DETAILS.length - FIELD_OVERHEAD;
-  // In base64 on the wire.
-  let room = Math.floor((onWire * 3) / 4) - head.length;
+  // In base64 on the wire: four for each three that were begun.
+  let room = Math.floor(onWire / 4) * 3 - head.length;
   const kept: Uint8Array[] = [];
   for (const detail of details) {
     const bytes = fitting(detail, room);
@@ -56,20 +56,28 @@ export function encodeStatus(
 
 /** A detail as a field of the status, cut to the room that there is; undefined if that does not do. */
 function fitting(detail: StatusDetailInit, room: number): Uint8Array | undefined {
-  const whole = detailField(detail);
-  if (whole.length <= room) return whole;
-  const list = Object.entries(detail).find(([, value]) => Array.isArray(value));
-  if (!list) return undefined;
-  const [name, entries] = list as [string, unknown[]];
+  const [name, entries] = Object.entries(detail).find(isList) ?? [];
+  if (name === undefined || entries === undefined) {
+    const whole = detailField(detail);
+    return whole.length <= room ? whole : undefined;
+  }
   const first = (count: number) => detailField({ ...detail, [name]: entries.slice(0, count) });
-  // The first count that is too large lies above `fits` and not above `tooMany`.
+  // Each entry takes two bytes at least: of a hundred thousand, few need be looked at.
+  const most = Math.min(entries.length, Math.max(0, Math.floor(room / 2)));
+  const whole = first(most);
+  if (most === entries.length && whole.length <= room) return whole;
+  // The least count that is too large lies above `fits` and not above `tooMany`.
   let fits = 0;
-  for (let tooMany = entries.length; tooMany - fits > 1; ) {
+  for (let tooMany = most; tooMany - fits > 1; ) {
     const middle = Math.floor((fits + tooMany) / 2);
     if (first(middle).length <= room) fits = middle;
     else tooMany = middle;
   }
   return fits > 0 ? first(fits) : undefined;
+}
+
+function isList(field: [string, unknown]): field is [string, unknown[]] {
+  return Array.isArray(field[1]);
 }
 
 function detailField(detail: StatusDetailInit): Uint8Array {

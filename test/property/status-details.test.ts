@@ -1,4 +1,4 @@
-import { RpcError, type StatusDetail, toAny } from "bowline";
+import { type FailOptions, fail, RpcError, type StatusDetail, type StatusDetailInit, toAny } from "bowline";
 import fc from "fast-check";
 import { Metadata } from "nice-grpc-common";
 import { expect, test } from "vitest";
@@ -71,6 +71,44 @@ test("what we write, protobuf-es reads; what it writes, we read", () => {
     { numRuns: 500 },
   );
 });
+
+/** Details of all sizes, up to several times what a trailer takes. */
+const sized: fc.Arbitrary<StatusDetailInit> = fc.oneof(
+  fc.integer({ min: 0, max: 9_000 }).map((length) => {
+    return { $type: "google.rpc.DebugInfo", detail: "d".repeat(length) } as const;
+  }),
+  fc.tuple(fc.integer({ min: 0, max: 200 }), fc.integer({ min: 0, max: 300 })).map(([count, length]) => {
+    const fieldViolations = Array.from({ length: count }, (_, n) => ({ field: `f${n}`, reason: "r".repeat(length) }));
+    return { $type: "google.rpc.BadRequest", fieldViolations } as const;
+  }),
+);
+
+test("whatever is said, status and trailers keep to 7 KiB, unless the text alone is larger", () => {
+  const said = fc.tuple(fc.string({ maxLength: 3_000 }), fc.string({ unit: "grapheme", maxLength: 50 }));
+  fc.assert(
+    fc.property(said, fc.array(sized, { maxLength: 4 }), ([note, message], statusDetails) => {
+      const trailer = { "x-note": note.replaceAll(/[^ -~]/g, "?") };
+      const { sendTrailer = {} } = refusal(message, { statusDetails, trailer });
+      const sizes = Object.entries(sendTrailer).map(([key, value]) => {
+        return key.length + 32 + (typeof value === "string" ? value.length : Math.ceil(value.length / 3) * 4);
+      });
+      const all = sizes.reduce((sum, size) => sum + size, encodeURI(message.toWellFormed()).length);
+      expect(all).toBeLessThanOrEqual(7 * 1_024);
+      const kept = new RpcError({ path: "", reason: "REFUSED", details: message, sendTrailer }).statusDetails;
+      expect(statusDetails.map(({ $type }) => $type)).toEqual(expect.arrayContaining(kept.map(({ $type }) => $type)));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+/** What `fail` throws. */
+function refusal(message: string, options: FailOptions): RpcError {
+  try {
+    return fail("ABORTED", message, options);
+  } catch (error) {
+    return error as RpcError;
+  }
+}
 
 test("bytes that were damaged are details or none, and never an error", () => {
   const damaged = fc.tuple(details, fc.nat(), fc.integer({ min: 0, max: 255 })).map(([detail, at, byte]) => {
