@@ -5,7 +5,7 @@ import { SuiteClient } from "./suite-client.ts";
 import { serveSuite } from "./test-server.ts";
 
 test("Bowline's client compresses for a channel, its server reads that, and answers uncompressed", async () => {
-  const { server, port } = await serveSuite({}, () => "nobody");
+  const { server, port } = await serveSuite({});
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1_000 })));
   using client = new SuiteClient(port, {});
   const plain = await client.bytesOnWire((tests) => largeUnary(tests));

@@ -1,11 +1,11 @@
-import { generateKeyPairSync, randomUUID, verify } from "node:crypto";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "bowline";
-import type { CallContext } from "bowline/runtime/v1";
+import { jwt } from "bowline/auth-jwt";
+import type { Authentication, Authenticator, UnidentifiedCall } from "bowline/server";
 
 /** The scope that the cases ask for. */
 export const SCOPE = "interop.read";
@@ -14,7 +14,7 @@ export const SCOPE = "interop.read";
  * A service account as clouds have them: a key file, an endpoint on loopback that gives access tokens for it, and the
  * server's side of it, which says whose token came.
  */
-export class ServiceAccount {
+export class ServiceAccount implements Disposable {
   readonly email = "interop@bowline.test";
   readonly keyFile: string;
   readonly #keys = generateKeyPairSync("rsa", { modulusLength: 2_048 });
@@ -46,15 +46,13 @@ export class ServiceAccount {
     return token;
   }
 
-  /** Whose token a call carries; refuses the call if it is nobody's. */
-  authenticate(context: CallContext): string {
-    const [scheme, token = ""] = (context.metadata.get("authorization") ?? "").split(" ");
-    if (scheme?.toLowerCase() !== "bearer") fail("UNAUTHENTICATED", "the call carries no bearer token");
-    if (this.#tokens.has(token) || this.#signed(token)) return this.email;
-    return fail("UNAUTHENTICATED", "the token is nobody's");
+  /** How a server tells who calls: by a token that was given out, or one that the account signed for that server. */
+  authenticators(audience: string): readonly Authenticator[] {
+    const publicKey = this.#keys.publicKey.export({ type: "spki", format: "pem" }).toString();
+    return [(call) => this.#issued(call), jwt({ issuer: this.email, audience, publicKey })];
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#endpoint.closeAllConnections();
     this.#endpoint.close();
     rmSync(this.#folder, { recursive: true, force: true });
@@ -71,11 +69,9 @@ export class ServiceAccount {
     writeFileSync(this.keyFile, JSON.stringify(key), { mode: 0o600 });
   }
 
-  /** Whether the account signed a token itself (RFC 7515), for whoever serves. */
-  #signed(token: string): boolean {
-    const [head = "", body = "", signature = ""] = token.split(".");
-    const bytes = Buffer.from(`${head}.${body}`);
-    const isRs256 = JSON.parse(Buffer.from(head, "base64url").toString() || "{}").alg === "RS256";
-    return isRs256 && verify("sha256", bytes, this.#keys.publicKey, Buffer.from(signature, "base64url"));
+  #issued({ metadata }: UnidentifiedCall): Authentication | undefined {
+    const token = metadata.get("authorization")?.replace(/^Bearer /, "");
+    if (token === undefined || !this.#tokens.has(token)) return undefined;
+    return { identity: { key: `token:${this.email}`, source: "token", subject: this.email } };
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail } from "bowline";
 import { type CallContext, type Contract, contract } from "bowline/runtime/v1";
-import { createServer, type ListenOptions, type Server } from "bowline/server";
+import { type Authenticator, createServer, type ListenOptions, type Server } from "bowline/server";
 import type {
   EchoStatus,
   SimpleRequest,
@@ -16,17 +16,18 @@ import { BackendLoad, LOAD_TRAILER, toLoadReport } from "./load-reports.ts";
 /** What is echoed as a header, and as a trailer. */
 export const ECHOED = { header: "x-grpc-test-echo-initial", trailer: "x-grpc-test-echo-trailing-bin" };
 
-/** Says who calls, for the cases with credentials. */
-export type Authenticate = (context: CallContext) => string;
-
-/** Serves the suite's service with Bowline. */
+/**
+ * Serves the suite's service with Bowline.
+ *
+ * @param authenticate for the cases with credentials. Default: nobody is asked who calls.
+ */
 export async function serveSuite(
   options: ListenOptions,
-  authenticate: Authenticate,
+  authenticate: readonly Authenticator[] = [],
 ): Promise<{ readonly server: Server; readonly port: number }> {
   const load = new BackendLoad();
-  const server = createServer({ drainOn: [] })
-    .add(Served, handlers(load, authenticate))
+  const server = createServer({ drainOn: [], ...(authenticate.length > 0 && { authenticate }) })
+    .add(Served, handlers(load))
     .add(OpenRcaService, load.handlers());
   return { server, port: await server.listen("127.0.0.1:0", options) };
 }
@@ -36,13 +37,14 @@ const { unimplementedCall: _, ...served } = TestService.definition.methods;
 /** All methods but the one that a server is not to have. */
 type SuiteHandlers = Omit<TestServiceHandlers, "unimplementedCall">;
 
-/** The service without it. */
+/** The service without it, for callers who are known wherever it is asked who calls. */
 const Served: Contract<typeof TestService.definition, unknown, SuiteHandlers> = contract({
   ...TestService,
   definition: { ...TestService.definition, methods: served } as never,
+  service: { auth: { scopes: [] } },
 });
 
-function handlers(load: BackendLoad, authenticate: Authenticate): SuiteHandlers {
+function handlers(load: BackendLoad): SuiteHandlers {
   return {
     emptyCall: async () => ({}),
     async unaryCall(request, context) {
@@ -51,7 +53,7 @@ function handlers(load: BackendLoad, authenticate: Authenticate): SuiteHandlers 
       reportLoad(request, context);
       return {
         payload: { body: zeros(request.responseSize) },
-        username: request.fillUsername ? authenticate(context) : "",
+        username: request.fillUsername ? (context.identity.subject ?? "") : "",
         serverId: request.fillServerId ? `bowline-${process.pid}` : "",
       };
     },
