@@ -187,6 +187,48 @@ if (shown.join() !== said) throw new Error(shown.join());
 await server.drain({ timeoutMs: 1 });
 `;
 
+const LIMITED = `
+import { createServer } from "bowline/server";
+`;
+
+const LIMITED_END = `
+await server.drain();
+`;
+
+const SHARED_LIMITS = `
+import { redisRateLimit } from "bowline/rate-limit-redis";
+import { createServer } from "bowline/server";
+
+const redis = { defineCommand() {} } as never;
+`;
+
+const MATTERING = `
+import { createClient } from "bowline";
+import { createServer } from "bowline/server";
+import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
+import { PatientOrders } from "${import.meta.dirname}/../support/patient-orders.ts";
+
+const OrderService = { ...PatientOrders, descriptors: () => "" };
+const seen: unknown[] = [];
+const served = createServer({ shed: { maxConcurrent: 2 } }).add(OrderService, ordersHandlers({
+  async getOrder(_, context) {
+    seen.push(context.criticality);
+    return {};
+  },
+}));
+const target = "127.0.0.1:" + (await served.listen("127.0.0.1:0"));
+`;
+
+const MATTERING_END = `
+if (seen.join() !== "sheddable,critical") throw new Error("served " + seen);
+await served.drain({ timeoutMs: 1 });
+`;
+
+const LIMITED_NICE = `
+import { deadlineInterceptor, rateLimit, shed } from "bowline/server";
+import { createServer } from "nice-grpc";
+`;
+
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
   "docs/authentication.md": [
@@ -208,6 +250,12 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
   "docs/health.md": [
     [CHECKED, CHECKED_END],
     [DRAINED, DRAINED_END],
+  ],
+  "docs/limits.md": [
+    [LIMITED, LIMITED_END],
+    [SHARED_LIMITS, LIMITED_END],
+    [MATTERING, MATTERING_END],
+    [LIMITED_NICE, ""],
   ],
   "docs/nice-grpc.md": [[KEYED, KEYED_END]],
   "docs/resume.md": [
