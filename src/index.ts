@@ -1,6 +1,7 @@
 export {
   type AdaptiveLimitMiddlewareOptions,
   adaptiveLimit,
+  type BearerOptions,
   type BulkheadMiddlewareOptions,
   bearer,
   breakersOf,

@@ -4,6 +4,7 @@ export { clientMiddleware, type MiddlewareCallOptions } from "./client-middlewar
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
 export {
+  type BearerOptions,
   bearer,
   type CachedTokenOptions,
   type CallCredentials,

@@ -10,7 +10,7 @@ import { ServerTransport } from "../transport/index.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { AdminServer } from "./admin/admin-server.ts";
 import { Probes } from "./admin/probes.ts";
-import { type Access, type AccessOf, contractAccess, reflectionAccess, sameAccess } from "./authentication/access.ts";
+import { type AccessOf, contractAccess, healthAccess, reflectionAccess, sameAccess } from "./authentication/access.ts";
 import { withLateRequest } from "./authentication/late-request.ts";
 import { serveUnknown } from "./authentication/unknown-methods.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
@@ -101,12 +101,12 @@ export class Server {
       onError,
       isDraining: () => this.#closing,
     };
-    this.#addBuiltIn(HealthContract, healthHandlers(this.health), "open");
+    this.#addBuiltIn(HealthContract, healthHandlers(this.health), healthAccess);
     const reflection = reflectionAccess(options);
     if (reflection) {
       const handlers = reflectionHandlers(() => this.#contracts, options.validation ? options.validation.files : []);
-      this.#addBuiltIn(ReflectionV1, handlers, reflection);
-      this.#addBuiltIn(ReflectionV1Alpha, handlers, reflection);
+      this.#addBuiltIn(ReflectionV1, handlers, sameAccess(reflection));
+      this.#addBuiltIn(ReflectionV1Alpha, handlers, sameAccess(reflection));
     }
     if (options.authenticate) serveUnknown(this.#transport, this.#serving, options);
   }
@@ -207,8 +207,8 @@ export class Server {
     timer.cancel();
   }
 
-  #addBuiltIn(contract: Contract, handlers: object, access: Access): void {
-    this.#add(contract, handlers, [], sameAccess(access));
+  #addBuiltIn(contract: Contract, handlers: object, accessOf: AccessOf): void {
+    this.#add(contract, handlers, [], accessOf);
   }
 
   #add(

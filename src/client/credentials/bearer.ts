@@ -1,4 +1,5 @@
-import { show } from "../../core/check-options.ts";
+import type { CallContext } from "../../core/call-context.ts";
+import { checkOptions, isText, type OptionCheck } from "../../core/check-options.ts";
 import type { Credentials, Sent } from "./credentials.ts";
 
 /** Where tokens come from: `cachedToken(…)`, or something of your own. */
@@ -9,28 +10,53 @@ export interface TokenSource {
   invalidate?(token: string): void;
 }
 
+/** Whom tokens are for. */
+export interface BearerOptions {
+  /**
+   * Whom a call is made for, asked when it begins: calls of different partitions share no answers where the contract has
+   * `cache`, `coalesce` or `batch`. Say it where a function gives each user's calls a token of their own. Default: the
+   * same for all of a source's calls; with a function, the caller who is being served, else the same for all.
+   */
+  readonly partition?: string | (() => string);
+}
+
+const OPTIONS: Readonly<Record<keyof BearerOptions, OptionCheck>> = {
+  partition: (value) => (typeof value === "function" ? undefined : isText(value)),
+};
+
 /**
  * Sends a token with each attempt, as `authorization: Bearer …`: one from the source, or from a function that is asked
  * before each attempt, retries, hedges and reopened streams included. A call with an `authorization` of its own keeps
  * that.
  *
- * @throws TypeError for what is neither a function nor a source.
+ * @throws TypeError that lists everything that is wrong with its arguments.
  */
-export function bearer(source: TokenSource | TokenSource["token"]): Credentials {
+export function bearer(source: TokenSource | TokenSource["token"], options: BearerOptions = {}): Credentials {
   const tokens: TokenSource = typeof source === "function" ? { token: source } : source;
-  if (typeof tokens?.token !== "function") {
-    throw new TypeError(`bearer takes a function, or what cachedToken gives; it got ${show(source)}`);
-  }
+  const problems = [
+    ...(typeof tokens?.token === "function"
+      ? []
+      : ["the first argument must be a function, or what cachedToken gives"]),
+    ...checkOptions(options, OPTIONS),
+  ];
+  if (problems.length > 0) throw new TypeError(`bearer: ${problems.join("; ")}`);
+  const { partition = typeof source === "function" ? servedFor : SAME } = options;
   const call = {
-    // All calls of the client are made for the same.
-    partition: "bearer",
     headers: async ({ signal }: { readonly signal: AbortSignal }) => bearerHeader(await tokens.token(signal)),
     rejected: (sent: Sent) => {
       const token = sent.authorization?.slice(SCHEME.length);
       if (token !== undefined) tokens.invalidate?.(token);
     },
   };
-  return { forCall: () => call };
+  const whom = typeof partition === "string" ? () => partition : partition;
+  return { forCall: (caller) => ({ ...call, partition: whom(caller) }) };
+}
+
+/** All calls of the client are made for the same. */
+const SAME = "bearer";
+
+function servedFor(caller: CallContext | undefined): string {
+  return caller ? `bearer:${caller.identity.key}` : SAME;
 }
 
 const SCHEME = "Bearer ";

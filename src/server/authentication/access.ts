@@ -23,6 +23,9 @@ export function contractAccess({ definition, service, methods }: Contract): Acce
   return (path) => access.get(path) ?? "nobody";
 }
 
+/** Health is for whoever asks of a service that he knows; its list would tell which there are. */
+export const healthAccess: AccessOf = (path) => (path.endsWith("/List") ? { scopes: [] } : "open");
+
 /** Of a service of the toolkit's own, whose contract says nothing. */
 export function sameAccess(access: Access): AccessOf {
   return () => access;

@@ -1,4 +1,5 @@
 import { checkOptions, isBoolean, isFunction, type OptionCheck, show } from "../../core/check-options.ts";
+import { systemClock } from "../../core/clock.ts";
 import { CredentialError } from "../../core/credential-error.ts";
 import type { PeerCertificate } from "../../core/identity.ts";
 import type { Authenticator } from "./authenticator.ts";
@@ -37,6 +38,8 @@ export function mtls(options: MtlsOptions = {}): Authenticator {
   if (problems.length > 0) throw new TypeError(`mtls: ${problems.join("; ")}`);
   return ({ certificate }) => {
     if (!certificate) return undefined;
+    // Connections outlive what they were opened with.
+    if (certificate.validTo <= systemClock.wallTime()) throw new CredentialError("an expired certificate");
     const { kind, name } = nameOf(certificate, options);
     const scopes = options.scopes?.(certificate, name) ?? [];
     const key = kind === "spiffe" ? `certificate:${name}` : `certificate:${kind}:${name}`;

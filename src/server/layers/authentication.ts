@@ -46,6 +46,8 @@ export function authenticationLayer(context: AuthenticationContext): ServerLayer
 async function authenticate(call: ServedContext, context: AuthenticationContext): Promise<Authentication | undefined> {
   try {
     const found = await firstFound(call, context.authenticators);
+    // It may have taken as long as fetching keys does.
+    if (call.signal.aborted) throw call.signal.reason;
     if (found) return accept(call, found);
     if (context.accessOf(call.method.path) === "public") return undefined;
   } catch (error) {
@@ -66,7 +68,14 @@ async function firstFound(
   return undefined;
 }
 
+/** @throws TypeError for what says of nobody who it is: whatever keeps callers apart would take all such for one. */
 function accept(call: ServedContext, found: Authentication): Authentication {
+  const { identity, expiresAt = Number.POSITIVE_INFINITY } = found;
+  if (typeof identity?.key !== "string" || identity.key === "" || Number.isNaN(expiresAt)) {
+    throw new TypeError(
+      "an authenticator must give { identity: { key, source }, expiresAt }, with a key for each caller",
+    );
+  }
   identify(call, found.identity);
   if (found.token !== undefined) keepCallerToken(call, found.token);
   return found;

@@ -7,7 +7,7 @@ import { type MtlsOptions, mtls } from "../../../src/server/authentication/mtls.
 import { alternativeNames } from "../../../src/transport/peer-certificate.ts";
 import { aMethod } from "../../support/scripted.ts";
 
-const nobody = { commonName: undefined, uris: [], dnsNames: [], thumbprint: "t", serialNumber: "1", validTo: 1_000 };
+const nobody = { commonName: undefined, uris: [], dnsNames: [], thumbprint: "t", serialNumber: "1", validTo: 9e15 };
 
 /** A call over a connection with such a certificate. */
 function aCall(names: Partial<PeerCertificate> | undefined): UnidentifiedCall {
@@ -39,11 +39,12 @@ describe("who a certificate names", () => {
     ],
   ])("%j with %j is %s", async (names, options, key) => {
     const found = await mtls(options)(aCall(names));
-    expect(found).toMatchObject({ identity: { key, source: "certificate", scopes: [] }, expiresAt: 1_000 });
+    expect(found).toMatchObject({ identity: { key, source: "certificate", scopes: [] }, expiresAt: 9e15 });
   });
 
   test.each<[Partial<PeerCertificate>, MtlsOptions, string]>([
     [{}, {}, "a certificate that names nobody"],
+    [{ dnsNames: ["users.test"], validTo: 1_000 }, {}, "an expired certificate"],
     [{ commonName: "users" }, {}, "a certificate that names nobody"],
     [{ dnsNames: ["users.test"] }, { trustDomains: ["shop.example"] }, "a certificate without a SPIFFE ID"],
     [{ uris: ["spiffe://other.example/a"] }, { trustDomains: ["shop.example"] }, "a SPIFFE ID of another trust domain"],

@@ -1,0 +1,211 @@
+import { bearer, createClient, Status } from "bowline";
+import { jwt } from "bowline/auth-jwt";
+import { type Authenticator, createServer, serverMiddleware } from "bowline/server";
+import { createServer as createNiceServer } from "nice-grpc";
+import { expect, onTestFinished, test } from "vitest";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection.contract.ts";
+import { Health } from "../../gen/health/v1/health.contract.ts";
+import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { contract } from "../../src/contract/contract.ts";
+import { gate, ordersHandlers, rejection } from "../support/orders.ts";
+import { rawServer } from "../support/raw-http2.ts";
+import {
+  AUDIENCE,
+  anIssuer,
+  bearerOf,
+  connectSecured,
+  ISSUER,
+  SecuredOrders,
+  serveSecured,
+} from "../support/secured-orders.ts";
+
+const issuer = await anIssuer();
+const authenticate = jwt({ issuer: ISSUER, audience: AUDIENCE, jwks: issuer.jwks, clockToleranceMs: 0 });
+const unauthenticated = { code: Status.UNAUTHENTICATED, details: "the call needs valid credentials" };
+
+async function* asking() {
+  yield { messageRequest: { $case: "listServices" as const, value: "" } };
+}
+
+test.each<[boolean | "authenticated" | undefined, string, string]>([
+  [undefined, "UNAUTHENTICATED", "answered"],
+  ["authenticated", "UNAUTHENTICATED", "answered"],
+  [true, "answered", "answered"],
+  [false, "UNAUTHENTICATED", "UNIMPLEMENTED"],
+])("reflection: %s", async (reflection, without, withToken) => {
+  const { port } = await serveSecured(
+    {},
+    { authenticate, idempotency: false, ...(reflection !== undefined && { reflection }) },
+  );
+  using asked = createClient(ServerReflection, `127.0.0.1:${port}`);
+  const names = Object.keys(Status);
+  const outcome = (options = {}) =>
+    Array.fromAsync(asked.serverReflectionInfo(asking(), options)).then(
+      () => "answered",
+      ({ code }: { code: number }) => names[code],
+    );
+  expect(await outcome()).toBe(without);
+  expect(await outcome(bearerOf(await issuer.token()))).toBe(withToken);
+});
+
+test("health is open, but for the list of what is served", async () => {
+  const broken: Authenticator = () => {
+    throw new Error("nobody asks for health's callers");
+  };
+  const { port } = await serveSecured({}, { authenticate: [broken], idempotency: false, onError: () => {} });
+  using health = createClient(Health, `127.0.0.1:${port}`);
+  expect(await health.check({ service: "" })).toMatchObject({ status: 1 });
+  expect(await rejection(health.list({}))).toMatchObject({ code: Status.INTERNAL });
+  const { port: other } = await serveSecured({}, { authenticate, idempotency: false });
+  using listed = createClient(Health, `127.0.0.1:${other}`);
+  expect(await rejection(listed.list({}))).toMatchObject(unauthenticated);
+  expect(await listed.list({}, bearerOf(await issuer.token()))).toHaveProperty("statuses");
+});
+
+test("a stream ends when its credentials do", async () => {
+  const ended = gate<unknown>();
+  const expiresAt = Date.now() + 200;
+  const brief = () => ({
+    identity: { key: "token:x|u-1", source: "token" as const, scopes: ["orders.read"] },
+    expiresAt,
+  });
+  const { port } = await serveSecured(
+    {
+      async *watchOrders(_request, { signal }) {
+        yield { revision: 1 };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        ended.resolve(signal.reason);
+      },
+    },
+    { authenticate: brief, idempotency: false },
+  );
+  const stream = connectSecured(port).watchOrders({});
+  expect(await stream.next()).toMatchObject({ value: { revision: 1n } });
+  expect(await rejection(stream.next())).toMatchObject(unauthenticated);
+  expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1);
+  expect(await ended.promise).toMatchObject({ reason: "UNAUTHENTICATED" });
+});
+
+test("a bidi stream goes both ways, once its caller is known", async () => {
+  const subjects: unknown[] = [];
+  const { port } = await serveSecured(
+    {
+      async *quoteBaskets(requests, { identity }) {
+        subjects.push(identity.subject);
+        for await (const { items } of requests) yield { totalCents: BigInt(items.length) };
+      },
+    },
+    { authenticate, idempotency: false },
+  );
+  const baskets = (async function* () {
+    yield { items: [{}] };
+    yield { items: [{}, {}] };
+  })();
+  const quotes = await Array.fromAsync(connectSecured(port).quoteBaskets(baskets, bearerOf(await issuer.token())));
+  expect(quotes.map(({ totalCents }) => totalCents)).toEqual([1n, 2n]);
+  expect(subjects).toEqual(["u-1"]);
+});
+
+test("a handler does not run for a caller who has left while it was found out who it is", async () => {
+  let ran = 0;
+  const asked = gate();
+  const found = gate();
+  const slow: Authenticator = async () => {
+    asked.resolve();
+    await found.promise;
+    return { identity: { key: "token:x|u-1", source: "token", scopes: ["orders.read"] } };
+  };
+  const getOrder = async () => {
+    ran += 1;
+    return {};
+  };
+  const { port, server } = await serveSecured({ getOrder }, { authenticate: slow, idempotency: false });
+  const controller = new AbortController();
+  const left = rejection(connectSecured(port).getOrder({}, { signal: controller.signal }));
+  await asked.promise;
+  controller.abort("left");
+  expect(await left).toBe("left");
+  await expect.poll(() => server.activeCalls).toBe(1);
+  // The cancellation is there before the caller is known.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  found.resolve();
+  await expect.poll(() => server.activeCalls).toBe(0);
+  expect(ran).toBe(0);
+});
+
+test.each<[string, Authenticator]>([
+  ["throws", () => Promise.reject(new Error("the database is away"))],
+  ["gives no identity", () => ({}) as never],
+  ["gives an identity without a key", () => ({ identity: { key: "", source: "token" } })],
+])("an authenticator that %s lets nobody in, and the operator hears of it", async (_what, broken) => {
+  const errors: unknown[] = [];
+  const { port } = await serveSecured(
+    { getOrder: async () => ({}) },
+    { authenticate: broken, idempotency: false, onError: (error) => errors.push(error) },
+  );
+  expect(await rejection(connectSecured(port).getOrder({}))).toMatchObject({
+    code: Status.INTERNAL,
+    details: "internal error",
+  });
+  expect(errors).toHaveLength(1);
+});
+
+test("nice-grpc's server is guarded as ours is", async () => {
+  const nice = createNiceServer().use(
+    serverMiddleware(SecuredOrders, { authenticate, idempotency: false, validation: false }),
+  );
+  const handlers = ordersHandlers({
+    getOrder: async (_request, { identity }) => ({ orderId: identity.key }),
+    async *watchOrders() {
+      yield { revision: 1 };
+    },
+  });
+  nice.add(SecuredOrders.definition, handlers as never);
+  const port = await nice.listen("127.0.0.1:0");
+  onTestFinished(() => nice.forceShutdown());
+  const orders = connectSecured(port);
+  const token = bearerOf(await issuer.token());
+  expect(await orders.getOrder({}, token)).toMatchObject({ orderId: "token:https://id.test|u-1" });
+  expect(await Array.fromAsync(orders.watchOrders({}, token))).toHaveLength(1);
+  expect(await rejection(orders.getOrder({}))).toMatchObject(unauthenticated);
+  expect(await rejection(orders.watchOrders({}, bearerOf("a.b.c")).next())).toMatchObject(unauthenticated);
+  expect(await rejection(orders.createOrder({}, token))).toMatchObject({ code: Status.PERMISSION_DENIED });
+});
+
+test("a function's tokens are shared by calls for the same caller alone", async () => {
+  const second = await rawServer();
+  const cached = contract({ ...OrderService, methods: { getOrder: { timeoutMs: 10_000, cache: { ttlMs: 60_000 } } } });
+  using inner = createClient(cached as typeof OrderService, `127.0.0.1:${second.port}`, {
+    credentials: bearer(() => "t"),
+  });
+  const { port } = await serveSecured(
+    { getOrder: async (request) => inner.getOrder(request) },
+    { authenticate, idempotency: false },
+  );
+  const orders = connectSecured(port);
+  for (const [sub, reaches] of [
+    ["u-1", true],
+    ["u-1", false],
+    ["u-2", true],
+  ] as const) {
+    const call = orders.getOrder({ orderId: "o-1" }, bearerOf(await issuer.token({ sub })));
+    if (reaches) (await second.next()).answer();
+    await call;
+  }
+  expect(second.calls).toHaveLength(2);
+  expect(() => bearer(5 as never, { partition: 5 as never })).toThrow(
+    new TypeError(
+      "bearer: the first argument must be a function, or what cachedToken gives; partition must be a text; it is 5",
+    ),
+  );
+});
+
+test("a server without authentication lets everybody in, whatever the contract says", async () => {
+  const server = createServer({ drainOn: [], idempotency: false, validation: false }).add(
+    SecuredOrders,
+    ordersHandlers({ getOrder: async () => ({ orderId: "o-1" }) }),
+  );
+  const port = await server.listen("127.0.0.1:0");
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  expect(await connectSecured(port).getOrder({})).toMatchObject({ orderId: "o-1" });
+});
