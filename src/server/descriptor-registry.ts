@@ -1,4 +1,5 @@
 import {
+  clone,
   createFileRegistry,
   type DescExtension,
   type DescFile,
@@ -39,15 +40,20 @@ const VALIDATE_PROTO = "buf/validate/validate.proto";
 function withoutConstraints(file: FileProto): FileProto {
   const at = file.dependency.indexOf(VALIDATE_PROTO);
   if (at < 0) return file;
-  const moved = (index: number) => (index > at ? index - 1 : index);
-  const remaining = (indexes: readonly number[]) => indexes.filter((index) => index !== at).map(moved);
-  return {
-    ...file,
-    dependency: file.dependency.toSpliced(at, 1),
-    publicDependency: remaining(file.publicDependency),
-    weakDependency: remaining(file.weakDependency),
-    extension: file.extension.filter(({ extendee }) => !extendee.startsWith(".buf.validate.")),
-  };
+  const remaining = (indexes: readonly number[]) =>
+    indexes.filter((index) => index !== at).map((index) => (index > at ? index - 1 : index));
+  const copy = clone(wkt.FileDescriptorProtoSchema, file);
+  copy.dependency.splice(at, 1);
+  copy.publicDependency = remaining(file.publicDependency);
+  copy.weakDependency = remaining(file.weakDependency);
+  withoutRules(copy, copy.messageType);
+  return copy;
+}
+
+/** Takes out rules of one's own, also those that are declared within messages. */
+function withoutRules(scope: Pick<FileProto, "extension">, messages: FileProto["messageType"]): void {
+  scope.extension = scope.extension.filter(({ extendee }) => !extendee.startsWith(".buf.validate."));
+  for (const message of messages) withoutRules(message, message.nestedType);
 }
 
 /** The .proto files of a server's contracts, found by what they declare. */

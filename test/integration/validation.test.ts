@@ -1,8 +1,11 @@
+import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { closeClient, RpcError, Status } from "bowline";
 import { createServer, serverMiddleware, type Validation, validate } from "bowline/server";
 import { protovalidate } from "bowline/validate";
 import { createChannel, createClient as createNiceClient, Metadata } from "nice-grpc";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { DescriptorRegistry } from "../../src/server/descriptor-registry.ts";
 import {
   BrokenService,
   CheckService,
@@ -11,9 +14,11 @@ import {
   RIGHT,
   serveChecks,
   servings,
+  validation,
 } from "../support/checked.ts";
 import { gate, rejection } from "../support/orders.ts";
 import { readAny, readStatus } from "../support/rpc-types.ts";
+import { hasTool, runBeside } from "../support/tools.ts";
 
 /** The fields and rules that a refusal names. */
 async function violationsOf(promise: Promise<unknown>): Promise<string[]> {
@@ -22,6 +27,8 @@ async function violationsOf(promise: Promise<unknown>): Promise<string[]> {
   const violations = error.statusDetail("google.rpc.BadRequest")?.fieldViolations ?? [];
   return violations.map(({ field, reason }) => `${field} ${reason}`);
 }
+
+const GRPCURL = { name: "grpcurl", install: "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3" };
 
 async function* each(...requests: object[]) {
   yield* requests;
@@ -238,6 +245,39 @@ describe("a stream of requests that is refused", () => {
     await call;
     expect(await caught.promise).toMatchObject({ name: "AbortError" });
     never.resolve();
+  });
+});
+
+describe("reflection", () => {
+  const [request, printed, own] = ["checks/v1/checks.proto", "buf/validate/validate.proto", "checks/v1/rules.proto"];
+
+  test("has the file that constraints are written with, where they are evaluated", () => {
+    const registry = new DescriptorRegistry([CheckService], validation.files);
+    expect([...(registry.closure(request)?.keys() ?? [])]).toEqual(expect.arrayContaining([printed, own, request]));
+    expect(registry.fileOfSymbol("checks.v1.is_slug")).toBe(own);
+    expect(registry.fileOfExtension("google.protobuf.FieldOptions", 1_159)).toBe(printed);
+  });
+
+  test("does without it where they are not", () => {
+    const registry = new DescriptorRegistry([CheckService]);
+    const files = [...(registry.closure(request)?.values() ?? [])];
+    expect([...(registry.closure(request)?.keys() ?? [])]).not.toContain(printed);
+    // Nothing is missing in what a client is sent, and the constraints are still there.
+    const set = create(FileDescriptorSetSchema, {
+      file: files.map((file) => fromBinary(FileDescriptorProtoSchema, file)),
+    });
+    expect(createFileRegistry(set).getMessage("checks.v1.PutRequest")).toBeDefined();
+    expect(Buffer.concat(files).includes("first must not be after last")).toBe(true);
+  });
+
+  test.skipIf(!hasTool(GRPCURL)).each([
+    ["evaluated", validation],
+    ["not evaluated", false],
+  ] as const)("grpcurl calls methods whose constraints are %s", async (_, validation) => {
+    const { handlers } = counting();
+    const port = await serveChecks(handlers, { validation });
+    const flags = ["-plaintext", "-d", '{"name":"okay","user":"u-1"}', `127.0.0.1:${port}`];
+    expect(await runBeside("grpcurl", [...flags, "checks.v1.CheckService/Put"])).toContain('"count": 1');
   });
 });
 

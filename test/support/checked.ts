@@ -18,7 +18,8 @@ extend buf.validate.StringRules {
   optional bool is_slug = 80000001 [(buf.validate.predefined).cel = {
     id: "string.slug" expression: "!rule || this.matches('^[a-z-]*$') ? '' : 'must be lower case and dashes'"
   }];
-}`;
+}
+message Within { extend buf.validate.StringRules { optional bool is_nothing = 80000002; } }`;
 
 const CHECKS = `syntax = "proto3"; package checks.v1;
 import "buf/validate/validate.proto";
