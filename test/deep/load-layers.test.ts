@@ -1,0 +1,6 @@
+import { test } from "vitest";
+import { checkLoadHistories } from "../support/load-histories.ts";
+
+test("whatever callers and handlers do, shedding loses no permit, no place and no timer: 10,000 histories", async () => {
+  await checkLoadHistories(10_000);
+});
