@@ -4,10 +4,11 @@ import { EncodedMessage, type Method } from "../../core/method.ts";
 import type { ServeUnary } from "../../core/served-call.ts";
 import type { ServerTransport } from "../../transport/index.ts";
 import { authenticationLayer } from "../layers/authentication.ts";
+import { deadlineLayer } from "../layers/deadline.ts";
+import { composeServeUnary } from "../pipeline.ts";
 import { type Serving, unaryServer } from "../service.ts";
 import { sameAccess } from "./access.ts";
-import type { AuthenticationSettings } from "./options.ts";
-import { authenticatorsOf } from "./options.ts";
+import { type AuthenticationSettings, authenticatorsOf } from "./options.ts";
 
 /**
  * Has calls of methods that there are not authenticated like all others: who is not is answered as for any method, and
@@ -22,7 +23,9 @@ export function serveUnknown(transport: ServerTransport, serving: Serving, setti
   const layer = authenticationLayer(context);
   transport.serveUnknown((path) => {
     const method = unknownMethod(path);
-    return { method, serve: unaryServer(method, layer.unary(unimplemented, method), serving) };
+    // In the same order as for all others, so that what is late is not told apart either.
+    const serve = composeServeUnary({ deadline: deadlineLayer, authentication: layer }, unimplemented, method);
+    return { method, serve: unaryServer(method, serve, serving) };
   });
 }
 
