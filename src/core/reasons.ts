@@ -25,7 +25,7 @@ function wire(code: StatusCode, meaning: string, remedy: string): ReasonRow {
  * README's table is this one.
  */
 export const reasons = {
-  STATUS: wire(Status.UNKNOWN, "The server answered with this status.", "See `code` and `details`."),
+  STATUS: wire(Status.UNKNOWN, "The server answered with this status.", "See `code`, `details` and `statusDetails`."),
   DRAINING: wire(
     Status.UNAVAILABLE,
     "The server is shutting down and ended the call.",

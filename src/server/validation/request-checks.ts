@@ -49,7 +49,8 @@ function compile(contract: Contract, validation: Validation, types: ReadonlySet<
   for (const name of types) {
     try {
       const type = registry.getMessage(name);
-      if (type) checks.set(name, checkOf(type));
+      if (!type) throw new Error("there is no such type in the contract's descriptors");
+      checks.set(name, checkOf(type));
     } catch (error) {
       problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
