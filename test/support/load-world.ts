@@ -3,7 +3,7 @@ import type { ServedContext, ServedEnd, ServeStream, ServeUnary } from "../../sr
 import { EndListeners } from "../../src/core/served-call.ts";
 import { FixedLimit } from "../../src/policy/fixed-limit.ts";
 import { Shedder } from "../../src/policy/shedding.ts";
-import { shedLayer } from "../../src/server/layers/shed.ts";
+import { OPENING_MS, shedLayer } from "../../src/server/layers/shed.ts";
 import type { ShedGate } from "../../src/server/limits/shed-gate.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/index.ts";
 import { pick } from "./histories.ts";
@@ -31,6 +31,9 @@ class World {
     this.#ends.tell(end);
   }
 }
+
+/** A call with one response; a stream; one that is never read, as by a middleware that gives up. */
+export type Kind = "unary" | "stream" | "unread";
 
 /** A handler that runs, and how it may end. */
 interface Running {
@@ -71,15 +74,15 @@ export class LoadWorld {
     );
   }
 
-  call(criticality: Criticality | undefined, withinMs: number, stream: boolean): void {
-    const world = new World(this.clock, criticality, this.clock.now() + withinMs, stream);
+  call(criticality: Criticality | undefined, withinMs: number, kind: Kind): void {
+    const world = new World(this.clock, criticality, this.clock.now() + withinMs, kind !== "unary");
     this.#made.push(world);
     this.#open += 1;
     const end = (end: ServedEnd) => {
       this.#open -= 1;
       world.end(end);
     };
-    const served = stream ? this.#readFirst(world) : this.#unary("request", world.context);
+    const served = kind === "unary" ? this.#unary("request", world.context) : this.#read(world, kind === "stream");
     served.then(
       () => end({ outcome: "ok" }),
       () => end({ outcome: "error" }),
@@ -89,6 +92,14 @@ export class LoadWorld {
   /** A handler answers, or its stream says something and then ends. */
   answer(which: number): void {
     this.#finish(which, (next) => next.resolve({ done: true, value: undefined }));
+  }
+
+  /** And in the moment in which another's turn comes, its client leaves. */
+  answerAndLeave(which: number): void {
+    pick(this.#running, which)?.world.context.onEnd(() => {
+      for (const { controller } of this.#made) controller.abort("gone");
+    });
+    this.answer(which);
   }
 
   fail(which: number): void {
@@ -116,6 +127,8 @@ export class LoadWorld {
       while (this.#running.length > 0) this.answer(0);
       await this.clock.advance(MAX_WAIT_MS);
     }
+    // A stream that nobody has read counts for a second at most.
+    await this.clock.advance(OPENING_MS);
     const { running, queued } = this.#shedder.snapshot();
     return [
       ...this.problems,
@@ -125,16 +138,15 @@ export class LoadWorld {
     ];
   }
 
-  async #readFirst(world: World): Promise<void> {
+  async #read(world: World, first: boolean): Promise<void> {
     const iterator = this.#stream("request", world.context)[Symbol.asyncIterator]();
-    await iterator.next();
+    if (first) await iterator.next();
     await iterator.return?.();
   }
 
   #run(context: ServedContext): Running {
     const world = this.#made.find((one) => one.context === context);
     if (!world) throw new Error("a call that nobody made is run");
-    if (context.signal.aborted) this.problems.push("a call was run whose client had left");
     if (context.deadlineAt <= this.clock.now()) this.problems.push("a call was run whose deadline had passed");
     const running: Running = { world, next: Promise.withResolvers() };
     this.#running.push(running);

@@ -4,6 +4,7 @@ import { type Criticality, DEFAULT_CRITICALITY } from "../../core/criticality.ts
 import { RpcError } from "../../core/errors.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import type { Random } from "../../core/random.ts";
+import type { ServedContext } from "../../core/served-call.ts";
 import { Status } from "../../core/status.ts";
 import type { ShedCause, Shedder, ShedPermit, ShedPlace } from "../../policy/shedding.ts";
 import { shed } from "./refusals.ts";
@@ -34,7 +35,7 @@ const BECAUSE: Readonly<Record<Exclude<ShedCause, "expired">, string>> = {
  *
  * @throws RpcError, or rejects with one, if it is not to be run; rejects with the signal's reason if the client leaves.
  */
-export function enter(gate: ShedGate, context: CallContext): ShedPermit | Promise<ShedPermit> {
+export function enter(gate: ShedGate, context: ServedContext): ShedPermit | Promise<ShedPermit> {
   const criticality = criticalityOf(gate, context);
   const { deadlineAt } = context;
   const turn = gate.shedder.tryAcquire({ criticality, deadlineAt }, gate.loopDelayMs());
@@ -49,13 +50,18 @@ function criticalityOf({ trustCriticality }: ShedGate, context: CallContext): Cr
   return context.method.criticality ?? DEFAULT_CRITICALITY;
 }
 
-function wait(gate: ShedGate, context: CallContext, place: ShedPlace): Promise<ShedPermit> {
+function wait(gate: ShedGate, context: ServedContext, place: ShedPlace): Promise<ShedPermit> {
   const { promise, resolve, reject } = Promise.withResolvers<ShedPermit>();
   const refuse = (because: ShedCause) => reject(refused(gate, context, place.criticality, because));
   const { signal } = context;
-  const onAbort = () => {
-    if (place.leave()) reject(signal.reason);
+  let over: unknown;
+  const leave = (reason: unknown) => {
+    over = reason;
+    if (place.leave()) reject(reason);
   };
+  const onAbort = () => leave(signal.reason);
+  // A middleware around it may have given up without a word.
+  context.onEnd(() => leave(new Error("the call ended while it waited for its turn")));
   const timer = gate.clock.setTimer(Math.min(gate.maxWaitMs, context.remainingMs()), () => {
     if (place.leave()) refuse(context.remainingMs() > 0 ? "limit" : "expired");
   });
@@ -63,10 +69,10 @@ function wait(gate: ShedGate, context: CallContext, place: ShedPlace): Promise<S
   place.onTurn((turn) => (turn.granted ? resolve(turn) : refuse(turn.because)));
   if (signal.aborted) onAbort();
   const begin = (permit: ShedPermit) => {
-    if (!signal.aborted) return permit;
-    // Its turn came in the moment in which its client left.
+    if (over === undefined) return permit;
+    // Its turn came in the moment in which it was over.
     permit.ignore();
-    throw signal.reason;
+    throw over;
   };
   return promise.then(begin).finally(() => {
     timer.cancel();
