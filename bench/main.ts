@@ -1,11 +1,13 @@
 // npm run bench: every stack alive at once, short windows in turn, the order reversed every round. Only ratios within
-// a round are compared: absolute figures belong to the machine. Then the broadcasts, unless --row asks for one row.
+// a round are compared: absolute figures belong to the machine. Then the parts that have a folder of their own, unless
+// --row asks for one row.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { benchBroadcast } from "./broadcast/bench-broadcast.ts";
 import { type RunningStack, startStack } from "./processes.ts";
 import { type Idle, type Measured, report } from "./report.ts";
 import { rows } from "./rows.ts";
+import { benchServing } from "./serving/bench-serving.ts";
 import { type StackName, stacks } from "./stacks/index.ts";
 
 /** Streams that are open while the server's memory is taken. */
@@ -50,4 +52,7 @@ for (const { name, stop } of running) {
 const text = report(measured, idle);
 console.log(text);
 if (values.save) writeFileSync(new URL("../docs/bench.md", import.meta.url), text);
-if (!values.row) await benchBroadcast({ rounds: Number(values.rounds), deliveries: 50_000, save: values.save });
+if (!values.row) {
+  await benchBroadcast({ rounds: Number(values.rounds), deliveries: 50_000, save: values.save });
+  await benchServing({ rounds: Number(values.rounds), windowMs: 300, save: values.save });
+}
