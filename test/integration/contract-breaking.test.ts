@@ -11,7 +11,9 @@ async function copyOfContracts(): Promise<string> {
   const folder = await mkdtemp(join(root, "node_modules", ".contracts-"));
   onTestFinished(() => rm(folder, { recursive: true }));
   await cp(join(root, "proto"), join(folder, "proto"), { recursive: true });
-  await writeFile(join(folder, "buf.yaml"), "version: v2\nmodules: [{path: proto}]\nbreaking: {use: [FILE]}\n");
+  await cp(join(root, "node_modules/.cache/bowline/proto"), join(folder, "printed"), { recursive: true });
+  const modules = "modules: [{path: proto}, {path: printed}]";
+  await writeFile(join(folder, "buf.yaml"), `version: v2\n${modules}\nbreaking: {use: [FILE]}\n`);
   return folder;
 }
 
