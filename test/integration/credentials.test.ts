@@ -1,8 +1,9 @@
-import { bearer, type CallContext, cachedToken, createClient, forwardCallerToken, Status } from "bowline";
+import { bearer, type CallContext, cachedToken, closeClient, createClient, forwardCallerToken, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { expect, test } from "vitest";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
+import { connectItems, itemsContract, serveItems } from "../support/batched-items.ts";
 import { rejection } from "../support/orders.ts";
 import { rawServer } from "../support/raw-http2.ts";
 import {
@@ -204,4 +205,64 @@ test("callers of whom one is answered from the cache share no answers", async ()
     await call;
   }
   expect(authorizations(second.calls)).toEqual([0, 2, 3].map((index) => `Bearer ${tokens[index]}`));
+});
+
+test("calls are gathered for one caller alone, and sent with its token", async () => {
+  const { port: itemsPort, batches, contexts } = await serveItems();
+  const target = `127.0.0.1:${itemsPort}`;
+  const items = connectItems(itemsPort, itemsContract({ maxWaitMs: 50 }), {
+    credentials: forwardCallerToken({ targets: [target] }),
+  });
+  const { port } = await serveSecured(
+    {
+      getOrder: async ({ orderId }) => {
+        const got = await Promise.all([1, 2].map((n) => items.getItem({ id: `${orderId}-${n}` })));
+        return { orderId: got.map(({ id }) => id).join() };
+      },
+    },
+    { authenticate, idempotency: false },
+  );
+  const orders = connectSecured(port);
+  const tokens = [await issuer.token(), await issuer.token({ sub: "u-2" })];
+  const answers = await Promise.all(tokens.map((token, n) => orders.getOrder({ orderId: `o${n}` }, bearerOf(token))));
+  expect(answers.map(({ orderId }) => orderId)).toEqual(["o0-1,o0-2", "o1-1,o1-2"]);
+  expect(batches.map((ids) => ids.length)).toEqual([2, 2]);
+  expect(contexts.map(({ metadata }) => metadata.get("authorization")).toSorted()).toEqual(
+    tokens.map((token) => `Bearer ${token}`).toSorted(),
+  );
+});
+
+test("a client that is closed waits for no token, and sends nothing that it must not", async () => {
+  const server = await rawServer();
+  const waiting = connectSecured(server.port, { credentials: bearer(() => new Promise(() => {})) });
+  const call = rejection(waiting.getOrder({}));
+  const stream = rejection(waiting.watchOrders({}).next());
+  closeClient(waiting);
+  expect(await call).toMatchObject({ reason: "CLIENT_CLOSED" });
+  expect(await stream).toMatchObject({ reason: "CLIENT_CLOSED" });
+  const partition = "p";
+  const forbidden = { forCall: () => ({ partition, headers: () => ({ "grpc-timeout": "1S" }) }) };
+  const wrong = connectSecured(server.port, { credentials: forbidden });
+  expect(await rejection(wrong.getOrder({}))).toMatchObject({
+    ...NO_CREDENTIALS,
+    cause: { message: 'credentials that cannot be sent: "grpc-timeout" is gRPC\'s own' },
+  });
+  expect(server.calls).toEqual([]);
+});
+
+test("where there is no caller, others' credentials may do", async () => {
+  const server = await rawServer();
+  const target = `127.0.0.1:${server.port}`;
+  const credentials = forwardCallerToken({ targets: [target], otherwise: bearer(() => "own") });
+  const call = connectSecured(server.port, { credentials }).getOrder({});
+  (await server.next()).answer();
+  await call;
+  expect(authorizations(server.calls)).toEqual(["Bearer own"]);
+  expect(() => forwardCallerToken({ targets: [], otherwise: 5, target } as never)).toThrow(
+    new TypeError(
+      "forwardCallerToken: targets must be an array of targets, not empty; it is ; otherwise must be an object; it is 5; " +
+        "there is no option target; there are targets, otherwise",
+    ),
+  );
+  expect(() => forwardCallerToken({} as never)).toThrow("targets is missing: say where callers' tokens may go");
 });
