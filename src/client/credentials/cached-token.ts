@@ -15,7 +15,11 @@ export interface IssuedToken {
 export interface CachedTokenOptions {
   /** How long before its end it is fetched anew; at most half of its life. Default: 60,000. */
   readonly refreshBeforeMs?: number;
-  /** How long after a refresh that failed the next one comes, at the earliest. Default: 1,000. */
+  /**
+   * How long after a fetch that failed the next one comes, at the earliest; until then calls that need one fail as that
+   * did. And how long after one that was refused another is dropped: a server that refuses all of them must not have
+   * their issuer asked for each call. Default: 1,000.
+   */
   readonly retryMs?: number;
   /** How long fetching it may take. Default: 10,000. */
   readonly timeoutMs?: number;
@@ -66,8 +70,10 @@ class CachedToken implements TokenSource {
   readonly #onRefreshError: (error: unknown) => void;
   #held: Held | undefined;
   #fetching: Promise<Held> | undefined;
-  /** When a fetch failed last, on the monotonic clock. */
-  #failedAt = Number.NEGATIVE_INFINITY;
+  /** What a fetch failed with last, and when, on the monotonic clock. */
+  #failure: { readonly error: unknown; readonly at: number } | undefined;
+  /** When a token was dropped last, on the monotonic clock. */
+  #droppedAt = Number.NEGATIVE_INFINITY;
 
   constructor(fetch: (signal: AbortSignal) => Promise<IssuedToken>, options: CachedTokenOptions) {
     this.#fetch = fetch;
@@ -81,18 +87,29 @@ class CachedToken implements TokenSource {
   token(): string | Promise<string> {
     const now = this.#clock.wallTime();
     const held = this.#held;
-    if (!held || now >= held.expiresAt) return this.#fetchOnce().then(({ token }) => token);
+    if (!held || now >= held.expiresAt) return this.#await();
     if (now >= held.refreshAt) this.#refresh();
     return held.token;
   }
 
+  #await(): Promise<string> {
+    if (this.#failure && this.#isRecent(this.#failure.at)) return Promise.reject(this.#failure.error);
+    return this.#fetchOnce().then(({ token }) => token);
+  }
+
+  #isRecent(at: number): boolean {
+    return this.#clock.now() - at < this.#retryMs;
+  }
+
   invalidate(token: string): void {
     // A token that came meanwhile is not the one that was refused.
-    if (this.#held?.token === token) this.#held = undefined;
+    if (this.#held?.token !== token || this.#isRecent(this.#droppedAt)) return;
+    this.#held = undefined;
+    this.#droppedAt = this.#clock.now();
   }
 
   #refresh(): void {
-    if (this.#fetching || this.#clock.now() - this.#failedAt < this.#retryMs) return;
+    if (this.#fetching || (this.#failure && this.#isRecent(this.#failure.at))) return;
     this.#fetchOnce().catch((error: unknown) => tell("onRefreshError threw", () => this.#onRefreshError(error)));
   }
 
@@ -116,9 +133,10 @@ class CachedToken implements TokenSource {
       const fetched = detached(async () => this.#fetch(controller.signal));
       const issued = await Promise.race([fetched, late.promise]);
       this.#held = this.#hold(issued);
+      this.#failure = undefined;
       return this.#held;
     } catch (error) {
-      this.#failedAt = this.#clock.now();
+      this.#failure = { error, at: this.#clock.now() };
       throw error;
     } finally {
       timer.cancel();

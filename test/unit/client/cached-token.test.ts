@@ -89,9 +89,7 @@ describe("a refresh", () => {
     expect(source.token(never)).toBe("t1");
     await fail(3);
     await clock.advance(1);
-    const late = rejection(token());
-    await fail(4);
-    expect(await late).toMatchObject({ message: "no 5" });
+    expect(await rejection(token())).toMatchObject({ message: "no 4" });
   });
 
   test("of a token that lives shortly comes at half of its life", async () => {
@@ -108,11 +106,15 @@ describe("a refresh", () => {
   });
 });
 
-test("a failure is told to all who wait, and the next one asks anew", async () => {
-  const { asked, fail, give, token } = issuing();
+test("a failure is told to all who wait and to those who come soon, and then it is asked anew", async () => {
+  const { asked, clock, fail, give, token } = issuing({ retryMs: 1_000 });
   const waiting = [rejection(token()), rejection(token())];
   await fail(0);
   for (const error of await Promise.all(waiting)) expect(error).toMatchObject({ message: "no 1" });
+  await clock.advance(999);
+  expect(await rejection(token())).toMatchObject({ message: "no 1" });
+  expect(asked).toHaveLength(1);
+  await clock.advance(1);
   const next = token();
   await give(1);
   expect(await next).toBe("t2");
@@ -142,6 +144,23 @@ test("a token that was refused is dropped once, and not the one that came after 
   source.invalidate?.("t1");
   expect(source.token(never)).toBe("t2");
   expect(asked).toHaveLength(2);
+});
+
+test("a server that refuses all of them has no new one fetched for each call", async () => {
+  const { asked, clock, source, give, token } = issuing({ retryMs: 1_000 });
+  const first = token();
+  await give(0);
+  source.invalidate?.(await first);
+  const second = token();
+  await give(1);
+  source.invalidate?.(await second);
+  expect(source.token(never)).toBe("t2");
+  await clock.advance(1_000);
+  source.invalidate?.("t2");
+  const third = token();
+  await give(2);
+  expect(await third).toBe("t3");
+  expect(asked).toHaveLength(3);
 });
 
 test.each([{ token: "a", expiresAt: 0 }, { token: 5, expiresAt: 9e15 }, { token: "a" }, {}])(
