@@ -1,12 +1,12 @@
 import type { Clock } from "../core/clock.ts";
+import { ExtraLoad } from "./extra-load.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
-import { RetryBudget } from "./retry-budget.ts";
 
 /** What a hedge waits for: as long as this share of the attempts takes ("The Tail at Scale", CACM 2013). */
 const SHARE = 0.95;
 
-/** Hedges as a share of the calls: what is slower than the percentile, and no more when everything is slow. */
-const EXTRA_LOAD = 0.05;
+/** How many calls earn a hedge: as many as leave one that is slower than the percentile. */
+const CALLS_EACH = 20;
 
 /** With fewer attempts in the window nothing is known. */
 const MIN_SAMPLES = 100;
@@ -14,7 +14,7 @@ const MIN_SAMPLES = 100;
 /** How far back attempts count, in milliseconds (Finagle). */
 const WINDOW_MS = 30_000;
 
-/** How far back calls and hedges count for the extra load, in milliseconds (Finagle). */
+/** How far back calls earn hedges, in milliseconds (Finagle). */
 const LOAD_WINDOW_MS = 10_000;
 
 /** How long an estimate holds, in milliseconds. */
@@ -28,15 +28,14 @@ const REFRESH_MS = 1_000;
 export class HedgePace {
   readonly #clock: Pick<Clock, "now">;
   readonly #latencies = new LatencyHistogram(WINDOW_MS);
-  readonly #load: RetryBudget;
+  /** Where calls are rare there is none: hedges are of no use then. */
+  readonly #load = new ExtraLoad(CALLS_EACH, LOAD_WINDOW_MS);
   #delayMs: number | undefined;
   /** Until when the estimate holds. */
   #freshUntil = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
-    // None whatever the share: where calls are rare, hedges are of no use.
-    this.#load = new RetryBudget({ ratio: EXTRA_LOAD, windowMs: LOAD_WINDOW_MS, minInFlight: 0 }, clock);
   }
 
   /**
@@ -59,9 +58,7 @@ export class HedgePace {
 
   /** Whether one more hedge is within the extra load; if so, it counts. */
   tryHedge(): boolean {
-    const permit = this.#load.tryAcquire();
-    permit?.release();
-    return permit !== undefined;
+    return this.#load.trySpend(this.#clock.now());
   }
 
   #estimate(now: number): number | undefined {
