@@ -59,6 +59,7 @@ export class Backends {
     return createServer({
       drainOn: [],
       idempotency: false,
+      validation: false,
       // A machine that is busy with other things is no load here.
       ...(shed && { shed: { ...shed, loopDelayMs: Number.POSITIVE_INFINITY } }),
       channelOptions: { interceptors: [count] },
