@@ -36,22 +36,24 @@ export class FetchedKeys {
   /**
    * The key that a token names.
    *
-   * @throws RpcError UNAVAILABLE if there are no keys, which is no fault of the caller's; an error of jose's if there is
-   *   no such key.
+   * @throws RpcError UNAVAILABLE if there are no keys, or the one that is named may be among those that could not be
+   *   fetched, which is no fault of the caller's; an error of jose's if there is no such key.
    */
   readonly keyFor: JWTVerifyGetKey = async (header, token) => {
     await this.#refresh();
     try {
       return await this.#known(header, token);
     } catch (error) {
-      if (!isUnknownKey(error) || !(await this.#refetch())) throw error;
-      return this.#known(header, token);
+      if (!isUnknownKey(error)) throw error;
+      if (await this.#refetch()) return this.#known(header, token);
+      if (this.#failure) unavailable(this.#failure.error);
+      throw error;
     }
   };
 
   #known: JWTVerifyGetKey = (header, token) => {
     if (this.#keys && this.#usable) return this.#keys(header, token);
-    return fail("UNAVAILABLE", "callers cannot be authenticated at present", { cause: this.#failure?.error });
+    return unavailable(this.#failure?.error);
   };
 
   get #usable(): boolean {
@@ -80,7 +82,8 @@ export class FetchedKeys {
 
   /** Fetches keys for a token that names an unknown one, unless that was done a moment ago: anybody can make one up. */
   async #refetch(): Promise<boolean> {
-    if (!this.#fetching && this.#sinceTriedMs < this.#terms.keysCooldownMs) return false;
+    const restMs = this.#failure ? AFTER_FAILURE_MS : this.#terms.keysCooldownMs;
+    if (!this.#fetching && this.#sinceTriedMs < restMs) return false;
     const before = this.#keys;
     await this.#fetch();
     return this.#keys !== before;
@@ -104,6 +107,10 @@ export class FetchedKeys {
       this.#terms.onKeysError(error);
     }
   }
+}
+
+function unavailable(cause: unknown): never {
+  fail("UNAVAILABLE", "callers cannot be authenticated at present", { cause });
 }
 
 function isUnknownKey(error: unknown): boolean {

@@ -66,6 +66,8 @@ test("refuses a caller without credentials, whatever is called", async () => {
   expect(identities).toEqual([]);
   const refusals = events.filter(({ type }) => type === "policy");
   expect(refusals).toHaveLength(calls.length);
+  const ends = events.filter(({ type }) => type === "served.ended");
+  expect(ends).toMatchObject(calls.map(() => ({ status: "UNAUTHENTICATED", reason: "UNAUTHENTICATED" })));
   expect(refusals[0]).toMatchObject({
     policy: "authentication",
     action: "refused",

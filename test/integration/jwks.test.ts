@@ -102,6 +102,33 @@ test("while keys cannot be had the old ones go on, for so long and no longer", a
   expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
 });
 
+test("a key that may be new cannot be called unknown while keys cannot be had", async () => {
+  const { served, clock, call } = await authenticating({ keysCooldownMs: 30_000 });
+  await call(first.token(long));
+  await clock.advance(30_000);
+  served.answer = (response) => response.writeHead(500).end();
+  expect(await rejection(call(second.token(long)))).toMatchObject(unavailable);
+  expect(await rejection(call(second.token(long)))).toMatchObject(unavailable);
+  expect(served.asked).toBe(2);
+  served.answer = undefined;
+  served.keys = [first.jwk, second.jwk];
+  await clock.advance(1_000);
+  expect(await call(second.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+});
+
+test("a token that is remembered outlives its key by no more than is said", async () => {
+  const { served, clock, call } = await authenticating({ rememberedTokens: 10, rememberForMs: 60_000 });
+  const token = await first.token(long);
+  await call(token);
+  served.keys = [second.jwk];
+  await clock.advance(30_000);
+  await call(second.token(long));
+  await clock.advance(29_999);
+  expect(await call(token)).toMatchObject({ identity: { subject: "u-1" } });
+  await clock.advance(1);
+  expect(await rejection(call(token))).toMatchObject({ message: "unknown key" });
+});
+
 test.each<[string, (response: ServerResponse) => void]>([
   ["says nothing", () => {}],
   ["stops in the middle", (response) => response.writeHead(200).write("{")],
