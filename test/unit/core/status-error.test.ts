@@ -1,8 +1,11 @@
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
-import { DRAIN_TRAILER } from "../../../src/core/errors.ts";
+import { DRAIN_TRAILER, REFUSED_TRAILER, RpcError } from "../../../src/core/errors.ts";
 import { Status } from "../../../src/core/status.ts";
 import { type FailedStatus, statusError } from "../../../src/core/status-error.ts";
+import type { BreakerPermit } from "../../../src/policy/breaker-permit.ts";
+import { settle } from "../../../src/policy/breaker-verdict.ts";
+import { settleLimit } from "../../../src/policy/limit-verdict.ts";
 
 const failed: FailedStatus = {
   path: "/p",
@@ -61,6 +64,52 @@ describe("a drain trailer", () => {
   test("is a reason of its own, with the server's code", () => {
     const error = statusError({ ...failed, trailer: drain });
     expect(error).toMatchObject({ reason: "DRAINING", code: Status.UNAVAILABLE, origin: "wire" });
+  });
+});
+
+describe("what a server refused because of a limit", () => {
+  const code = Status.RESOURCE_EXHAUSTED;
+
+  test.each<[string, number, string]>([
+    ["RATE_LIMITED", code, "RATE_LIMITED"],
+    ["SHED", code, "SHED"],
+    ["BREAKER_OPEN", code, "STATUS"],
+    ["SHED", Status.UNAVAILABLE, "STATUS"],
+  ])("said to be %s with code %d: %s", (refused, code, reason) => {
+    const error = statusError({ ...failed, code, trailer: new Metadata({ [REFUSED_TRAILER]: refused }) });
+    expect(error).toMatchObject({ reason, code, origin: "wire" });
+  });
+
+  test.each(["RATE_LIMITED", "SHED"] as const)("%s says nothing about a target to its breaker", (reason) => {
+    const said: string[] = [];
+    const note = (outcome: string) => () => void said.push(outcome);
+    const permit = {
+      granted: true,
+      trial: false,
+      success: note("success"),
+      failure: note("failure"),
+      ignore: note("ignored"),
+    };
+    const error = new RpcError({ path: "", reason, details: "" });
+    settle(permit as unknown as BreakerPermit, error, new Set([code]));
+    expect(said).toEqual(["ignored"]);
+  });
+
+  test.each([
+    ["RATE_LIMITED", "ignored"],
+    ["SHED", "dropped"],
+    ["STATUS", "dropped"],
+  ] as const)("%s is %s to a limit that follows the latency", (reason, outcome) => {
+    const said: string[] = [];
+    const note = (outcome: string) => () => void said.push(outcome);
+    const permit = {
+      success: note("success"),
+      dropped: note("dropped"),
+      timedOut: note("late"),
+      ignore: note("ignored"),
+    };
+    settleLimit(permit, new RpcError({ path: "", reason, code, details: "" }), 0);
+    expect(said).toEqual([outcome]);
   });
 });
 
