@@ -2,6 +2,7 @@ import { identify } from "../../core/call-context.ts";
 import { keepCallerToken } from "../../core/caller-token.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CredentialError } from "../../core/credential-error.ts";
+import type { RpcError } from "../../core/errors.ts";
 import { DONE } from "../../core/message-stream.ts";
 import type { Method } from "../../core/method.ts";
 import type { Observer } from "../../core/observer.ts";
@@ -81,7 +82,7 @@ function accept(call: ServedContext, found: Authentication): Authentication {
   return found;
 }
 
-function refused(method: Method, { observer }: AuthenticationContext, cause: unknown): unknown {
+function refused(method: Method, { observer }: AuthenticationContext, cause: unknown): RpcError {
   reportRefusal(observer, "authentication", method, { problem: problemOf(cause) });
   return unauthenticated(method, cause);
 }
@@ -94,10 +95,11 @@ async function openStream(
 ): Promise<AsyncIterator<unknown>> {
   const found = await authenticate(call, context);
   const { clock, endStreamsAtExpiry } = context;
-  const expiresAt = endStreamsAtExpiry ? (found?.expiresAt ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
-  if (expiresAt === Number.POSITIVE_INFINITY) return next(request, call)[Symbol.asyncIterator]();
-  const expired = new CredentialError("expired while the stream was open");
-  const error = () => refused(call.method, context, expired) as ReturnType<typeof unauthenticated>;
+  const expiresAt = endStreamsAtExpiry ? found?.expiresAt : undefined;
+  if (expiresAt === undefined || expiresAt === Number.POSITIVE_INFINITY) {
+    return next(request, call)[Symbol.asyncIterator]();
+  }
+  const error = () => refused(call.method, context, new CredentialError("expired while the stream was open"));
   return new ExpiringStream(next, request, call, { clock, afterMs: expiresAt - clock.wallTime(), error });
 }
 
