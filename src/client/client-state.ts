@@ -58,7 +58,7 @@ export class ClientState {
   readonly #senders = new Map<string, () => void>();
   readonly #closing = new AbortController();
   #limit: AdaptiveLimit | undefined;
-  #throttle: ClientThrottle | undefined;
+  readonly #throttles = new Map<string, ClientThrottle>();
 
   constructor(surroundings: Surroundings, throttling?: RetryThrottlingPolicy, budget?: RetryBudgetPolicy) {
     this.surroundings = surroundings;
@@ -83,7 +83,7 @@ export class ClientState {
     this.retryShare.throttling.adjust(resolveThrottling(retryThrottling));
     this.retryShare.budget.adjust(resolveBudget(retryBudget));
     if (adaptiveLimit) this.adaptiveLimit(adaptiveLimit).adjust(resolveAdaptiveLimit(adaptiveLimit));
-    if (throttle) this.throttle(throttle).adjust(resolveThrottle(throttle));
+    if (throttle) for (const one of this.#throttles.values()) one.adjust(resolveThrottle(throttle));
   }
 
   /** How long the calls of a method wait before they are hedged; made at first. */
@@ -101,11 +101,17 @@ export class ClientState {
     return this.#limit;
   }
 
-  /** The throttle of the target's calls; made by this policy if there is none yet. */
-  throttle(policy: ThrottlePolicy): ClientThrottle {
+  /**
+   * The throttle of the target's calls of one criticality; made by this policy if there is none yet. Each has its own
+   * (SRE book): a target that has too much to do rejects what matters least, and takes on the rest.
+   *
+   * @param criticality as it is sent; empty where nothing is.
+   */
+  throttle(policy: ThrottlePolicy, criticality = ""): ClientThrottle {
     const { clock, random } = this.surroundings;
-    this.#throttle ??= new ClientThrottle(resolveThrottle(policy), clock, random);
-    return this.#throttle;
+    const throttle = this.#throttles.get(criticality) ?? new ClientThrottle(resolveThrottle(policy), clock, random);
+    this.#throttles.set(criticality, throttle);
+    return throttle;
   }
 
   /** The bulkhead of a method; made by these options, or adjusted to them. */

@@ -1,5 +1,7 @@
 import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../contract/policy.ts";
 import { resolveBulkhead } from "../contract/resolve.ts";
+import type { Call } from "../core/call.ts";
+import { CRITICALITY_KEY } from "../core/criticality.ts";
 import type { ClientState } from "./client-state.ts";
 import { bulkheadLayer } from "./layers/bulkhead.ts";
 import { throttleLayer } from "./layers/throttle.ts";
@@ -34,9 +36,8 @@ export function isolationLayers(policy: IsolationPolicy, path: string, state: Cl
 function throttleLayers({ throttle: policy }: IsolationPolicy, state: ClientState): Layers {
   if (!policy) return {};
   const { observer, target } = state.surroundings;
-  return {
-    throttle: throttleLayer({ throttle: state.throttle(policy), report: reportTo(observer, "throttle", target) }),
-  };
+  const throttleOf = (call: Call) => state.throttle(policy, call.headers?.[CRITICALITY_KEY]);
+  return { throttle: throttleLayer({ throttleOf, report: reportTo(observer, "throttle", target) }) };
 }
 
 function bulkheadLayers(

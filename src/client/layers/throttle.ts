@@ -7,15 +7,16 @@ import { handOn } from "./hand-on.ts";
 
 /** What the calls to a target are throttled with. */
 export interface ThrottleContext {
-  readonly throttle: ClientThrottle;
+  /** The throttle of a call: each criticality has its own. */
+  throttleOf(call: Call): ClientThrottle;
   readonly report: Report | undefined;
 }
 
 /** Rejects a share of the calls while the target rejects too many. Streams pass: they are few, and stay. */
-export function throttleLayer({ throttle, report }: ThrottleContext): Layer {
+export function throttleLayer({ throttleOf, report }: ThrottleContext): Layer {
   return {
     unary: (next) => (call) => {
-      const permit = throttle.tryAcquire(call.startedAt);
+      const permit = throttleOf(call).tryAcquire(call.startedAt);
       if (!permit.granted) return Promise.reject(reject(call, permit, report));
       return handOn(next, call).then(
         (reply) => {

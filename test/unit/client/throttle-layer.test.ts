@@ -78,3 +78,15 @@ test("streams pass", () => {
   const { handler } = new ScriptedStreams();
   expect(throttling().layer.stream(handler, aMethod("server-stream"))).not.toBeUndefined();
 });
+
+test("what a target rejects of one criticality keeps calls of another from nothing (SRE book)", async () => {
+  const { layer } = throttling();
+  const sheddable = { headers: { "bowline-criticality": "sheddable" } };
+  const first = drive?.(layer, sheddable);
+  first?.fail(aFailure({ code: Status.RESOURCE_EXHAUSTED, reason: "SHED" }));
+  await first?.outcome.catch(() => {});
+  expect(drive?.(layer, { headers: { "bowline-criticality": "critical" } }).calls).toHaveLength(1);
+  expect(drive?.(layer).calls).toHaveLength(1);
+  const again = drive?.(layer, sheddable);
+  expect(await rejection(again?.outcome ?? Promise.resolve())).toMatchObject({ reason: "CLIENT_THROTTLED" });
+});
