@@ -4,7 +4,7 @@ import type { ServerModel } from "./server.ts";
 /** Work takes so many times as long as in the reference. */
 export const HEDGING_SCALE = 30;
 
-/** Half of the reference's servers, so that half of its load is the same for each. */
+/** Half of the reference's servers, so that half of its calls are as much to do for each. */
 export const SERVERS = 10;
 export const WORKERS_EACH = 4;
 
