@@ -43,7 +43,10 @@ export interface JwtOptions {
   readonly scopes?: (claims: Claims) => readonly string[];
   /** Who the holder is. Default: the claim `sub`; a token without is refused. */
   readonly subject?: (claims: Claims) => string | undefined;
-  /** How many verified tokens are remembered: verifying one anew costs some 50 to 100 times as much. 0 for none. Default: 1,000. */
+  /**
+   * How many verified tokens are remembered: verifying one anew costs some 50 to 100 times as much. 0 for none.
+   * Default: 1,000.
+   */
   readonly rememberedTokens?: number;
   /**
    * How long one is remembered, in milliseconds, and never after its end: so long a token is still taken whose key was

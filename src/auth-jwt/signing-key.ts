@@ -35,7 +35,7 @@ export async function loadKey({ jwk, signsFrom }: SigningKey): Promise<LoadedKey
   return { jwk, signsFrom, kid, algorithm: alg, key, publicJwk: publicPart(jwk) };
 }
 
-/** What a private key's holder may show: never a whitelist turned around, in which a new private part would be missing. */
+/** What a private key's holder may show. Named one by one: of what is left out, a private part might be forgotten. */
 function publicPart({ kty, crv, x, y, n, e, kid, alg, use }: JWK): JWK {
   const parts = { kty, crv, x, y, n, e, kid, alg, use };
   return Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined)) as JWK;

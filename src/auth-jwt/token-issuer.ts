@@ -51,7 +51,10 @@ export interface SignedToken {
 export interface TokenIssuer {
   /** @throws TypeError that lists everything that is wrong with the request. */
   sign(request: TokenRequest): Promise<SignedToken>;
-  /** The public keys of all tokens that may still live, and of those to come: for `jwt({ jwks })`, or to be served over HTTPS. */
+  /**
+   * The public keys of all tokens that may still live, and of those to come: for `jwt({ jwks })`, or to be served over
+   * HTTPS.
+   */
   jwks(): Promise<JSONWebKeySet>;
   /**
    * Makes a new key, which signs once it was published for `publishAheadMs`.
@@ -190,7 +193,7 @@ class Issuer implements TokenIssuer {
     this.#keys = this.#keys.filter((_, index) => this.#isNeeded(index, now));
   }
 
-  /** Whether a token may still live that the key signed: until the longest-lived of the last moment before the next key. */
+  /** Whether a token may still live that the key signed, at the last before the next one did. */
   #isNeeded(index: number, now: number): boolean {
     const next = this.#keys[index + 1];
     return !next || now < next.signsFrom + this.#maxTtlMs + TOLERANCE_MS;

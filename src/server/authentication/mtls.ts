@@ -6,9 +6,15 @@ import type { Authenticator } from "./authenticator.ts";
 
 /** How callers are told apart by their certificates. */
 export interface MtlsOptions {
-  /** SPIFFE trust domains whose workloads may call, such as `shop.example`; others may not. Default: any name that an authority of the server's signed. */
+  /**
+   * SPIFFE trust domains whose workloads may call, such as `shop.example`; others may not. Default: any name that an
+   * authority of the server's signed.
+   */
   readonly trustDomains?: readonly string[];
-  /** Whether the common name will do where there are no alternative names; RFC 6125 takes it for no name any more. Default: false. */
+  /**
+   * Whether the common name will do where there are no alternative names; RFC 6125 takes it for no name any more.
+   * Default: false.
+   */
   readonly commonName?: boolean;
   /** What a caller may do: the scopes that the contract asks for, which certificates do not have. Default: none. */
   readonly scopes?: (certificate: PeerCertificate, name: string) => readonly string[];
