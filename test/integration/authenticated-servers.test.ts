@@ -1,11 +1,15 @@
 import { bearer, createClient, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
-import { type Authenticator, createServer, serverMiddleware } from "bowline/server";
+import { type Authenticator, createServer, memoryIdempotency, serverMiddleware } from "bowline/server";
 import { createServer as createNiceServer } from "nice-grpc";
 import { expect, onTestFinished, test } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection.contract.ts";
 import { Health } from "../../gen/health/v1/health.contract.ts";
-import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import {
+  OrderService,
+  type OrderServiceClient,
+  type OrderServiceHandlers,
+} from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { gate, ordersHandlers, rejection } from "../support/orders.ts";
 import { rawServer } from "../support/raw-http2.ts";
@@ -208,4 +212,34 @@ test("a server without authentication lets everybody in, whatever the contract s
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   expect(await connectSecured(port).getOrder({})).toMatchObject({ orderId: "o-1" });
+});
+
+test("idempotency keys and rate limits go by who calls, whatever token says so", async () => {
+  const keyed = contract<typeof SecuredOrders.definition, OrderServiceClient, OrderServiceHandlers>({
+    ...SecuredOrders,
+    methods: { ...SecuredOrders.methods, createOrder: { idempotencyKey: {}, auth: {} } },
+  });
+  let runs = 0;
+  const { port } = await serveSecured(
+    {
+      createOrder: async () => {
+        runs += 1;
+        return { orderId: `o-${runs}` };
+      },
+      getOrder: async () => ({}),
+    },
+    { authenticate, idempotency: { store: memoryIdempotency() }, rateLimit: { calls: 2, perMs: 600_000 } },
+    { secured: keyed },
+  );
+  using orders = createClient(keyed, `127.0.0.1:${port}`);
+  const create = async (claims: object) => {
+    const options = { ...bearerOf(await issuer.token({ jti: String(Math.random()), ...claims })), idempotencyKey: "k" };
+    return (await orders.createOrder({}, options)).orderId;
+  };
+  expect(await create({ sub: "u-1" })).toBe("o-1");
+  expect(await create({ sub: "u-2" })).toBe("o-2");
+  expect(await create({ sub: "u-1" })).toBe("o-1");
+  expect(await rejection(create({ sub: "u-1" }))).toMatchObject({ reason: "RATE_LIMITED" });
+  expect(await create({ sub: "u-2" })).toBe("o-2");
+  expect(await rejection(orders.createOrder({}))).toMatchObject(unauthenticated);
 });
