@@ -71,8 +71,8 @@ export function checkShed(shed: ShedPolicy | undefined): Problem[] {
 }
 
 const TWO_LIMITS: Problem = {
-  path: ["shed", "adaptive"],
-  message: "excludes max_concurrent: a limit is either fixed or follows the latency",
+  path: ["shed"],
+  message: "max_concurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
 };
 
 function checkAdaptive(adaptive: AdaptiveLimitPolicy | undefined): Problem[] {

@@ -412,6 +412,24 @@ const rows: Record<string, Row> = {
     "heartbeat.field: Marks.i is int64: a heartbeat must be one bool",
     "heartbeat.interval: must be at least 10 ms, which timers can keep; it is 0.000001 ms",
   ],
+  "a rate that allows nothing, of a service, and one that nobody says": [
+    service(
+      "option (bowline.v1.service) = { rate_limit: { ▸calls: 0 per: { ▸seconds: -1 } ▸burst: 0 } };",
+      "rpc Get(M) returns (M);",
+    ),
+    "rate_limit.calls: must be greater than zero; it is 0",
+    "rate_limit.per: must be greater than zero; it is -1000 ms",
+    `rate_limit.burst: ${COUNT} 0`,
+  ],
+  "a rate of which neither method nor service says how many calls": [
+    unary("option (bowline.v1.method) = { rate_limit: { ▸key: RATE_LIMIT_KEY_METHOD } };"),
+    "rate_limit has no calls: say how many there may be",
+  ],
+  "shedding by two limits, and a wait that nobody comes to": [
+    unary("option (bowline.v1.method) = { shed: { ▸max_concurrent: 1 adaptive: {} max_wait: { ▸nanos: 1 } } };"),
+    "max_concurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
+    "shed.max_wait: has no effect, since none may wait: set max_queued, or leave it out",
+  ],
   "a bulkhead that lets nobody in, and whose queue nobody waits in": [
     safe("bulkhead: { ▸max_concurrent: 0 max_wait: { ▸nanos: 1 } }"),
     `bulkhead.max_concurrent: ${COUNT} 0`,

@@ -192,7 +192,7 @@ test("everything that is wrong with limits is told at once", () => {
         'rateLimit.key must be one of identity, peer, method; it is "ip"',
         'rateLimit.methods["GetOrder"] must be a path, such as /package.Service/Method',
         'rateLimit.methods["/a/b"] rate_limit has no calls: say how many there may be',
-        "shed.adaptive excludes max_concurrent: a limit is either fixed or follows the latency",
+        "shed max_concurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
         "shed.maxWaitMs has no effect, since none may wait: set max_queued, or leave it out",
       ].join("; ")}`,
     ),

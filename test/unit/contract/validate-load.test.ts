@@ -39,7 +39,7 @@ describe("what service and method say of load", () => {
       { shed: { maxConcurrent: 0, adaptive: { minLimit: 9, maxLimit: 3 }, maxQueued: -1, maxWaitMs: 0 } },
       [
         "shed.maxConcurrent: must be a whole number of at least 1; it is 0",
-        "shed.adaptive: excludes max_concurrent: a limit is either fixed or follows the latency",
+        "shed: max_concurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
         "shed.adaptive.minLimit: must not be greater than the greatest limit, 3; it is 9",
         "shed.maxQueued: must be a whole number of at least 0; it is -1",
         "shed.maxWaitMs: must be greater than zero; it is 0 ms",
