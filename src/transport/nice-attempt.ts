@@ -1,5 +1,6 @@
 import type { Attempt, Call } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
+import { withoutStack } from "../core/without-stack.ts";
 import { NiceStream } from "./nice-stream.ts";
 import { type NiceCarrier, NiceWire } from "./nice-wire.ts";
 
@@ -18,6 +19,8 @@ async function unary(call: Call, clock: Clock, watchHeaders: boolean) {
   const wire = new NiceWire(call, clock);
   try {
     const messages = wire.begin(watchHeaders || call.options.onHeader ? ignore : undefined);
+    // grpc-js takes a stack trace for each unary call, in case it fails: a tenth of what the call costs. Where nothing
+    // but nice-grpc and grpc-js runs until the call is sent, there is nobody whose trace it could be.
     const result = await (isInnermost(call) ? withoutStack(() => messages.next()) : messages.next());
     return wire.reply(result.value);
   } catch (error) {
@@ -33,19 +36,4 @@ function ignore(): void {}
 /** Whether nothing is left between this attempt and grpc-js: nice-grpc's own function, and no middleware of others. */
 function isInnermost({ carrier }: Call): boolean {
   return (carrier as NiceCarrier).next.name === "unaryMethod";
-}
-
-/**
- * grpc-js takes a stack trace for each unary call, in case it fails: a tenth of what the call costs. Where nothing
- * but nice-grpc and grpc-js runs until the call is sent, there is nobody whose trace it could be.
- */
-function withoutStack<T>(send: () => T): T {
-  const { stackTraceLimit } = Error;
-  // Not by assignment: that throws where a process has frozen its intrinsics.
-  Reflect.set(Error, "stackTraceLimit", 0);
-  try {
-    return send();
-  } finally {
-    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
-  }
 }

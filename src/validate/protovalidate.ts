@@ -3,6 +3,7 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldViolation } from "../core/status-detail.ts";
+import { withoutStack } from "../core/without-stack.ts";
 import type { MessageCheck, Validation } from "../server/index.ts";
 import { ruleProblems } from "./compile-rules.ts";
 
@@ -26,10 +27,18 @@ export function protovalidate(): Validation {
 
 function checkOf(validator: Validator, type: DescMessage): MessageCheck {
   return (bytes) => {
-    const result = validator.validate(type, fromBinary(type, bytes));
-    if (result.kind === "error") throw result.error;
+    const message = fromBinary(type, bytes);
+    // Whoever breaks a constraint makes an error too, of which the violations alone are wanted.
+    const result = withoutStack(() => validator.validate(type, message));
+    if (result.kind === "error") throw withStack(result.error);
     return result.kind === "valid" ? [] : result.violations.map(toFieldViolation);
   };
+}
+
+/** A rule that cannot be evaluated: whoever mends it is to see at least from where it was. */
+function withStack(error: Error): Error {
+  Error.captureStackTrace(error);
+  return error;
 }
 
 function toFieldViolation({ field, message, ruleId, forKey }: Violation): FieldViolation {

@@ -2,6 +2,7 @@ import { CredentialError } from "../../core/credential-error.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
+import { withoutStack } from "../../core/without-stack.ts";
 
 /**
  * What every caller without valid credentials is told, whatever it called and whatever is wrong with them: the same
@@ -9,12 +10,14 @@ import { notify, type Observer } from "../../core/observer.ts";
  * an expired token from a forged one; who holds a token knows when it ends.
  */
 export function unauthenticated({ path }: Method, cause?: unknown): RpcError {
-  return new RpcError({ path, reason: "UNAUTHENTICATED", details: "the call needs valid credentials", cause });
+  const details = "the call needs valid credentials";
+  return withoutStack(() => new RpcError({ path, reason: "UNAUTHENTICATED", details, cause }));
 }
 
 /** What an authenticated caller is told who may not call the method. */
 export function denied({ path }: Method): RpcError {
-  return new RpcError({ path, reason: "PERMISSION_DENIED", details: "the caller may not call this method" });
+  const details = "the caller may not call this method";
+  return withoutStack(() => new RpcError({ path, reason: "PERMISSION_DENIED", details }));
 }
 
 /** What went wrong with the credentials, as the observer is told it. */

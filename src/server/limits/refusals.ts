@@ -1,6 +1,7 @@
 import type { Criticality } from "../../core/criticality.ts";
 import { PUSHBACK, REFUSED_TRAILER, RpcError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
+import { withoutStack } from "../../core/without-stack.ts";
 import type { RateLimit } from "./rate-limit-store.ts";
 
 /** gRFC A6 keeps a pushback in 32 bits. */
@@ -30,5 +31,5 @@ export function shed(path: string, criticality: Criticality, because: string, ra
 
 function refusal(path: string, reason: "RATE_LIMITED" | "SHED", details: string, pushbackMs: number): RpcError {
   const sendTrailer = { [PUSHBACK]: String(pushbackMs), [REFUSED_TRAILER]: reason };
-  return new RpcError({ path, reason, origin: "local", details, sendTrailer });
+  return withoutStack(() => new RpcError({ path, reason, origin: "local", details, sendTrailer }));
 }

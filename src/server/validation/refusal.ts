@@ -1,5 +1,6 @@
 import { fail } from "../../core/errors.ts";
 import type { FieldViolation } from "../../core/status-detail.ts";
+import { withoutStack } from "../../core/without-stack.ts";
 import type { RequestCheck } from "./request-checks.ts";
 
 /** How many violations the text names, and how much of each; the details have the others too. */
@@ -18,9 +19,11 @@ export function checkRequest(request: unknown, check: RequestCheck): void {
   const violations = check(request);
   if (violations.length === 0) return;
   const fieldViolations = violations.slice(0, MOST_VIOLATIONS);
-  fail("INVALID_ARGUMENT", textOf(violations), {
-    statusDetails: [{ $type: "google.rpc.BadRequest", fieldViolations }],
-  });
+  withoutStack(() =>
+    fail("INVALID_ARGUMENT", textOf(violations), {
+      statusDetails: [{ $type: "google.rpc.BadRequest", fieldViolations }],
+    }),
+  );
 }
 
 /**
