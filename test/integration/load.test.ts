@@ -265,7 +265,12 @@ describe.each(servers)("%s sheds", (_, serve) => {
   });
 
   test("whoever is not believed counts as the contract says", async () => {
-    const { getOrder, begun, letGo } = held();
+    const { getOrder: hold, begun, letGo } = held();
+    const seen: unknown[] = [];
+    const getOrder: typeof hold = (request, context) => {
+      seen.push(currentCall()?.criticality);
+      return hold(request, context);
+    };
     const trustCriticality = ({ metadata }: { metadata: Metadata }) => metadata.get("internal") === "yes";
     const sheddable = withPolicy({}, { criticality: "sheddable" });
     const { port } = await serve({ getOrder }, { shed: { maxConcurrent: 2, trustCriticality } }, sheddable);
@@ -277,6 +282,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
     await begun(2);
     letGo();
     await Promise.all([first, second]);
+    expect(seen).toEqual(["sheddable", "critical"]);
   });
 });
 

@@ -44,10 +44,13 @@ export function enter(gate: ShedGate, context: ServedContext): ShedPermit | Prom
   return wait(gate, context, turn);
 }
 
+/** Of whom is not believed, what the contract says counts, for the calls too that are made while serving it. */
 function criticalityOf({ trustCriticality }: ShedGate, context: CallContext): Criticality {
-  const said = context.criticality ?? DEFAULT_CRITICALITY;
-  if (!trustCriticality || trustCriticality(context)) return said;
-  return context.method.criticality ?? DEFAULT_CRITICALITY;
+  if (trustCriticality && !trustCriticality(context)) {
+    const value = context.method.criticality;
+    Object.defineProperty(context, "criticality", { value, enumerable: true, configurable: true });
+  }
+  return context.criticality ?? DEFAULT_CRITICALITY;
 }
 
 function wait(gate: ShedGate, context: ServedContext, place: ShedPlace): Promise<ShedPermit> {
