@@ -2,5 +2,5 @@ import { test } from "vitest";
 import { checkLoadHistories } from "../support/load-histories.ts";
 
 test("whatever callers and handlers do, shedding loses no permit, no place and no timer", async () => {
-  await checkLoadHistories(1_000);
+  await checkLoadHistories(500);
 });
