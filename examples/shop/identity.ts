@@ -5,7 +5,8 @@ import { jwt, type TokenIssuer, tokenIssuer } from "bowline/auth-jwt";
 import type { Authenticator } from "bowline/server";
 import type { Settings } from "./settings.ts";
 
-const ISSUER = "https://shop.example";
+/** Whose tokens the services take. */
+export const ISSUER = "https://shop.example";
 
 /** What the shop's services know each other and their callers by, with `SHOP_AUTH`. */
 export class ShopIdentity {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as overRate from "../../examples/shop/tour/over-rate.ts";
 import type { Check } from "../../examples/shop/tour/row.ts";
 import * as shedding from "../../examples/shop/tour/shedding.ts";
+import * as strangers from "../../examples/shop/tour/strangers.ts";
 
 /** The checks that do not hold, by what they are about. */
 const wrong = (checks: readonly Check[]) => checks.filter(({ holds }) => !holds).map(({ what }) => what);
@@ -72,4 +73,27 @@ describe("3 times the load, shed by what matters", () => {
     ["a refused call reaches the handler", { started: 341 }, ["calls that came to the handler"]],
     ["the handler has too many", { mostAtOnce: 9 }, ["of them at a time"]],
   ])("fails when %s", (_, change, what) => expect(wrong(shedding.judge({ ...seen, ...change }))).toEqual(what));
+});
+
+describe("callers without a token", () => {
+  const seen: strangers.Seen = {
+    ...{ withoutToken: 20, withForged: 20, ofUnknownMethod: 20, texts: ["the caller is not authenticated"] },
+    ...{ read: 20, denied: 20, served: 20, placed: 0 },
+  };
+
+  test("passes what it should see", () => expect(wrong(strangers.judge(seen))).toEqual([]));
+
+  test.each<[string, Partial<strangers.Seen>, string[]]>([
+    ["one is let in", { withoutToken: 19 }, ["calls without a token that ended with UNAUTHENTICATED"]],
+    ["a forger is let in", { withForged: 19 }, ["calls with a forged token that ended with UNAUTHENTICATED"]],
+    [
+      "methods can be told apart",
+      { ofUnknownMethod: 0, texts: ["the caller is not authenticated", "no such method"] },
+      ["calls of no method that ended with UNAUTHENTICATED", "texts that these were told"],
+    ],
+    ["a reader is refused", { read: 19 }, ["calls of one who may read that were answered"]],
+    ["a reader writes", { denied: 19 }, ["its calls to write that ended with PERMISSION_DENIED"]],
+    ["a handler runs for nobody", { served: 21 }, ["orders that a handler has read"]],
+    ["a handler runs for one who may not", { placed: 1 }, ["orders that a handler has placed"]],
+  ])("fails when %s", (_, change, what) => expect(wrong(strangers.judge({ ...seen, ...change }))).toEqual(what));
 });

@@ -15,6 +15,7 @@ import { shedding } from "./shedding.ts";
 import { slowCalls } from "./slow-calls.ts";
 import { slowReplica } from "./slow-replica.ts";
 import { staleAnswers } from "./stale-answers.ts";
+import { strangers } from "./strangers.ts";
 import { type Column, formatTable, type Line, quantile } from "./table.ts";
 
 /** The rows of the tour, in order. */
@@ -31,6 +32,7 @@ export const rows: readonly Row[] = [
   overload,
   shedding,
   overRate,
+  strangers,
   staleAnswers,
   lostAnswers,
   brokenStreams,
