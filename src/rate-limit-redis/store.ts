@@ -16,7 +16,7 @@ export interface RedisRateLimitOptions {
   readonly replicas?: number;
   /**
    * How long an answer of Redis is waited for, in milliseconds; after one that did not come in time Redis counts as away
-   * for a second. Default: 50: a limit is to cost a call little.
+   * for twenty times as long. Default: 50: a limit is to cost a call little.
    */
   readonly timeoutMs?: number;
   /** Is told each time Redis could not be asked; what it throws becomes a process warning. Default: nobody is. */

@@ -6,8 +6,8 @@ import { TAKE_TOKEN } from "./script.ts";
 /** The name of our script among the client's commands: the library's own would be that of all its limiters. */
 const COMMAND = "bowlineTakeToken";
 
-/** For how long nothing is asked of a Redis that has not answered in time, in milliseconds. */
-const SILENT_MS = 1_000;
+/** For how many times as long nothing is asked of a Redis that has not answered in time. */
+const SILENT_TIMES = 20;
 
 type TakeToken = (key: string, tokenMs: number, fillMs: number) => Promise<[number, number]>;
 
@@ -63,7 +63,7 @@ export class TokenClient {
   #inTime<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(this.#timeoutMs, () => {
-        this.#silentUntil = this.#clock.now() + SILENT_MS;
+        this.#silentUntil = this.#clock.now() + SILENT_TIMES * this.#timeoutMs;
         reject(new Error(`Redis has not answered within ${this.#timeoutMs} ms`));
       });
       answer.then(resolve, reject).finally(() => timer.cancel());

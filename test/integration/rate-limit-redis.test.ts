@@ -10,10 +10,9 @@ const limit = { name: "/a.B/C 10/1000/5 by identity", calls: 10, perMs: 1_000, b
 /** So slow that no test sees a second token. */
 const slow = { name: "/a.B/C 4/3600000/4 by identity", calls: 4, perMs: 3_600_000, burst: 4 };
 
-/** A way to Redis that a test can make silent: what is sent goes nowhere, and the connection stands. */
+/** A way to Redis that a test can make silent: what is sent waits, and the connection stands. */
 async function relayTo(port: number) {
   const sockets = new Set<Socket>();
-  let silent = false;
   const server = createTcpServer((near) => {
     const far = connectTcp(port, "127.0.0.1");
     for (const [from, to] of [
@@ -21,7 +20,7 @@ async function relayTo(port: number) {
       [far, near],
     ] as const) {
       sockets.add(from);
-      from.on("data", (bytes) => silent || to.write(bytes));
+      from.on("data", (bytes) => to.write(bytes));
       from.on("close", () => to.destroy());
       from.on("error", () => {});
     }
@@ -34,9 +33,8 @@ async function relayTo(port: number) {
   const address = server.address();
   return {
     port: typeof address === "object" ? (address?.port ?? 0) : 0,
-    say: (nothing: boolean) => {
-      silent = nothing;
-    },
+    silence: () => sockets.forEach((socket) => void socket.pause()),
+    goOn: () => sockets.forEach((socket) => void socket.resume()),
   };
 }
 
@@ -129,11 +127,18 @@ describe.skipIf(!hasRedis())("Redis", () => {
     const onError = (error: unknown) => void errors.push(error as Error);
     const store = redisRateLimit(client, { ...fresh(), timeoutMs: 30, onError });
     expect(await store.take(slow, "a")).toBe(0);
-    relay.say(true);
+    relay.silence();
     expect(await store.take(slow, "a")).toBe(0);
     expect(errors.map(({ message }) => message)).toEqual(["Redis has not answered within 30 ms"]);
     expect(await store.take(slow, "a")).toBe(0);
     expect(errors.at(-1)?.message).toBe("Redis has not answered in time");
+    relay.goOn();
+    await sleep(20 * 30);
+    errors.length = 0;
+    // The one that it was asked while it was silent counts too.
+    expect([await store.take(slow, "a"), await store.take(slow, "a")]).toEqual([0, 0]);
+    expect(await store.take(slow, "a")).toBeGreaterThan(0);
+    expect(errors).toEqual([]);
     client.disconnect();
   });
 
