@@ -1,4 +1,4 @@
-import { bytesField, join, readFields, varintField, type WireField } from "./proto-wire.ts";
+import { readFields, type WireField, writeBytes, writeText, writeVarint } from "./proto-wire.ts";
 
 /** What a field holds: `labels` is a map of texts, `milliseconds` a `google.protobuf.Duration`. */
 type FieldType = "text" | "bytes" | "int64" | "milliseconds" | "labels" | Shape;
@@ -84,29 +84,34 @@ function asVarint(value: bigint | Uint8Array): bigint {
 }
 
 /** The bytes of a message in which `shapeProblems` finds nothing wrong; fields may be left out. */
-export function encodeShape(shape: Shape, message: object): Uint8Array {
-  return join(
-    Object.entries(shape).flatMap(([name, { number, type, many, optional }]) => {
-      const value: unknown = Reflect.get(message, name);
-      if (value === undefined || value === null) return [];
-      if (type === "labels") return Object.entries(value as Fields).map((label) => labelField(number, label));
-      if (many) return (value as unknown[]).map((one) => writeField(number, type, one));
-      // Protobuf's default is not written.
-      return (value === "" || value === 0n) && !optional ? [] : [writeField(number, type, value)];
-    }),
-  );
+export function encodeShape(shape: Shape, message: object): number[] {
+  const out: number[] = [];
+  for (const [name, field] of Object.entries(shape)) {
+    const value: unknown = Reflect.get(message, name);
+    if (value !== undefined && value !== null) writeField(out, field, value);
+  }
+  return out;
 }
 
-function writeField(number: number, type: Exclude<FieldType, "labels">, value: unknown): Uint8Array {
-  if (typeof type === "object") return bytesField(number, encodeShape(type, value as object));
-  if (type === "int64") return varintField(number, value as bigint);
-  if (type === "text") return bytesField(number, new TextEncoder().encode(value as string));
-  if (type === "bytes") return bytesField(number, value as Uint8Array);
-  return bytesField(number, encodeShape(DURATION, toDuration(value as number)));
+function writeField(out: number[], { number, type, many, optional }: FieldShape, value: unknown): void {
+  if (type === "labels") {
+    for (const [key, text] of Object.entries(value as Fields)) {
+      writeBytes(out, number, encodeShape(LABEL, { key, value: text }));
+    }
+  } else if (many) {
+    for (const one of value as unknown[]) writeValue(out, number, type, one);
+  } else if (optional || (value !== "" && value !== 0n)) {
+    // Protobuf's default is not written.
+    writeValue(out, number, type, value);
+  }
 }
 
-function labelField(number: number, [key, value]: [string, unknown]): Uint8Array {
-  return bytesField(number, encodeShape(LABEL, { key, value }));
+function writeValue(out: number[], number: number, type: Exclude<FieldType, "labels">, value: unknown): void {
+  if (typeof type === "object") writeBytes(out, number, encodeShape(type, value as object));
+  else if (type === "int64") writeVarint(out, number, value as bigint);
+  else if (type === "text") writeText(out, number, value as string);
+  else if (type === "bytes") writeBytes(out, number, value as Uint8Array);
+  else writeBytes(out, number, encodeShape(DURATION, toDuration(value as number)));
 }
 
 /** Both parts have the sign of the whole. */

@@ -1,5 +1,5 @@
 import { decodeShape, encodeShape, type Shape } from "./proto-shape.ts";
-import { bytesField, join } from "./proto-wire.ts";
+import { writeBytes } from "./proto-wire.ts";
 import type { AnyDetail, StatusDetail, StatusDetailInit } from "./status-detail.ts";
 import { fromAny, packDetail } from "./status-detail-codec.ts";
 
@@ -12,6 +12,9 @@ export const STATUS_DETAILS = "grpc-status-details-bin";
  * there is more; a kibibyte is left for what else the handler and gRPC send.
  */
 const MOST_STATUS_BYTES = 7 * 1024;
+
+/** The most that a field's number and length take where it is shorter than 16 KiB. */
+const FIELD_HEAD = 3;
 
 /** What HTTP/2 counts for a field besides its name and value (RFC 9113, 6.5.2). */
 export const FIELD_OVERHEAD = 32;
@@ -40,28 +43,30 @@ export function encodeStatus(
   others: number,
 ): Uint8Array | undefined {
   const text = message.toWellFormed();
-  const head = encodeShape(STATUS, { code: BigInt(code), message: text });
+  const status = encodeShape(STATUS, { code: BigInt(code), message: text });
+  const bare = status.length;
   const onWire = MOST_STATUS_BYTES - others - encodeURI(text).length - STATUS_DETAILS.length - FIELD_OVERHEAD;
   // In base64 on the wire: four for each three that were begun.
-  let room = Math.floor(onWire / 4) * 3 - head.length;
-  const kept: Uint8Array[] = [];
+  let room = Math.floor(onWire / 4) * 3 - bare;
   for (const detail of details) {
-    const bytes = fitting(detail, room);
-    if (!bytes) continue;
-    kept.push(bytes);
-    room -= bytes.length;
+    const any = fitting(detail, room - FIELD_HEAD);
+    if (!any) continue;
+    const before = status.length;
+    writeBytes(status, STATUS.details.number, any);
+    room -= status.length - before;
   }
-  return kept.length > 0 ? join([head, ...kept]) : undefined;
+  return status.length > bare ? new Uint8Array(status) : undefined;
 }
 
-/** A detail as a field of the status, cut to the room that there is; undefined if that does not do. */
-function fitting(detail: StatusDetailInit, room: number): Uint8Array | undefined {
+/** A detail as an Any, cut to the room that there is; undefined if that does not do. */
+function fitting(detail: StatusDetailInit, room: number): number[] | undefined {
   const [name, entries] = Object.entries(detail).find(isList) ?? [];
   if (name === undefined || entries === undefined) {
-    const whole = detailField(detail);
+    if (detail.$type === "google.protobuf.Any" && detail.value.length > room) return undefined;
+    const whole = encodeAny(detail);
     return whole.length <= room ? whole : undefined;
   }
-  const first = (count: number) => detailField({ ...detail, [name]: entries.slice(0, count) });
+  const first = (count: number) => encodeAny({ ...detail, [name]: entries.slice(0, count) });
   // Each entry takes two bytes at least: of a hundred thousand, few need be looked at.
   const most = Math.min(entries.length, Math.max(0, Math.floor(room / 2)));
   const whole = first(most);
@@ -80,8 +85,8 @@ function isList(field: [string, unknown]): field is [string, unknown[]] {
   return Array.isArray(field[1]);
 }
 
-function detailField(detail: StatusDetailInit): Uint8Array {
-  return bytesField(STATUS.details.number, encodeShape(ANY, packDetail(detail)));
+function encodeAny(detail: StatusDetailInit): number[] {
+  return encodeShape(ANY, packDetail(detail));
 }
 
 /** The details of the statuses in a trailer, in their order; none of what is no status. */

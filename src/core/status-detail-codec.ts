@@ -73,7 +73,7 @@ export function toAny(detail: StatusDetailInit): AnyDetail {
 /** `toAny` of a detail in which `detailProblems` finds nothing wrong. */
 export function packDetail(detail: StatusDetailInit): AnyDetail {
   if (detail.$type === "google.protobuf.Any") return detail;
-  const value = encodeShape(SHAPES[detail.$type], detail);
+  const value = new Uint8Array(encodeShape(SHAPES[detail.$type], detail));
   return { $type: "google.protobuf.Any", typeUrl: TYPE_URL + detail.$type, value };
 }
 
