@@ -19,6 +19,8 @@ export function* arrivals({ perSecond, seconds }: Load, random: Random): Generat
 export interface CallRecord {
   /** When it came, in milliseconds from the beginning of the load. */
   readonly atMs: number;
+  /** How much later it was made, in milliseconds: by a client, or a machine, that was busy. */
+  readonly lateMs: number;
   /** How long it took from then on: a client that is late makes its users wait as well. */
   readonly tookMs: number;
   readonly ok: boolean;
@@ -36,7 +38,8 @@ export async function offer(
   for (const atMs of arrivals(load, random)) {
     const waitMs = begin + atMs - clock.now();
     if (waitMs > 0) await sleep(clock, waitMs);
-    const ended = (ok: boolean) => ({ atMs, tookMs: clock.now() - begin - atMs, ok });
+    const lateMs = clock.now() - begin - atMs;
+    const ended = (ok: boolean) => ({ atMs, lateMs, tookMs: clock.now() - begin - atMs, ok });
     pending.push(
       call().then(
         () => ended(true),

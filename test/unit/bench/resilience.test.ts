@@ -147,6 +147,20 @@ describe("a load", () => {
     expect(records.map(({ atMs }) => atMs)).toEqual(expected);
   });
 
+  test("a client that is late has made its calls later, and they have taken as much longer", async () => {
+    const clock = fakeClock();
+    const late = {
+      now: () => clock.now(),
+      wallTime: () => clock.wallTime(),
+      setTimer: (ms: number, fire: () => void) => clock.setTimer(ms + 7, fire),
+    };
+    const offered = offer({ perSecond: 1, seconds: 10 }, async () => {}, late, seededRandom(6));
+    await clock.advance(11_000);
+    const records = await offered;
+    expect(records[0]?.lateMs).toBeCloseTo(7, 6);
+    expect(records.map(({ tookMs }) => tookMs)).toEqual(records.map(({ lateMs }) => lateMs));
+  });
+
   test("a call takes as long as since it should have been made, and is answered or not", async () => {
     const clock = fakeClock();
     const random = seededRandom(5);
@@ -168,7 +182,7 @@ describe("a load", () => {
 });
 
 describe("figures", () => {
-  const call = (atMs: number, ok: boolean) => ({ atMs, tookMs: 5, ok });
+  const call = (atMs: number, ok: boolean) => ({ atMs, lateMs: 0, tookMs: 5, ok });
 
   test("the answered of a time, its first instant among them and its last one not", () => {
     const calls = [call(999, true), call(1_000, true), call(1_500, false), call(1_999, true), call(2_000, true)];
