@@ -24,7 +24,7 @@ export interface CheckSnapshot {
   readonly ageMs: number | undefined;
   /** Why the last run failed; undefined if it passed. */
   readonly failure: string | undefined;
-  /** How many runs that were given up go on. */
+  /** How many runs that were given up go on: three at most, since older ones are no longer counted. */
   readonly hanging: number;
 }
 
@@ -34,17 +34,24 @@ export interface CheckRun<Check> {
   pass(): boolean;
   fail(why: string): boolean;
   /**
-   * The run takes too long: it counts as failed, and others may begin. It is to be told `pass` or `fail` all the same
-   * when the run does end: that result is dropped, yet the run hangs no longer.
+   * The run takes too long: it counts as failed, and others may begin, as long as no more than three of its check hang.
+   * It is to be told `pass` or `fail` all the same when the run does end: that result is dropped, yet the run hangs no
+   * longer.
    */
   giveUp(why: string): boolean;
 }
 
 /**
- * Each run that goes on after it was given up doubles the time until the next, so that a check which never looks at
- * its signal piles up ever more slowly and still notices that all is well again; so often, at most.
+ * While so many runs of a check hang no further one begins: a check that never looks at its signal is not to take all
+ * of a pool's connections.
  */
-const MOST_DOUBLINGS = 10;
+const MOST_HANGING = 3;
+
+/**
+ * After so long, in milliseconds, one begins all the same, and the oldest of those that hang is no longer counted: of
+ * runs that hang for ever nobody would learn that all is well again.
+ */
+const LONGEST_WAIT_MS = 60_000;
 
 /** Runs checks: each at most once per interval and one run of it at a time, and no more than a bound altogether. */
 export class HealthChecks<Check extends CheckTerms> {
@@ -102,25 +109,22 @@ export class HealthChecks<Check extends CheckTerms> {
   }
 
   #run(check: Check, state: CheckState, since: number): CheckRun<Check> {
-    let stage: "running" | "hanging" | "over" = "running";
-    const end = (failure: string | undefined, next: "hanging" | "over") => {
-      const counts = stage === "running";
-      if (counts) {
-        const now = this.#clock.now();
-        this.#underWay -= 1;
-        state.end(failure, now, now - since);
-      }
-      if (counts && next === "hanging") state.hanging += 1;
-      if (stage === "hanging" && next === "over") state.hanging -= 1;
-      if (stage !== "over") stage = next;
-      return counts;
+    let running = true;
+    const end = (failure: string | undefined) => {
+      if (!running) return false;
+      running = false;
+      const now = this.#clock.now();
+      this.#underWay -= 1;
+      state.end(failure, now, now - since);
+      return true;
     };
-    return {
+    const run: CheckRun<Check> = {
       check,
-      pass: () => end(undefined, "over"),
-      fail: (why) => end(why, "over"),
-      giveUp: (why) => end(why, "hanging"),
+      pass: () => end(undefined) || state.hangsNoLonger(run),
+      fail: (why) => end(why) || state.hangsNoLonger(run),
+      giveUp: (why) => end(why) && state.hangs(run),
     };
+    return run;
   }
 }
 
@@ -133,7 +137,8 @@ class CheckState {
   #wanted = false;
   #failures = 0;
   #last: { readonly endedAt: number; readonly durationMs: number; readonly failure: string | undefined } | undefined;
-  hanging = 0;
+  /** Runs that were given up and go on, the oldest first. */
+  readonly #hanging = new Set<object>();
 
   constructor(terms: CheckTerms) {
     this.#terms = terms;
@@ -153,6 +158,8 @@ class CheckState {
   begin(): void {
     this.#underWay = true;
     this.#wanted = false;
+    const [oldest] = this.#hanging;
+    if (oldest && this.#isFull) this.#hanging.delete(oldest);
   }
 
   end(failure: string | undefined, now: number, durationMs: number): void {
@@ -168,6 +175,18 @@ class CheckState {
     }
   }
 
+  /** @returns true: it has just been given up, which counts. */
+  hangs(run: object): true {
+    this.#hanging.add(run);
+    return true;
+  }
+
+  /** @returns false: what it came to does not count. */
+  hangsNoLonger(run: object): false {
+    this.#hanging.delete(run);
+    return false;
+  }
+
   snapshot(now: number): CheckSnapshot {
     return {
       status: this.#status,
@@ -175,13 +194,18 @@ class CheckState {
       durationMs: this.#last?.durationMs,
       ageMs: this.#last && now - this.#last.endedAt,
       failure: this.#last?.failure,
-      hanging: this.hanging,
+      hanging: this.#hanging.size,
     };
   }
 
   /** Until when the last result holds. */
   get #holdsUntil(): number {
-    const doublings = Math.min(this.hanging, MOST_DOUBLINGS);
-    return this.#last ? this.#last.endedAt + this.#terms.intervalMs * 2 ** doublings : Number.NEGATIVE_INFINITY;
+    if (!this.#last) return Number.NEGATIVE_INFINITY;
+    const { intervalMs } = this.#terms;
+    return this.#last.endedAt + (this.#isFull ? Math.max(intervalMs, LONGEST_WAIT_MS) : intervalMs);
+  }
+
+  get #isFull(): boolean {
+    return this.#hanging.size >= MOST_HANGING;
   }
 }

@@ -19,7 +19,8 @@ class Watched {
   /** Whether each run that counts passed, in order. */
   readonly results: boolean[] = [];
   endedAt = Number.NEGATIVE_INFINITY;
-  hanging = 0;
+  /** Runs that were given up and go on, the oldest first. */
+  hanging: object[] = [];
   running = false;
   wanted = false;
 
@@ -30,7 +31,8 @@ class Watched {
   }
 
   isFresh(now: number): boolean {
-    return now < this.endedAt + this.intervalMs * 2 ** Math.min(10, this.hanging);
+    const waitMs = this.hanging.length >= 3 ? Math.max(60_000, this.intervalMs) : this.intervalMs;
+    return now < this.endedAt + waitMs;
   }
 
   isDue(now: number): boolean {
@@ -68,6 +70,7 @@ test("no place is lost, no check runs twice at a time or too soon, and each stan
         same("due", run.check.isDue(now), true);
         run.check.running = true;
         run.check.wanted = false;
+        run.check.hanging = run.check.hanging.slice(-2);
         runs.push({ run, counts: true });
       };
       const end = (index: number, how: "pass" | "fail" | "giveUp") => {
@@ -80,7 +83,8 @@ test("no place is lost, no check runs twice at a time or too soon, and each stan
           check.endedAt = now;
           check.results.push(how === "pass");
         }
-        check.hanging += (how === "giveUp" && one.counts ? 1 : 0) - (how !== "giveUp" && !one.counts ? 1 : 0);
+        if (how !== "giveUp") check.hanging = check.hanging.filter((run) => run !== one);
+        else if (one.counts) check.hanging.push(one);
         one.counts = false;
         if (how !== "giveUp") runs.splice(runs.indexOf(one), 1);
       };
@@ -97,7 +101,8 @@ test("no place is lost, no check runs twice at a time or too soon, and each stan
         within("running", running(), 0, most);
         for (const check of watched) {
           same("status", machine.snapshot(check)?.status, check.status);
-          same("hanging", machine.snapshot(check)?.hanging, check.hanging);
+          same("hanging", machine.snapshot(check)?.hanging, check.hanging.length);
+          within("hanging", check.hanging.length, 0, 3);
         }
         const wakeInMs = machine.wakeInMs();
         same("due now", wakeInMs === 0, running() < most && watched.some((check) => check.isDue(now)));

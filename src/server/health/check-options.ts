@@ -32,8 +32,8 @@ export interface HealthCheckOptions {
   readonly timeoutMs?: number;
   /**
    * How long after one run the next may begin, in milliseconds, however many ask meanwhile. Deep checks do run then,
-   * since whoever watches a service wants to be told. Each run that goes on after its time was up doubles it, at most
-   * ten times: a check that ignores its signal is not to take all of a pool's connections. Default: 5,000.
+   * since whoever watches a service wants to be told. While three runs go on after their time was up, which take
+   * connections of a pool, say, the next waits until one of them ends, a minute at most. Default: 5,000.
    */
   readonly intervalMs?: number;
   /**

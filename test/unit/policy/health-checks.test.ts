@@ -1,6 +1,6 @@
 import { fakeClock } from "bowline/testing";
 import { describe, expect, test } from "vitest";
-import { type CheckTerms, HealthChecks } from "../../../src/policy/health-checks.ts";
+import { type CheckRun, type CheckTerms, HealthChecks } from "../../../src/policy/health-checks.ts";
 
 const deep: CheckTerms = { intervalMs: 1_000, failureThreshold: 1, onDemand: false };
 const business: CheckTerms = { ...deep, onDemand: true };
@@ -182,30 +182,61 @@ describe("what its runs come to", () => {
 });
 
 describe("a check that never looks at its signal", () => {
-  test("runs half as often with each run that hangs, 1,024 times less often at most", async () => {
+  /** Three of its runs hang, one interval apart; the last was given up just now. */
+  async function withThreeHanging(terms: CheckTerms) {
+    const checks = someChecks(1, terms);
+    const hung: CheckRun<CheckTerms>[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      await checks.clock.advance(checks.machine.wakeInMs());
+      hung.push(checks.begin());
+      hung[n]?.giveUp("no answer");
+    }
+    return { ...checks, hung };
+  }
+
+  test("runs at its interval while fewer than three runs hang, then after a minute, however many follow", async () => {
     const { clock, machine, begin } = someChecks(1, deep);
     const waits: number[] = [];
-    for (let n = 0; n < 13; n += 1) {
+    for (let n = 0; n < 6; n += 1) {
       begin().giveUp("no answer");
-      waits.push(machine.wakeInMs() / 1_000);
+      waits.push(machine.wakeInMs());
       await clock.advance(machine.wakeInMs() - 1);
       expect(machine.tryBegin()).toBeUndefined();
       await clock.advance(1);
     }
-    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 1_024, 1_024, 1_024]);
-    expect(machine.snapshot(deep)?.hanging).toBe(13);
+    expect(waits).toEqual([1_000, 1_000, 60_000, 60_000, 60_000, 60_000]);
+    expect(machine.snapshot(deep)?.hanging).toBe(3);
   });
 
-  test("is as it was when the runs that hung have ended, and heals", async () => {
-    const { clock, machine, begin, status } = someChecks(1, deep);
-    const hung = begin();
-    hung.giveUp("no answer");
-    expect(machine.wakeInMs()).toBe(2_000);
-    hung.pass();
-    hung.pass();
-    expect([machine.wakeInMs(), machine.snapshot(deep)?.hanging]).toEqual([1_000, 0]);
-    await clock.advance(1_000);
+  test("runs no sooner than its interval says, if that is more than a minute", async () => {
+    const { machine } = await withThreeHanging({ ...deep, intervalMs: 90_000 });
+    expect(machine.wakeInMs()).toBe(90_000);
+  });
+
+  test.each(["pass", "fail"] as const)("runs at once when one that hung ends: %s", async (how) => {
+    const { clock, machine, begin, hung } = await withThreeHanging(deep);
+    await clock.advance(30_000);
+    expect([machine.tryBegin(), machine.wakeInMs()]).toEqual([undefined, 30_000]);
+    hung[1]?.[how]("late");
+    hung[1]?.[how]("late");
+    expect([machine.wakeInMs(), machine.snapshot(deep)?.hanging]).toEqual([0, 2]);
+    begin().giveUp("no answer");
+    expect(machine.wakeInMs()).toBe(60_000);
+  });
+
+  test("yet never sooner than its interval after its last run", async () => {
+    const { clock, machine, hung } = await withThreeHanging(deep);
+    await clock.advance(400);
+    hung[0]?.pass();
+    expect(machine.wakeInMs()).toBe(600);
+  });
+
+  test("is as it was once a run passes, though three hang for ever; and the end of one that no longer counts is nothing", async () => {
+    const { clock, machine, begin, status, hung } = await withThreeHanging(deep);
+    await clock.advance(60_000);
     begin().pass();
-    expect(status(deep)).toBe("passing");
+    expect([status(deep), machine.wakeInMs(), machine.snapshot(deep)?.hanging]).toEqual(["passing", 1_000, 2]);
+    hung[0]?.pass();
+    expect(machine.snapshot(deep)?.hanging).toBe(2);
   });
 });

@@ -1,0 +1,77 @@
+import { fakeClock } from "bowline/testing";
+import { expect, test } from "vitest";
+import { type HealthCheckContext, resolveCheck } from "../../../../src/server/health/check-options.ts";
+import { CheckRunner } from "../../../../src/server/health/check-runner.ts";
+
+const [TIMEOUT_MS, INTERVAL_MS] = [1_000, 5_000];
+const MINUTE_MS = 60_000;
+
+/** How a check's runs end that began while the dependency was away. */
+type Ends = "never" | "when it is back" | "with their signal";
+
+/** A check of a dependency that answers after 20 ms, or is away. */
+function dependency(ends: Ends) {
+  const back = Promise.withResolvers<void>();
+  const state = { away: false, runs: 0, back: back.resolve };
+  const answer = () => new Promise<void>((resolve) => void clock.setTimer(20, resolve));
+  const clock = fakeClock();
+  const run = ({ signal }: HealthCheckContext) => {
+    state.runs += 1;
+    if (!state.away) return answer();
+    if (ends === "when it is back") return back.promise.then(answer);
+    return new Promise((_, reject) => {
+      if (ends === "with their signal") signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  };
+  const check = resolveCheck("database", run, { timeoutMs: TIMEOUT_MS, intervalMs: INTERVAL_MS }, []);
+  const runner = new CheckRunner({ clock });
+  runner.add(check);
+  runner.start();
+  return { clock, runner, state, status: () => runner.result(check).status };
+}
+
+/** At which moments of its interval a check may be when the dependency goes, and when it is back, in milliseconds. */
+const MOMENTS = [10, 900, 1_500];
+
+const cases = [1, 5, 15, 45].flatMap((minutes) => [
+  { minutes, ends: "never" as const, withinMs: MINUTE_MS + TIMEOUT_MS + 20 },
+  { minutes, ends: "when it is back" as const, withinMs: INTERVAL_MS + 40 },
+  { minutes, ends: "with their signal" as const, withinMs: INTERVAL_MS + TIMEOUT_MS + 20 },
+]);
+
+test.each(cases)(
+  "after $minutes min, in which runs end $ends, it is noticed within $withinMs ms",
+  async ({ minutes, ends, withinMs }) => {
+    for (const moment of MOMENTS) {
+      const { clock, runner, state, status } = dependency(ends);
+      await clock.advance(MINUTE_MS + moment);
+      expect(status()).toBe("passing");
+      state.away = true;
+      await clock.advance(minutes * MINUTE_MS + 2 * moment);
+      expect(status()).toBe("failing");
+      state.away = false;
+      state.back();
+      const backAt = clock.now();
+      let noticedAt = Number.POSITIVE_INFINITY;
+      runner.onChange = () => {
+        noticedAt = Math.min(noticedAt, clock.now());
+      };
+      await clock.advance(2 * MINUTE_MS);
+      expect(status()).toBe("passing");
+      expect(noticedAt - backAt).toBeLessThanOrEqual(withinMs);
+      runner.stop();
+      expect(clock.pending).toBe(0);
+    }
+  },
+);
+
+test("runs that never end are three, and then one a minute", async () => {
+  const { clock, runner, state } = dependency("never");
+  state.away = true;
+  await clock.advance(15_000);
+  expect(state.runs).toBe(3);
+  await clock.advance(45 * MINUTE_MS);
+  expect(state.runs).toBeGreaterThan(40);
+  expect(state.runs).toBeLessThanOrEqual(3 + 45);
+  runner.stop();
+});
