@@ -62,9 +62,13 @@ export class TokenClient {
 
   #inTime<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.setTimer(this.#timeoutMs, () => {
+      const giveUp = () => {
         this.#silentUntil = this.#clock.now() + SILENT_TIMES * this.#timeoutMs;
         reject(new Error(`Redis has not answered within ${this.#timeoutMs} ms`));
+      };
+      let timer = this.#clock.setTimer(this.#timeoutMs, () => {
+        // Where it was this process that stood still, the answer has come, and is read first.
+        timer = this.#clock.setTimer(0, giveUp);
       });
       answer.then(resolve, reject).finally(() => timer.cancel());
     });

@@ -7,6 +7,9 @@ import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
 import { pushbackOf } from "../../src/transport/pushback.ts";
 import { connectOrders, gate, ordersHandlers, rejection } from "../support/orders.ts";
 
+/** A machine that is busy with other tests is no load of the server's. */
+const NO_LAG = { loopDelayMs: Number.POSITIVE_INFINITY };
+
 /** Serves the orders with nice-grpc alone, but for one middleware. */
 async function serveNice(given: Partial<OrderServiceHandlers>, middleware: ServerMiddleware): Promise<number> {
   const server = createServer({ interceptors: [deadlineInterceptor] }).use(middleware);
@@ -54,7 +57,7 @@ describe("shed()", () => {
       return { orderId: "a" };
     };
     const given = { getOrder, async *listOrders() {} };
-    const orders = connectOrders(await serveNice(given, shed({ maxConcurrent: 2 })));
+    const orders = connectOrders(await serveNice(given, shed({ ...NO_LAG, maxConcurrent: 2 })));
     const running = orders.getOrder({});
     await began.promise;
     const error = await refused(Array.fromAsync(orders.listOrders({}, { criticality: "sheddable" })));
@@ -75,7 +78,7 @@ describe("shed()", () => {
       await end.promise;
       return {};
     };
-    const orders = connectOrders(await serveNice({ getOrder }, shed({ maxConcurrent: 1, maxQueued: 5 })));
+    const orders = connectOrders(await serveNice({ getOrder }, shed({ ...NO_LAG, maxConcurrent: 1, maxQueued: 5 })));
     const running = orders.getOrder({});
     await began.promise;
     expect(await refused(orders.getOrder({}, { timeoutMs: 50 }))).toMatchObject({ code: Status.DEADLINE_EXCEEDED });
@@ -95,7 +98,7 @@ describe("shed()", () => {
           },
           getOrder: async () => ({}),
         },
-        shed({ maxConcurrent: 1 }),
+        shed({ ...NO_LAG, maxConcurrent: 1 }),
       ),
     );
     const watch = orders.watchOrders({});

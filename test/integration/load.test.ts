@@ -14,6 +14,9 @@ const servers = [
   ["serverMiddleware on nice-grpc's server", serveOrdersOnNice],
 ] as const;
 
+/** A machine that is busy with other tests is no load of the server's. */
+const NO_LAG = { loopDelayMs: Number.POSITIVE_INFINITY };
+
 /** What a refused call was told. */
 async function refusalOf(call: Promise<unknown>) {
   const error = await rejection(call);
@@ -119,7 +122,7 @@ function withPolicy(service: ServicePolicy, getOrder: MethodPolicy = {}): typeof
 describe.each(servers)("%s sheds", (_, serve) => {
   test("what matters least first, and tells it not to come back", async () => {
     const { getOrder, begun, letGo } = held();
-    const { port } = await serve({ getOrder }, { shed: { maxConcurrent: 2 } });
+    const { port } = await serve({ getOrder }, { shed: { ...NO_LAG, maxConcurrent: 2 } });
     const orders = connectOrders(port);
     const first = orders.getOrder({}, { criticality: "sheddable" });
     await begun(1);
@@ -141,7 +144,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
 
   test("until a handler has ended, though its client has left", async () => {
     const { getOrder, begun, letGo } = held();
-    const { port } = await serve({ getOrder }, { shed: { maxConcurrent: 1 } });
+    const { port } = await serve({ getOrder }, { shed: { ...NO_LAG, maxConcurrent: 1 } });
     const orders = connectOrders(port);
     const leaving = new AbortController();
     const left = rejection(orders.getOrder({}, { signal: leaving.signal }));
@@ -158,7 +161,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
 
   test("and lets some wait, out of whose places more critical calls push less critical ones", async () => {
     const { getOrder, begun, letGo } = held();
-    const { port } = await serve({ getOrder }, { shed: { maxConcurrent: 1, maxQueued: 1 } });
+    const { port } = await serve({ getOrder }, { shed: { ...NO_LAG, maxConcurrent: 1, maxQueued: 1 } });
     const orders = connectOrders(port);
     const running = orders.getOrder({});
     await begun(1);
@@ -174,7 +177,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
 
   test("whose wait is over, and never runs them", async () => {
     const { getOrder, runs, begun, letGo } = held();
-    const { port } = await serve({ getOrder }, { shed: { maxConcurrent: 1, maxQueued: 5, maxWaitMs: 50 } });
+    const { port } = await serve({ getOrder }, { shed: { ...NO_LAG, maxConcurrent: 1, maxQueued: 5, maxWaitMs: 50 } });
     const orders = connectOrders(port);
     const running = orders.getOrder({});
     await begun(1);
@@ -203,7 +206,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
         },
         getOrder: async () => ({}),
       },
-      { shed: { maxConcurrent: 1 } },
+      { shed: { ...NO_LAG, maxConcurrent: 1 } },
     );
     const orders = connectOrders(port);
     const watch = orders.watchOrders({});
@@ -222,7 +225,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
       { shed: { maxConcurrent: 3 } },
       { shed: { maxConcurrent: 1 }, criticality: "critical_plus" },
     );
-    const { port } = await serve({ getOrder, async *listOrders() {} }, {}, shedding);
+    const { port } = await serve({ getOrder, async *listOrders() {} }, { shed: NO_LAG }, shedding);
     const orders = connectOrders(port);
     const running = orders.getOrder({});
     await begun(1);
@@ -273,7 +276,7 @@ describe.each(servers)("%s sheds", (_, serve) => {
     };
     const trustCriticality = ({ metadata }: { metadata: Metadata }) => metadata.get("internal") === "yes";
     const sheddable = withPolicy({}, { criticality: "sheddable" });
-    const { port } = await serve({ getOrder }, { shed: { maxConcurrent: 2, trustCriticality } }, sheddable);
+    const { port } = await serve({ getOrder }, { shed: { ...NO_LAG, maxConcurrent: 2, trustCriticality } }, sheddable);
     const orders = connectOrders(port);
     const first = orders.getOrder({}, { criticality: "critical" });
     await begun(1);
@@ -315,7 +318,7 @@ describe("how much a call matters", () => {
 
 test("health is never shed and never limited", async () => {
   const { port } = await serveOrders(ordersHandlers({}), {
-    shed: { maxConcurrent: 1 },
+    shed: { ...NO_LAG, maxConcurrent: 1 },
     rateLimit: { calls: 1, perMs: 60_000 },
   });
   const health = createClient(Health, `127.0.0.1:${port}`);

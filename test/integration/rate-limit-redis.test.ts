@@ -55,7 +55,8 @@ describe.skipIf(!hasRedis())("Redis", () => {
 
   const fresh = () => {
     prefixes += 1;
-    return { prefix: `test-${prefixes}:` };
+    // The machine may be busy with other tests.
+    return { prefix: `test-${prefixes}:`, timeoutMs: 10_000 };
   };
 
   test("replicas share a bucket: of many calls at a time exactly as many go on as it holds", async () => {
