@@ -210,7 +210,7 @@ import { PatientOrders } from "${import.meta.dirname}/../support/patient-orders.
 
 const OrderService = { ...PatientOrders, descriptors: () => "" };
 const seen: unknown[] = [];
-const served = createServer({ shed: { maxConcurrent: 2 } }).add(OrderService, ordersHandlers({
+const served = createServer({ shed: { maxConcurrent: 2, loopDelayMs: Infinity } }).add(OrderService, ordersHandlers({
   async getOrder(_, context) {
     seen.push(context.criticality);
     return {};
