@@ -30,3 +30,16 @@ export function toGrpcTimeout(remainingMs: number): string | undefined {
   const milliseconds = Math.max(1, Math.ceil(remainingMs));
   return milliseconds <= MOST ? `${milliseconds}m` : `${Math.ceil(milliseconds / 1000)}S`;
 }
+
+const UNITS = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 } as const;
+
+/**
+ * Reads a `grpc-timeout` header: one to eight digits and a unit, with nothing before, between and after them (gRPC over
+ * HTTP/2).
+ *
+ * @returns milliseconds; undefined for anything else.
+ */
+export function parseGrpcTimeout(header: string): number | undefined {
+  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(header) ?? [];
+  return digits === undefined ? undefined : Number(digits) * UNITS[unit as keyof typeof UNITS];
+}

@@ -8,7 +8,9 @@ import {
   type ServerUnaryCall,
   type sendUnaryData,
 } from "@grpc/grpc-js";
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
+import { CallHeaders } from "./call-headers.ts";
 import { limitConnections } from "./connection-limits.ts";
 import { type Ending, sendOrFail, toStatus } from "./ending.ts";
 import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
@@ -61,16 +63,19 @@ export class ServerTransport {
     limits: Required<ServerLimits>,
     channelOptions: Readonly<Record<string, unknown>> | undefined,
     unsendable: Unsendable,
+    clock: Clock = systemClock,
   ) {
     this.#unsendable = unsendable;
     this.#limits = limits;
     const { interceptors = [], ...further } = (channelOptions ?? {}) as ServerOptions;
+    const headers = new CallHeaders(clock);
     this.#server = new GrpcServer({
       ...toGrpcLimits(limits),
       "grpc.enable_channelz": 0,
       ...further,
-      interceptors: [acknowledgeEarly, refuseCutRequests, ...interceptors],
+      interceptors: [headers.interceptor, acknowledgeEarly, refuseCutRequests, ...interceptors],
     });
+    headers.verify(this.#server);
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.
     const { commonServerOptions } = this.#server as unknown as { commonServerOptions: { settings?: object } };
     Object.assign(commonServerOptions, toHttp2Limits(limits, commonServerOptions.settings));

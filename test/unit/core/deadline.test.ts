@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { NO_DEADLINE, toGrpcTimeout } from "../../../src/core/deadline.ts";
+import { NO_DEADLINE, parseGrpcTimeout, toGrpcTimeout } from "../../../src/core/deadline.ts";
 
 describe("toGrpcTimeout", () => {
   test.each([
@@ -26,5 +26,40 @@ describe("toGrpcTimeout", () => {
     ["no number", Number.NaN],
   ])("leaves the header out for %s", (_, remainingMs) => {
     expect(toGrpcTimeout(remainingMs)).toBeUndefined();
+  });
+});
+
+describe("parseGrpcTimeout", () => {
+  test.each([
+    ["2H", 7_200_000],
+    ["3M", 180_000],
+    ["4S", 4_000],
+    ["5m", 5],
+    ["6000u", 6],
+    ["99999999H", 359_999_996_400_000],
+    ["0S", 0],
+    ["00000001S", 1_000],
+  ])("%s is %d ms", (header, timeoutMs) => {
+    expect(parseGrpcTimeout(header)).toBeCloseTo(timeoutMs, 9);
+  });
+
+  test.each([
+    "",
+    "S",
+    "5",
+    "5s",
+    "5 S",
+    " 5S",
+    "5S ",
+    "5S\n",
+    "-1S",
+    "1.5S",
+    "1e3S",
+    "0x5S",
+    "000000001S",
+    "5SS",
+    "soon",
+  ])("%j is no timeout", (header) => {
+    expect(parseGrpcTimeout(header)).toBeUndefined();
   });
 });
