@@ -114,7 +114,7 @@ export class ClientState {
     return throttle;
   }
 
-  /** The bulkhead of a method; made by these options, or adjusted to them. */
+  /** The bulkhead of a method; made by these options, or adjusted to them, and then `admit` lets in who waits. */
   bulkhead(path: string, options: BulkheadOptions, limit: AdaptiveLimit | undefined): Bulkhead {
     const known = this.#bulkheads.get(path);
     known?.adjust(options, limit);
@@ -123,9 +123,14 @@ export class ClientState {
     return bulkhead;
   }
 
-  /** Nothing bounds a method any more: those that wait need not. */
+  /** Nothing bounds a method any more: those that wait need not, once `admit` is called. */
   freeBulkhead(path: string): void {
     this.#bulkheads.get(path)?.adjust({ maxConcurrent: Number.POSITIVE_INFINITY, maxQueued: 0 });
+  }
+
+  /** Lets in those that wait at bulkheads: once, when all bounds that change together are in place. */
+  admit(): void {
+    for (const bulkhead of this.#bulkheads.values()) bulkhead.admit();
   }
 
   /** The kept answers of a method, by this policy from here on. */

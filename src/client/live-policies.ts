@@ -84,7 +84,6 @@ export class LivePolicies {
 
   #install(next: Contract): string[] {
     this.#contract = next;
-    this.#state.adjust(next.service);
     const changed = [...this.#methods].filter(([key, followed]) => {
       const before = followed.inForce;
       followed.inForce = inForce(next, key, followed.method);
@@ -93,6 +92,9 @@ export class LivePolicies {
     for (const [key, { method, install }] of changed) install(this.#layers(key, method));
     const breakers = [...this.#methods.values()].flatMap(({ inForce: { breaker } }) => breaker ?? []);
     this.#state.breakers.retireBut(new Set(breakers));
+    // A limit that rises lets in at once who waits for it: not by bounds of the methods that hold no longer.
+    this.#state.adjust(next.service);
+    this.#state.admit();
     return changed.map(([key]) => key);
   }
 

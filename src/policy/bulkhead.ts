@@ -133,14 +133,19 @@ export class Bulkhead {
 
   /**
    * Goes by other options from here on. What is under way goes on and counts, though it may be more than may begin now;
-   * what waits keeps its place, and is let in first where there is more room.
+   * what waits keeps its place, until `admit`: other bounds of the same calls may have to change first.
    *
    * @param limit of the target; undefined if it has none.
    */
   adjust(options: BulkheadOptions, limit?: AdaptiveLimit): void {
     this.#options = options;
     this.#limit = limit;
-    this.#admit();
+  }
+
+  /** Lets in, in their order, as many of those that wait as there is room for. */
+  admit(): void {
+    while (this.#admitFirst());
+    this.#awaitRoom();
   }
 
   get #hasRoom(): boolean {
@@ -157,12 +162,7 @@ export class Bulkhead {
 
   #release(): void {
     this.#underWay -= 1;
-    this.#admit();
-  }
-
-  #admit(): void {
-    while (this.#admitFirst());
-    this.#awaitRoom();
+    this.admit();
   }
 
   /** @returns false if nobody waits, or there is no room. */

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
+import type { ClientState } from "../../src/client/client-state.ts";
 import { LivePolicies } from "../../src/client/live-policies.ts";
 import { composeStream, composeUnary } from "../../src/client/pipeline.ts";
 import type { PolicyChanges } from "../../src/client/policy-changes.ts";
@@ -8,7 +9,7 @@ import { toMethod } from "../../src/contract/definition.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
 import type { Attempt, Call, StreamHandler, UnaryHandler } from "../../src/core/call.ts";
 import type { MessageStream } from "../../src/core/message-stream.ts";
-import type { ObserverEvent } from "../../src/core/observer.ts";
+import type { Observer, ObserverEvent } from "../../src/core/observer.ts";
 import { fakeClock } from "../../src/testing/index.ts";
 import { aClientState } from "./client-state.ts";
 import { aCall, aReply, ScriptedStreams, ScriptedUnary } from "./scripted.ts";
@@ -40,7 +41,7 @@ export interface LiveCall {
 export class LiveOrders {
   readonly clock = fakeClock();
   readonly events: ObserverEvent[] = [];
-  readonly state = aClientState({ clock: this.clock, observer: (event) => void this.events.push(event) });
+  readonly state: ClientState;
   /** The attempts of the methods with one response, in the order in which they were made. */
   readonly unary = new ScriptedUnary();
   readonly streams = new ScriptedStreams();
@@ -50,7 +51,12 @@ export class LiveOrders {
   readonly #unary = new Map<string, UnaryHandler>();
   readonly #streams = new Map<string, StreamHandler>();
 
-  constructor(policies: OrderPolicies = {}, attempt?: Attempt) {
+  constructor(policies: OrderPolicies = {}, attempt?: Attempt, observer?: Observer) {
+    const told = (event: ObserverEvent) => {
+      this.events.push(event);
+      observer?.(event);
+    };
+    this.state = aClientState({ clock: this.clock, observer: told });
     const said = ordersContract(policies);
     const { unary, stream } = attempt ?? { unary: this.unary.handler, stream: this.streams.handler };
     this.#policies = new LivePolicies(said, {}, this.state);

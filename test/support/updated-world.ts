@@ -52,8 +52,24 @@ const ofService = fc.record(
   { requiredKeys: [] },
 );
 
+/** The target's limit and the bulkheads at once, so that the one may rise while the other falls. */
+const bounds = fc
+  .record({
+    limit: fc.integer({ min: 1, max: 8 }),
+    getOrder: fc.integer({ min: 1, max: 5 }),
+    listOrders: fc.integer({ min: 1, max: 5 }),
+  })
+  .map(({ limit, getOrder, listOrders }) => ({
+    service: { adaptiveLimit: { initialLimit: limit, minLimit: limit, maxLimit: limit } },
+    methods: {
+      getOrder: { bulkhead: { maxConcurrent: getOrder } },
+      listOrders: { bulkhead: { maxConcurrent: listOrders } },
+    },
+  }));
+
 const changes = fc.oneof(
   fc.constant({}),
+  bounds,
   fc.record({
     service: ofService,
     methods: fc.record({ getOrder: ofMethod, listOrders: ofMethod }, { requiredKeys: [] }),
@@ -107,7 +123,7 @@ export class UpdatedWorld {
   readonly #running = new Set<Running>();
   readonly #forced = new Map<string, string>();
   /** How many of a method may be under way: as many as were let in, where it has been narrowed since. */
-  readonly #bounds: Record<Key, number> = { getOrder: 0, listOrders: 0 };
+  readonly #bounds: Record<Key, number> = { getOrder: BULKHEAD.maxConcurrent, listOrders: BULKHEAD.maxConcurrent };
   readonly #attempt: Attempt = { unary: (call) => this.#unary(call), stream: (call) => this.#stream(call) };
   readonly #orders = new LiveOrders(CONTRACT, this.#attempt);
   #changes: OrderChanges = {};
@@ -195,8 +211,14 @@ export class UpdatedWorld {
   }
 
   #update(changes: OrderChanges): void {
+    const { state } = this.#orders;
+    const before = state.adaptiveLimit(LIMIT).snapshot().inFlight;
     this.#orders.update(changes);
     this.#changes = changes;
+    // An update lets nobody in beyond what was under way, or else its own bounds.
+    for (const key of KEYS) this.#bounds[key] = Math.max(this.#mostOf(key), this.#countOf(key));
+    const { inFlight, limit } = state.adaptiveLimit(LIMIT).snapshot();
+    within("under way at the target", inFlight, 0, Math.max(before, limit));
     for (const [name, { state }] of Object.entries(this.#orders.state.breakers.snapshot())) {
       same("forced", state.startsWith("forced") || state === "disabled" ? state : undefined, this.#forced.get(name));
     }
@@ -204,12 +226,21 @@ export class UpdatedWorld {
 
   #look(): void {
     for (const key of KEYS) {
-      const bulkhead = this.#changes.methods?.[key]?.bulkhead;
-      const most = bulkhead === null ? Number.POSITIVE_INFINITY : (bulkhead ?? BULKHEAD).maxConcurrent;
-      const counted = [...this.#running].filter((running) => running.key === key && !this.#made[running.id]?.free);
-      this.#bounds[key] = Math.max(most ?? 0, Math.min(this.#bounds[key], counted.length));
-      within(`${key} under way`, counted.length, 0, this.#bounds[key]);
+      const count = this.#countOf(key);
+      within(`${key} under way`, count, 0, this.#bounds[key]);
+      this.#bounds[key] = Math.max(this.#mostOf(key), count);
     }
+  }
+
+  /** How many of a method its bulkhead lets in. */
+  #mostOf(key: Key): number {
+    const bulkhead = this.#changes.methods?.[key]?.bulkhead;
+    return bulkhead === null ? Number.POSITIVE_INFINITY : ((bulkhead ?? BULKHEAD).maxConcurrent ?? 0);
+  }
+
+  /** How many of a method are under way that its bulkhead knows of. */
+  #countOf(key: Key): number {
+    return [...this.#running].filter((running) => running.key === key && !this.#made[running.id]?.free).length;
   }
 
   #unary(call: Call): Promise<Reply> {

@@ -203,6 +203,48 @@ test("a target's limit that comes and goes counts those that it let in", async (
   expect(orders.state.adaptiveLimit({}).snapshot()).toMatchObject({ limit: 3, inFlight: 0 });
 });
 
+describe("an update of the target's limit and of a bulkhead", () => {
+  const both = (limit: number, maxConcurrent: number) => ({
+    service: { adaptiveLimit: { initialLimit: limit, minLimit: limit, maxLimit: limit } },
+    methods: { getOrder: { bulkhead: { maxConcurrent, maxQueued: 9 } } },
+  });
+
+  test.each<[string, [number, number], [number, number], number]>([
+    ["raises the one and narrows the other", [1, 10], [10, 2], 2],
+    ["narrows the one and raises the other", [10, 1], [2, 10], 2],
+    ["raises both", [1, 1], [4, 6], 4],
+  ])("that %s lets in as many as both allow", async (_, before, after, most) => {
+    const orders = new LiveOrders(both(...before));
+    for (let n = 0; n < 10; n += 1) orders.call();
+    orders.update(both(...after));
+    await setImmediate();
+    expect(orders.unary.calls.length).toBe(most);
+    for (let n = 0; n < 10; n += 1) await orders.reply();
+    expect(orders.unary.calls.length).toBe(10);
+  });
+
+  test("tells of the new limit when all bounds hold, also for calls that are made in answer to that", async () => {
+    const orders: LiveOrders = new LiveOrders(both(1, 10), undefined, ({ type, ...event }) => {
+      if (type !== "policy" || Reflect.get(event, "policy") !== "adaptive-limit") return;
+      for (let n = 0; n < 5; n += 1) orders.call();
+    });
+    orders.update(both(10, 2));
+    await setImmediate();
+    expect(orders.unary.calls.length).toBe(2);
+  });
+
+  test("lets in the queues of two methods in turns", async () => {
+    const { service, methods } = both(1, 5);
+    const orders = new LiveOrders({ service, methods: { ...methods, createOrder: methods.getOrder } });
+    orders.call();
+    for (const key of ["getOrder", "getOrder", "createOrder", "createOrder"] as const) orders.call(key);
+    const later = both(3, 6);
+    orders.update({ ...later, methods: { ...later.methods, createOrder: later.methods.getOrder } });
+    await setImmediate();
+    expect(orders.unary.calls.map(({ method }) => method.name)).toEqual(["GetOrder", "GetOrder", "CreateOrder"]);
+  });
+});
+
 describe("a breaker", () => {
   const opensAtTwo = { minimumCalls: 2, openMs: 1_000 };
   const broken = async (changes = {}) => {

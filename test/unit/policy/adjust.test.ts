@@ -17,6 +17,7 @@ describe("a bulkhead", () => {
     const bulkhead = aBulkhead(3);
     const running = [granted(bulkhead), granted(bulkhead), granted(bulkhead)];
     bulkhead.adjust({ maxConcurrent: 1, maxQueued: 0 });
+    bulkhead.admit();
     expect(bulkhead.snapshot().underWay).toBe(3);
     for (const permit of running.slice(1)) {
       permit.release();
@@ -32,8 +33,21 @@ describe("a bulkhead", () => {
     granted(bulkhead);
     const waiting = [queued(bulkhead), queued(bulkhead), queued(bulkhead)];
     bulkhead.adjust({ maxConcurrent: 3, maxQueued: 0 });
+    bulkhead.admit();
     expect(waiting.map(({ permits }) => permits.length)).toEqual([1, 1, 0]);
     expect(bulkhead.snapshot()).toEqual({ underWay: 3, queued: 1 });
+  });
+
+  test("lets nobody in before all other bounds have changed too, nor past those who wait", () => {
+    const bulkhead = aBulkhead(1, 1);
+    granted(bulkhead);
+    const waiting = queued(bulkhead);
+    bulkhead.adjust({ maxConcurrent: 5, maxQueued: 1 });
+    expect(waiting.permits.length).toBe(0);
+    refused(bulkhead);
+    bulkhead.admit();
+    expect(waiting.permits.length).toBe(1);
+    granted(bulkhead);
   });
 
   test("with a shorter queue lets nobody new wait, and those who do stay", () => {
@@ -41,6 +55,7 @@ describe("a bulkhead", () => {
     const running = granted(bulkhead);
     const waiting = [queued(bulkhead), queued(bulkhead)];
     bulkhead.adjust({ maxConcurrent: 1, maxQueued: 1 });
+    bulkhead.admit();
     refused(bulkhead);
     running.release();
     waiting[0]?.permits[0]?.release();
@@ -53,6 +68,7 @@ describe("a bulkhead", () => {
     const first = granted(bulkhead);
     const second = queued(bulkhead);
     bulkhead.adjust({ maxConcurrent: 5, maxQueued: 5 });
+    bulkhead.admit();
     expect(second.permits.length).toBe(1);
     expect(limit.snapshot().inFlight).toBe(1);
     first.release();
@@ -66,6 +82,7 @@ describe("a bulkhead", () => {
     const second = queued(bulkhead);
     const elsewhere = after.limit.tryAcquire();
     bulkhead.adjust({ maxConcurrent: 5, maxQueued: 5 }, after.limit);
+    bulkhead.admit();
     first.release();
     expect(second.permits.length).toBe(0);
     elsewhere?.ignore();
