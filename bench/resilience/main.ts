@@ -67,8 +67,8 @@ are answered or not, and the same for all rows of a table. To work is to hold a 
 distributed, by a timer: of a core, a server and its client took ${busiest.toFixed(2)} together where they had most to do. Times are
 longer than in the reference by the factor that each table names, so that loads of up to a few hundred calls per second
 stand for its thousands: two cores suffice. The reference is a simulation of the same, in which calls and rejections
-cost nothing. One call in a hundred was made more than ${lateMs.toFixed(1)} ms late; where that is more than a few hundredths of
-what work takes, the machine had other things to do, and the figures are its own. Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}.`;
+cost nothing. One call in a hundred was made more than ${lateMs.toFixed(1)} ms late: the greater that is beside what work takes,
+the more the figures are those of a machine that had other things to do. Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}.`;
 const text = `${[head, ...sections.map(toMarkdown)].join("\n\n")}\n`;
 console.log(text);
 if (values.save) writeFileSync(new URL("../../docs/bench-resilience.md", import.meta.url), text);
