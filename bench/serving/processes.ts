@@ -27,9 +27,9 @@ export const IN_FLIGHT = 16;
 const worker = new URL("./worker.ts", import.meta.url);
 
 /** Starts a variant's two processes. */
-export async function startVariant(name: string): Promise<RunningVariant> {
+export async function startVariant(name: string, redisPort: number): Promise<RunningVariant> {
   const [{ child: server, first: calls }, { child: client }] = await Promise.all([
-    startChild<Calls>(worker, ["server", name]),
+    startChild<Calls>(worker, ["server", name, String(redisPort)]),
     startChild(worker, ["client"]),
   ]);
   await ask(client, calls);

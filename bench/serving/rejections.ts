@@ -4,8 +4,9 @@ import { knownCaller, type Variant } from "./served.ts";
 import { forgedTokens, sameToken } from "./tokens.ts";
 import { turnsPerMs, work } from "./work.ts";
 
-/** A rejection, and whether it must cost less than a tenth of a call that does 1 ms of work. */
+/** A way to reject calls. */
 export interface Rejecting extends Variant {
+  /** Whether one must cost less than a tenth of a call that does 1 ms of work. */
   readonly gated: boolean;
 }
 
@@ -38,7 +39,7 @@ export const rejections: Readonly<Record<string, Rejecting>> = {
     title: "shed: RESOURCE_EXHAUSTED",
     gated: true,
     serve: () => ({
-      options: { shed: { maxConcurrent: 1 } },
+      options: { shed: { maxConcurrent: 1, loopDelayMs: 10_000 } },
       createOrder: () => new Promise(() => {}),
       calls: { ahead: 1, answer: "RESOURCE_EXHAUSTED" },
     }),
@@ -53,7 +54,7 @@ export const rejections: Readonly<Record<string, Rejecting>> = {
   },
   forged: {
     title: "with a forged token, whose signature has to be checked: UNAUTHENTICATED",
-    gated: true,
+    gated: false,
     serve: async () => {
       const { authenticate, tokens } = await forgedTokens();
       return { options: { authenticate }, calls: { tokens, answer: "UNAUTHENTICATED" } };

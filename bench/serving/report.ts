@@ -1,7 +1,7 @@
 import { median, quantile } from "../median.ts";
 import type { ServedSample } from "./processes.ts";
 import { rejections, WORK } from "./rejections.ts";
-import { variants } from "./variants.ts";
+import { BY_REDIS, variants } from "./variants.ts";
 
 /** How much of a call that does 1 ms of work a rejection may cost. */
 const MOST = 0.1;
@@ -22,7 +22,9 @@ export function costs(samples: Samples): string {
     "|---|---|---|---|---|",
     ...lines,
     "",
-    "No gate.",
+    samples.has(BY_REDIS)
+      ? "No gate."
+      : "No gate. A rate limit counted by Redis is not measured: no redis-server on the PATH.",
   ].join("\n");
 }
 
@@ -40,6 +42,8 @@ export function rejectionCosts(samples: Samples): string {
     ...lines,
     "",
     ...gates,
+    "",
+    "A forged token has no gate: a signature costs what it costs, whether it is found good or not.",
   ].join("\n");
 }
 

@@ -7,12 +7,13 @@ import { ordersFor, SCOPE } from "./orders.ts";
 /** One way to serve CreateOrder, and what is sent to it. */
 export interface Variant {
   readonly title: string;
-  /** What of the server is on; whatever is not named is off. May take its time. */
-  serve(): Serving | Promise<Serving>;
+  /** @param redisPort where Redis listens; 0 if there is none. */
+  serve(redisPort: number): Serving | Promise<Serving>;
 }
 
 /** What a variant's server is made with. */
 export interface Serving {
+  /** What is on; whatever is not named is off. */
   readonly options?: ServerOptions;
   /** What a caller must be allowed, where the server authenticates. Default: one scope. */
   readonly scopes?: readonly string[];
@@ -27,8 +28,8 @@ export interface Serving {
 const OFF: ServerOptions = { drainOn: [], rateLimit: false, shed: false, validation: false, idempotency: false };
 
 /** Serves a variant on loopback. @returns what its client is to do. */
-export async function served({ serve }: Variant): Promise<Calls> {
-  const { options, scopes = [SCOPE], listen, createOrder = async () => order, calls } = await serve();
+export async function served({ serve }: Variant, redisPort: number): Promise<Calls> {
+  const { options, scopes = [SCOPE], listen, createOrder = async () => order, calls } = await serve(redisPort);
   const server = createServer({ ...OFF, ...options }).add(ordersFor(scopes), { ...handlers, createOrder });
   return { ...calls, port: await server.listen("127.0.0.1:0", listen) };
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { redisRateLimit } from "bowline/rate-limit-redis";
 import { memoryIdempotency, mtls } from "bowline/server";
 import { protovalidate } from "bowline/validate";
+import { Redis } from "ioredis";
 import { SCOPE } from "./orders.ts";
 import { knownCaller, type Variant } from "./served.ts";
 import { freshTokens, sameToken, type Tokens } from "./tokens.ts";
@@ -9,11 +11,14 @@ const pem = (name: string) => readFileSync(new URL(`../../test/fixtures/tls/${na
 const ca = pem("ca.pem");
 const server = { cert: pem("server.pem"), key: pem("server.key") };
 
-/** Limits that are kept, and never reached. */
+/** Limits that are kept and never reached, on a machine that is busy with other things either. */
 const rateLimit = { calls: 1_000_000, perMs: 1_000 };
-const shedFixed = { maxConcurrent: 1_000 };
-/** With 16 calls in flight and a machine that is busy with other things, the limit would fall below them. */
-const shedAdaptive = { adaptive: { minLimit: 100, initialLimit: 100 } };
+const loopDelayMs = 10_000;
+const shedFixed = { maxConcurrent: 1_000, loopDelayMs };
+const shedAdaptive = { adaptive: { minLimit: 100, initialLimit: 100 }, loopDelayMs };
+
+/** The variant that needs Redis. */
+export const BY_REDIS = "rateLimitRedis";
 
 const byToken = ({ authenticate, tokens }: Tokens) => ({ options: { authenticate }, calls: { tokens } });
 
@@ -42,6 +47,13 @@ export const variants: Readonly<Record<string, Variant>> = {
     }),
   },
   rateLimit: { title: "rate limit, counted in the process", serve: () => ({ options: { rateLimit } }) },
+  [BY_REDIS]: {
+    title: "rate limit, counted by Redis",
+    serve: (port) => {
+      const store = redisRateLimit(new Redis({ port }), { timeoutMs: 10_000 });
+      return { options: { rateLimit: { ...rateLimit, store } } };
+    },
+  },
   shedFixed: { title: "shedding by a fixed limit", serve: () => ({ options: { shed: shedFixed } }) },
   shedAdaptive: {
     title: "shedding by a limit that follows the latency",

@@ -4,7 +4,7 @@ import type { BenchClient } from "../stacks/stack.ts";
 import { connect } from "./calls.ts";
 import type { Question } from "./processes.ts";
 
-const [role, name = ""] = process.argv.slice(2);
+const [role, name = "", redisPort] = process.argv.slice(2);
 const send = (message: unknown) => process.send?.(message);
 process.on("disconnect", () => process.exit(0));
 
@@ -16,7 +16,7 @@ async function serve(): Promise<void> {
   const variant = variants[name] ?? rejections[name];
   if (!variant) throw new Error(`there is no variant ${name}`);
   process.on("message", () => send(process.cpuUsage()));
-  send(await served(variant));
+  send(await served(variant, Number(redisPort)));
 }
 
 function call(): void {
