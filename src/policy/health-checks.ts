@@ -53,13 +53,18 @@ const MOST_HANGING = 3;
  */
 const LONGEST_WAIT_MS = 60_000;
 
-/** Runs checks: each at most once per interval and one run of it at a time, and no more than a bound altogether. */
+/**
+ * Runs checks: each at most once per interval and one run of it at a time, and no more than a bound altogether. Those
+ * on demand have as many places of their own: whoever asks for them does not keep those waiting that run by themselves.
+ */
 export class HealthChecks<Check extends CheckTerms> {
   readonly #maxConcurrent: number;
   readonly #clock: Pick<Clock, "now">;
   readonly #states = new Map<Check, CheckState>();
-  #underWay = 0;
+  /** How many runs have a place. */
+  readonly #underWay = { byItself: 0, onDemand: 0 };
 
+  /** @param maxConcurrent how many checks that run by themselves may run at a time, and how many on demand. */
   constructor(maxConcurrent: number, clock: Pick<Clock, "now">) {
     this.#maxConcurrent = maxConcurrent;
     this.#clock = clock;
@@ -78,20 +83,22 @@ export class HealthChecks<Check extends CheckTerms> {
     return this.#states.get(check)?.want(this.#clock.now()) ?? false;
   }
 
-  /** Leave to run the check that has been due for longest; undefined if none is, or if too many run. */
+  /**
+   * Leave to run the check that has been due for longest; undefined if none is, or if too many run. Each place is given
+   * back when its run ends or is given up, so that what is due waits at most for the longest run that there may be, once
+   * for every `maxConcurrent` other checks of its kind.
+   */
   tryBegin(): CheckRun<Check> | undefined {
-    if (this.#underWay >= this.#maxConcurrent) return undefined;
     const now = this.#clock.now();
-    const due = this.#next();
-    if (!due || due.state.dueAt > now) return undefined;
-    this.#underWay += 1;
-    due.state.begin();
-    return this.#run(due.check, due.state, now);
+    const next = this.#next();
+    if (!next || next.state.dueAt > now) return undefined;
+    this.#underWay[kindOf(next.check)] += 1;
+    next.state.begin();
+    return this.#run(next.check, next.state, now);
   }
 
   /** In how many milliseconds a check is due; 0 if one is, Infinity if first something else must happen. */
   wakeInMs(): number {
-    if (this.#underWay >= this.#maxConcurrent) return Number.POSITIVE_INFINITY;
     return Math.max(0, (this.#next()?.state.dueAt ?? Number.POSITIVE_INFINITY) - this.#clock.now());
   }
 
@@ -100,9 +107,11 @@ export class HealthChecks<Check extends CheckTerms> {
     return this.#states.get(check)?.snapshot(this.#clock.now());
   }
 
+  /** The check that is due first, among those for which there is a place. */
   #next(): { readonly check: Check; readonly state: CheckState } | undefined {
     let next: { readonly check: Check; readonly state: CheckState } | undefined;
     for (const [check, state] of this.#states) {
+      if (this.#underWay[kindOf(check)] >= this.#maxConcurrent) continue;
       if (state.dueAt < (next?.state.dueAt ?? Number.POSITIVE_INFINITY)) next = { check, state };
     }
     return next;
@@ -114,7 +123,7 @@ export class HealthChecks<Check extends CheckTerms> {
       if (!running) return false;
       running = false;
       const now = this.#clock.now();
-      this.#underWay -= 1;
+      this.#underWay[kindOf(check)] -= 1;
       state.end(failure, now, now - since);
       return true;
     };
@@ -126,6 +135,10 @@ export class HealthChecks<Check extends CheckTerms> {
     };
     return run;
   }
+}
+
+function kindOf({ onDemand }: CheckTerms): "byItself" | "onDemand" {
+  return onDemand ? "onDemand" : "byItself";
 }
 
 /** One check's state. */

@@ -50,8 +50,8 @@ export interface ServerOptions extends ServerLimits {
    */
   readonly idempotency?: IdempotencyOptions | false;
   /**
-   * How many of `server.health`'s checks run at a time. Default: 4: checks are to show whether dependencies work, not to
-   * be their load.
+   * How many of `server.health`'s deep checks run at a time, and how many business checks besides. Default: 4: checks
+   * are to show whether dependencies work, not to be their load.
    */
   readonly maxConcurrentChecks?: number;
   /**

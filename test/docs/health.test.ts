@@ -19,6 +19,6 @@ test("the page has every option of a check, with its default", () => {
     intervalMs: intervalMs.toLocaleString("en"),
     failureThreshold: String(failureThreshold),
   });
-  expect(page).toContain("Of all checks together four run at a time");
+  expect(page).toContain("Of the deep checks four run at a time");
   expect(DEFAULT_MAX_CONCURRENT_CHECKS).toBe(4);
 });

@@ -60,12 +60,15 @@ test("no place is lost, no check runs twice at a time or too soon, and each stan
       const watched = given.map((terms) => new Watched(terms));
       for (const check of watched) machine.add(check);
       const runs: { run: CheckRun<Watched>; counts: boolean }[] = [];
-      const running = () => watched.filter((check) => check.running).length;
+      /** Checks on demand have places of their own. */
+      const running = (onDemand: boolean) =>
+        watched.filter((check) => check.running && check.onDemand === onDemand).length;
+      const mayBegin = () => watched.some((check) => check.isDue(now) && running(check.onDemand) < most);
 
       const begin = () => {
-        const mayBegin = running() < most && watched.some((check) => check.isDue(now));
+        const may = mayBegin();
         const run = machine.tryBegin();
-        same("begins", run !== undefined, mayBegin);
+        same("begins", run !== undefined, may);
         if (!run) return;
         same("due", run.check.isDue(now), true);
         run.check.running = true;
@@ -98,14 +101,15 @@ test("no place is lost, no check runs twice at a time or too soon, and each stan
           same("wanted", machine.want(check), check.running || !check.isFresh(now));
           check.wanted ||= !check.running && !check.isFresh(now);
         } else end(which, what);
-        within("running", running(), 0, most);
+        within("running by themselves", running(false), 0, most);
+        within("running on demand", running(true), 0, most);
         for (const check of watched) {
           same("status", machine.snapshot(check)?.status, check.status);
           same("hanging", machine.snapshot(check)?.hanging, check.hanging.length);
           within("hanging", check.hanging.length, 0, 3);
         }
         const wakeInMs = machine.wakeInMs();
-        same("due now", wakeInMs === 0, running() < most && watched.some((check) => check.isDue(now)));
+        same("due now", wakeInMs === 0, mayBegin());
       }
 
       while (runs.length > 0) end(0, "pass");

@@ -22,12 +22,12 @@ export interface HealthCheckResult {
 /** What a server's checks run with. */
 export interface CheckRunnerOptions {
   readonly clock: Clock;
-  /** How many checks may run at a time. Default: 4. */
+  /** How many deep checks may run at a time, and how many business checks. Default: 4. */
   readonly maxConcurrent?: number | undefined;
   readonly observer?: Observer | undefined;
 }
 
-/** How many checks run at a time unless said otherwise. */
+/** How many checks of a depth run at a time unless said otherwise. */
 export const DEFAULT_MAX_CONCURRENT_CHECKS = 4;
 
 /** Runs a server's checks from `start` to `stop`, and tells when one of them has come to stand otherwise. */

@@ -94,6 +94,23 @@ describe("how many run at a time", () => {
     expect([begin().check, begin().check]).toEqual([a, c]);
   });
 
+  test("as many again on demand: neither kind keeps the other waiting", async () => {
+    const [d, e] = [{ ...business }, { ...business }];
+    const { clock, machine, begin } = someChecks(1, d, e, a, b);
+    expect([machine.want(d), machine.want(e)]).toEqual([true, true]);
+    const [first, second] = [begin(), begin()];
+    expect([first.check, second.check, machine.tryBegin()]).toEqual([d, a, undefined]);
+    expect(machine.wakeInMs()).toBe(Number.POSITIVE_INFINITY);
+    second.pass();
+    expect(begin().check).toBe(b);
+    first.giveUp("no answer");
+    expect([begin().check, machine.tryBegin()]).toEqual([e, undefined]);
+    await clock.advance(10_000);
+    expect([machine.want(d), machine.wakeInMs(), machine.tryBegin()]).toEqual([
+      ...[true, Number.POSITIVE_INFINITY, undefined],
+    ]);
+  });
+
   test("one that hangs frees its place when it is given up, and once", async () => {
     const { machine, begin } = someChecks(1, a, b);
     const hangs = begin();

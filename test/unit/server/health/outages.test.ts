@@ -1,6 +1,10 @@
 import { fakeClock } from "bowline/testing";
-import { expect, test } from "vitest";
-import { type HealthCheckContext, resolveCheck } from "../../../../src/server/health/check-options.ts";
+import { describe, expect, test } from "vitest";
+import {
+  type HealthCheckContext,
+  type HealthCheckOptions,
+  resolveCheck,
+} from "../../../../src/server/health/check-options.ts";
 import { CheckRunner } from "../../../../src/server/health/check-runner.ts";
 
 const [TIMEOUT_MS, INTERVAL_MS] = [1_000, 5_000];
@@ -74,4 +78,46 @@ test("runs that never end are three, and then one a minute", async () => {
   expect(state.runs).toBeGreaterThan(40);
   expect(state.runs).toBeLessThanOrEqual(3 + 45);
   runner.stop();
+});
+
+describe("beside checks that hang", () => {
+  const never = () => new Promise(() => {});
+
+  /** A check that is quick, once it runs, beside others that hang; when each of its runs began, over two minutes. */
+  async function startsBeside(hanging: number, options: HealthCheckOptions) {
+    const clock = fakeClock();
+    const runner = new CheckRunner({ clock });
+    const starts: number[] = [];
+    const add = (name: string, run: () => unknown, more: HealthCheckOptions) => {
+      const check = resolveCheck(name, run, { intervalMs: INTERVAL_MS, ...more }, []);
+      runner.add(check);
+      return check;
+    };
+    const others = Array.from({ length: hanging }, (_, n) => add(`hangs-${n}`, never, options));
+    add("database", () => void starts.push(clock.now()), {});
+    runner.start();
+    for (let second = 0; second < 120; second += 1) {
+      for (const other of others) void runner.refreshed(other);
+      await clock.advance(1_000);
+    }
+    runner.stop();
+    return starts;
+  }
+
+  test("on demand, a deep check runs as if it were alone", async () => {
+    expect(await startsBeside(40, { depth: "business", timeoutMs: 10_000 })).toEqual(await startsBeside(0, {}));
+  });
+
+  test.each([
+    [3, 0],
+    [4, 1],
+    [7, 1],
+    [8, 2],
+    [20, 5],
+  ])("as deep as it, %i of them, it waits for at most %i timeouts", async (hanging, timeouts) => {
+    const timeoutMs = 2_000;
+    const starts = await startsBeside(hanging, { timeoutMs });
+    const waits = starts.map((start, n) => start - (n === 0 ? 0 : (starts[n - 1] ?? 0) + INTERVAL_MS));
+    expect(Math.max(...waits)).toBe(timeouts * timeoutMs);
+  });
 });
