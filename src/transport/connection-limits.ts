@@ -5,6 +5,9 @@ import type { ServerLimits } from "./server-limits.ts";
 /**
  * Keeps a listening server's connections within their limits. One too many is closed before anything is read from it,
  * the client's hello for TLS included.
+ *
+ * Peers are told apart by their addresses. On a socket file there are none, so `maxConnectionsPerPeer` counts nobody
+ * there: all clients of the machine would be one.
  */
 export function limitConnections(
   server: Server,
@@ -14,6 +17,8 @@ export function limitConnections(
   if (maxConnectionsPerPeer === Number.POSITIVE_INFINITY) return;
   const counts = new Map<string, number>();
   server.on("connection", (socket: Socket) => {
+    // Nor has a client an address that has left already.
+    if (socket.remoteAddress === undefined) return;
     const peer = peerIdentity(`${socket.remoteAddress}:0`).key;
     const count = (counts.get(peer) ?? 0) + 1;
     counts.set(peer, count);

@@ -25,7 +25,10 @@ export interface ServerLimits {
    * 10,000, so that the process does not run out of memory first.
    */
   readonly maxConnections?: number;
-  /** The same for each peer, by its address without port. Default: no limit, since proxies come from one address. */
+  /**
+   * The same for each peer, by its address without port; without effect on a socket file, where clients have none.
+   * Default: no limit, since proxies come from one address.
+   */
   readonly maxConnectionsPerPeer?: number;
   /**
    * After how long without a call a connection is closed in good order, in milliseconds; also one over which nothing

@@ -1,9 +1,13 @@
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { closeClient, type RpcError, Status } from "bowline";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { closeClient, createClient, type RpcError, Status } from "bowline";
 import { createServer, type ServerOptions } from "bowline/server";
 import { expect, onTestFinished, test } from "vitest";
 import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
+import { PatientOrders } from "../support/patient-orders.ts";
 
 const codeOf = async (call: Promise<unknown>) => ((await rejection(call)) as RpcError).code;
 
@@ -104,6 +108,23 @@ test.each([
   await Promise.all([one.getOrder({}), other.getOrder({})]);
   closeClient(one);
   await third.getOrder({}, { waitForReady: true });
+});
+
+test("clients on a socket file have no address, and are not counted as one peer", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bowline-"));
+  const { server } = await serveQuickly({ maxConnectionsPerPeer: 2 });
+  const target = `unix:${join(folder, "orders.sock")}`;
+  await server.listen(target);
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const clients = Array.from({ length: 4 }, () => {
+    const apart = { channelOptions: { "grpc.use_local_subchannel_pool": 1 } };
+    const client = createClient(PatientOrders, target, { ...apart, insecure: true });
+    onTestFinished(() => closeClient(client));
+    return client;
+  });
+  for (const client of clients) await client.getOrder({});
+  const again = clients.map((client) => client.getOrder({ orderId: "a" }));
+  expect(await Promise.all(again)).toHaveLength(4);
 });
 
 test("a connection over which nothing comes is closed, and so is one without calls; a call then connects anew", async () => {
