@@ -8,6 +8,7 @@ import type {
   ThrottlePolicy,
 } from "../contract/policy.ts";
 import {
+  failureCodes,
   resolveAdaptiveLimit,
   resolveBreaker,
   resolveBudget,
@@ -165,14 +166,27 @@ export class ClientState {
     return this.breakers.of(name, () => new Breaker(resolveBreaker(policy), clock, random, told));
   }
 
-  /** The same, adjusted to this policy if it has gone by another one until now. */
-  breakerBy(name: string, policy: BreakerPolicy): Breaker {
+  /**
+   * The same, adjusted to this policy if it has gone by another one until now; a default that is stated, or stated no
+   * longer, makes no other.
+   *
+   * @param defaults of the method, which come of its timeout.
+   */
+  breakerBy(name: string, policy: BreakerPolicy, defaults: BreakerDefaults): Breaker {
     const breaker = this.breaker(name, policy);
     const before = this.#breakerPolicies.get(name) ?? policy;
     this.#breakerPolicies.set(name, policy);
-    if (!sameSettings(before, policy)) breaker.adjust(resolveBreaker(policy));
+    if (!sameSettings(resolved(before, defaults), resolved(policy, defaults))) breaker.adjust(resolveBreaker(policy));
     return breaker;
   }
+}
+
+/** What a breaker goes by where its policy does not say. */
+export type BreakerDefaults = Required<Pick<BreakerPolicy, "slowMs" | "trialTimeoutMs">>;
+
+/** All that a breaker goes by. */
+function resolved(policy: BreakerPolicy, defaults: BreakerDefaults) {
+  return { ...resolveBreaker({ ...defaults, ...policy }), codes: [...failureCodes(policy)].sort() };
 }
 
 /** What a breaker did when it came to a state. */

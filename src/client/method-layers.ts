@@ -104,12 +104,11 @@ function breakerLayers(
   state: ClientState,
 ): Layers {
   if (policy?.disabled) return {};
-  const { observer, target } = state.surroundings;
-  const slowMs = policy?.slowMs ?? (timeouts.said ?? timeouts.otherwise) / 2;
-  const { clock } = state.surroundings;
+  const { clock, observer, target } = state.surroundings;
   const report = reportTo(observer, "breaker", target);
-  const breaker = state.breakerBy(name, policy ?? {});
-  const trialTimeoutMs = policy?.trialTimeoutMs ?? trialTimeoutOf(timeouts);
+  const defaults = { slowMs: (timeouts.said ?? timeouts.otherwise) / 2, trialTimeoutMs: trialTimeoutOf(timeouts) };
+  const breaker = state.breakerBy(name, policy ?? {}, defaults);
+  const { slowMs = defaults.slowMs, trialTimeoutMs = defaults.trialTimeoutMs } = policy ?? {};
   const codes = failureCodes(policy);
   const layer: Layer = breakerLayer({ breaker, codes, slowMs, trialTimeoutMs, clock, waits: state.waits, report });
   return { breaker: layer };

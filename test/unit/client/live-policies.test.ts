@@ -5,7 +5,7 @@ import type { ObserverEvent } from "../../../src/core/observer.ts";
 import { Status } from "../../../src/core/status.ts";
 import { listenersOf } from "../../support/driven.ts";
 import { LiveItems } from "../../support/live-items.ts";
-import { LiveOrders } from "../../support/live-orders.ts";
+import { LiveOrders, type OrderChanges } from "../../support/live-orders.ts";
 import { aFailure } from "../../support/retrying.ts";
 
 const GET_ORDER = "/shop.orders.v1.OrderService/GetOrder";
@@ -263,6 +263,38 @@ describe("a breaker", () => {
     expect(stateOf(orders)).toBe("open");
     orders.call();
     expect(orders.unary.calls.length).toBe(2);
+  });
+
+  test.each<[string, OrderChanges]>([
+    ["that is stated", { service: { breaker: { openMs: 1_000, failureRatio: 0.5, trials: 5 } } }],
+    ["that a method states", { methods: { getOrder: { breaker: { windowMs: 10_000, maxOpenMs: 60_000 } } } }],
+    ["that comes of its timeout", { service: { breaker: { slowMs: 5_000, trialTimeoutMs: 10_000 } } }],
+    [
+      "of its statuses, in another order",
+      {
+        service: {
+          breaker: { codes: ["UNKNOWN", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "UNAVAILABLE"] },
+        },
+      },
+    ],
+    ["that it is not disabled", { service: { breaker: { disabled: false, scope: "method" } } }],
+  ])("goes on as it was with a default %s, and when that is left out again", async (_, restated) => {
+    const orders = await broken();
+    orders.update(restated);
+    expect(stateOf(orders)).toBe("open");
+    orders.update();
+    expect(stateOf(orders)).toBe("open");
+  });
+
+  test.each<[string, OrderChanges]>([
+    ["its open time", { service: { breaker: { openMs: 1_001 } } }],
+    ["its statuses", { service: { breaker: { codes: ["UNAVAILABLE"] } } }],
+    ["what is slow", { methods: { getOrder: { breaker: { slowMs: 4_999 } } } }],
+    ["how long a trial may take", { methods: { getOrder: { breaker: { trialTimeoutMs: 10_001 } } } }],
+  ])("closes when another is said of %s", async (_, changes) => {
+    const orders = await broken();
+    orders.update(changes);
+    expect(stateOf(orders)).toBe("closed");
   });
 
   test("whose policy changes closes, and is told to have", async () => {
