@@ -1,8 +1,11 @@
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import type { OutgoingHttpHeaders } from "node:http2";
 import { type ObserverEvent, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { base64url, CompactEncrypt, exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
 import { describe, expect, test } from "vitest";
+import { framed, open, session } from "../support/attacking.ts";
 import { EMPTY, type RawAnswer, rawCaller } from "../support/raw-answer.ts";
 import { AUDIENCE, anIssuer, bearerOf, connectSecured, ISSUER, serveSecured } from "../support/secured-orders.ts";
 
@@ -172,7 +175,7 @@ describe("wrong credentials are answered as none are, and the server goes on", (
   });
 });
 
-describe("nobody learns which methods there are", () => {
+describe("nobody learns which methods with one request there are", () => {
   const OVERSIZED = Buffer.concat([Buffer.from([0, 0x7f, 0xff, 0xff, 0xff]), Buffer.alloc(16)]);
   const NO_MESSAGE = Buffer.from([0, 0, 0, 0, 3, 0xff, 0xff, 0xff]);
   const known = ["GetOrder", "CreateOrder", "WatchOrders"].map((name) => `${SERVICE}/${name}`);
@@ -193,6 +196,46 @@ describe("nobody learns which methods there are", () => {
     }
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(answers[0]?.code).toBe(code);
+    await alive();
+  });
+
+  test.each<[string, OutgoingHttpHeaders, number]>([
+    ["a malformed timeout", { "grpc-timeout": "soon" }, Status.INTERNAL],
+    ["a timeout that has passed", { "grpc-timeout": "0S" }, Status.DEADLINE_EXCEEDED],
+    ["an encoding that there is not", { "grpc-encoding": "zstd-of-tomorrow" }, Status.UNIMPLEMENTED],
+  ])("from %s", async (_what, sent, code) => {
+    const { call, alive } = await serving();
+    const answers: RawAnswer[] = [];
+    for (const path of [...known, ...unknown]) answers.push(await call(path, sent, framed(EMPTY, { flag: 1 })));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(answers[0]?.code).toBe(code);
+    await alive();
+  });
+
+  test("from a call without a request that goes on", async () => {
+    const { port, alive } = await serving();
+    const connection = session(port);
+    const waiting = [...known, ...unknown].map((path) => open(connection, path, { "grpc-timeout": "100m" }));
+    const answers = await Promise.all(waiting.map((stream) => once(stream, "response")));
+    for (const [{ date: _, ...answer }] of answers) {
+      expect(answer).toMatchObject({ ":status": 200, "grpc-status": String(Status.DEADLINE_EXCEEDED) });
+      expect(answer).toEqual({ ...answers[0]?.[0], date: undefined });
+    }
+    await alive();
+  });
+
+  test.each([
+    "/shop.orders.v1.OrderService/ImportOrders",
+    "/shop.orders.v1.OrderService/QuoteBaskets",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+  ])("%s streams requests, and can be told apart: it refuses at once, and whatever comes", async (path) => {
+    const { port, call, alive } = await serving();
+    const begun = open(session(port), path);
+    const [early] = await once(begun, "response");
+    expect(early["grpc-status"]).toBe(String(Status.UNAUTHENTICATED));
+    for (const body of [EMPTY, NO_MESSAGE, Buffer.alloc(0), Buffer.alloc(10)]) {
+      expect(await call(path, {}, body)).toEqual(refusal);
+    }
     await alive();
   });
 

@@ -11,8 +11,12 @@ import { sameAccess } from "./access.ts";
 import { type AuthenticationSettings, authenticatorsOf } from "./options.ts";
 
 /**
- * Has calls of methods that there are not authenticated like all others: who is not is answered as for any method, and
- * learns nothing of which there are. Who is gets UNIMPLEMENTED.
+ * Has calls of methods that there are not answered as those of methods that take one request, down to what grpc-js says
+ * of no request or two: who is not authenticated cannot tell which of these there are. Who is gets UNIMPLEMENTED.
+ *
+ * A method that streams requests can be told apart: it refuses when its headers arrive, and however many requests there
+ * are. It would have to wait otherwise for what a caller may send only after an answer, and the others to begin before
+ * there is anything to do.
  */
 export function serveUnknown(transport: ServerTransport, serving: Serving, settings: AuthenticationSettings): void {
   const { endStreamsAtExpiry = true } = settings;
