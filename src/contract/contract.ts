@@ -75,6 +75,12 @@ function bare<T>(record: Readonly<Record<string, T>>): Readonly<Record<string, T
   return Object.assign(Object.create(null), record);
 }
 
+/** Whether a value is a contract, and not the definition beside it. */
+export function isContract(value: unknown): value is Contract {
+  const candidate = value as Partial<Contract> | null | undefined;
+  return typeof candidate === "object" && Boolean(candidate?.definition?.methods && candidate.methods);
+}
+
 /**
  * Makes sure that what was passed is a contract, and not the definition beside it.
  *
@@ -82,8 +88,7 @@ function bare<T>(record: Readonly<Record<string, T>>): Readonly<Record<string, T
  * @throws TypeError for anything else.
  */
 export function requireContract(value: unknown, caller: string): void {
-  const candidate = value as Partial<Contract> | null | undefined;
-  if (typeof candidate === "object" && candidate?.definition?.methods && candidate.methods) return;
+  if (isContract(value)) return;
   throw new TypeError(`${caller}: the first argument is no contract; pass the service's value out of its .contract.ts`);
 }
 

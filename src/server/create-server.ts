@@ -139,10 +139,10 @@ export class Server {
    * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
    * @returns the port.
    * @throws Error if the address cannot be bound; TypeError that lists everything that is wrong with it and the
-   * options.
+   *   options, and health checks of services that were not added.
    */
   async listen(address: string, options: ListenOptions = {}): Promise<number> {
-    checkListenOptions(address, options);
+    checkListenOptions(address, options, this.health.problems());
     const port = await this.#transport.listen(address, options.tls);
     this.#checks.start();
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());

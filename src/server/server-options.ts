@@ -201,9 +201,10 @@ const TLS: Readonly<Record<keyof ServerTls, OptionCheck>> = {
  * Checks how an address is to be served: a name that no option has would otherwise serve plaintext, and an address
  * without a port would bind 443.
  *
+ * @param further what is wrong besides.
  * @throws TypeError that lists every problem.
  */
-export function checkListenOptions(address: string, options: ListenOptions): void {
+export function checkListenOptions(address: string, options: ListenOptions, further: readonly string[] = []): void {
   const { tls } = options;
   const missing = tls && (tls.cert === undefined || tls.key === undefined) ? ["tls takes cert and key"] : [];
   const unsigned = tls?.clientCertificate !== undefined && tls.ca === undefined;
@@ -213,6 +214,7 @@ export function checkListenOptions(address: string, options: ListenOptions): voi
     ...(typeof tls === "object" ? checkOptions(tls, TLS, "tls.") : []),
     ...missing,
     ...(unsigned ? ["tls.clientCertificate takes ca: who signs them"] : []),
+    ...further,
   ];
   if (problems.length > 0) throw new TypeError(`listen(${JSON.stringify(address)}): ${problems.join("; ")}`);
 }

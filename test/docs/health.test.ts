@@ -11,7 +11,7 @@ const rows = Object.fromEntries(
 );
 
 test("the page has every option of a check, with its default", () => {
-  const { depth, timeoutMs, intervalMs, failureThreshold } = resolveCheck("a", () => {}, {}, []);
+  const { depth, timeoutMs, intervalMs, failureThreshold } = resolveCheck("a", () => {}, {}, { taken: [] });
   expect(rows).toEqual({
     depth: `\`${JSON.stringify(depth)}\``,
     services: "all",

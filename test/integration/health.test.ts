@@ -7,12 +7,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { closeClient, createClient } from "bowline";
-import type { HealthCheckContext, HealthCheckOptions } from "bowline/server";
+import { createServer, type HealthCheckContext, type HealthCheckOptions } from "bowline/server";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
 import { openAdmin, probe } from "../support/admin-port.ts";
-import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
+import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
 import { hasTool, runBeside } from "../support/tools.ts";
 
 const [SERVING, NOT_SERVING] = [1, 2];
@@ -93,6 +94,23 @@ describe("on the standard health service", () => {
       expect(JSON.parse(answer)).toEqual({ status: "NOT_SERVING" });
     },
   );
+});
+
+test("a server with a check of a service that it does not have serves no address", async () => {
+  const server = createServer({ drainOn: [], idempotency: false, validation: false });
+  server.health.check("database", () => true, { services: [OrderService] });
+  // @ts-expect-error: the types take contracts alone
+  expect(() => server.health.check("users", () => true, { services: [OrderServiceDefinition] })).toThrow(TypeError);
+  const missing =
+    'health.check("database"): services has shop.orders.v1.OrderService, which was not added to the server';
+  await expect(server.listen("localhost")).rejects.toThrow(
+    new TypeError(
+      `listen("localhost"): the address must be host:port, such as 0.0.0.0:50051, or unix:/path; ${missing}`,
+    ),
+  );
+  const port = await server.add(OrderService, ordersHandlers({})).listen("127.0.0.1:0");
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  await expect.poll(() => connectHealth(port).check({ service: OrderService.name })).toEqual({ status: SERVING });
 });
 
 describe("a dependency over a real socket", () => {

@@ -1,3 +1,4 @@
+import { type Contract, isContract } from "../../contract/contract.ts";
 import { checkOptions, isCount, isFunction, isPositive, type OptionCheck, show } from "../../core/check-options.ts";
 
 /**
@@ -22,9 +23,10 @@ export interface HealthCheckOptions {
   readonly depth?: CheckDepth;
   /**
    * Contracts of the services that cannot do without it, for deep checks: NOT_SERVING while it fails. The server as a
-   * whole, `""` and `/readyz`, is so in any case. Default: every service.
+   * whole, `""` and `/readyz`, is so in any case. The server does not listen with a check of a service that was not
+   * added. Default: every service.
    */
-  readonly services?: readonly { readonly name: string }[];
+  readonly services?: readonly Contract[];
   /**
    * How long a run may take, in milliseconds; then its signal aborts, it counts as failed, and what it still comes to
    * is dropped. Default: 1,000, the patience of Kubernetes' own probes.
@@ -65,27 +67,35 @@ const OPTIONS: Readonly<Record<keyof HealthCheckOptions, OptionCheck>> = {
   depth: (value) =>
     value === "deep" || value === "business" ? undefined : `must be "deep" or "business"; it is ${show(value)}`,
   services: (value) =>
-    Array.isArray(value) && value.length > 0 && value.every((one) => typeof Object(one).name === "string")
+    Array.isArray(value) && value.length > 0 && value.every(isContract)
       ? undefined
-      : "must be an array of contracts, such as [OrderService]",
+      : "must be an array of contracts, such as [OrderService]: each the service's value out of its .contract.ts",
   timeoutMs: isDelay,
   intervalMs: isDelay,
   failureThreshold: isCount,
 };
 
+/** What a check is added to. */
+export interface CheckPlace {
+  /** Names that other checks have. */
+  readonly taken: readonly string[];
+  /** The services that there are, if no further one is to be expected. */
+  readonly served?: ReadonlyMap<string, unknown> | undefined;
+}
+
 /**
  * Checks a check, and fills in what was not said.
  *
- * @param taken names that others have.
  * @throws TypeError that lists every problem.
  */
 export function resolveCheck(
   name: string,
   run: HealthCheck,
   options: HealthCheckOptions,
-  taken: readonly string[],
+  { taken, served }: CheckPlace,
 ): NamedCheck {
   const problems = [...nameProblems(name, taken), ...runProblems(run), ...checkOptions(options, OPTIONS)];
+  if (served && Array.isArray(options?.services)) problems.push(...unserved(namesOf(options.services), served));
   if (options?.depth === "business" && options.services !== undefined) {
     problems.push("services says nothing about a business check: no service depends on it");
   }
@@ -93,9 +103,22 @@ export function resolveCheck(
   const { depth = "deep", services, timeoutMs = 1_000, intervalMs = 5_000, failureThreshold = 1 } = options;
   return {
     ...{ name, run, depth, timeoutMs, intervalMs, failureThreshold },
-    services: services && new Set(services.map((one) => one.name)),
+    services: services && new Set(namesOf(services)),
     onDemand: depth === "business",
   };
+}
+
+function namesOf(services: readonly Contract[]): string[] {
+  return services.filter(isContract).map(({ name }) => name);
+}
+
+/**
+ * What is wrong with services that a check names and the server does not have: it would take nothing down, and nobody
+ * would know.
+ */
+export function unserved(names: Iterable<string>, served: ReadonlyMap<string, unknown>): string[] {
+  const missing = [...names].filter((name) => !served.has(name));
+  return missing.map((name) => `services has ${name}, which was not added to the server`);
 }
 
 function nameProblems(name: unknown, taken: readonly string[]): string[] {

@@ -1,5 +1,5 @@
 import { systemClock } from "../../core/clock.ts";
-import { type HealthCheck, type HealthCheckOptions, type NamedCheck, resolveCheck } from "./check-options.ts";
+import { type HealthCheck, type HealthCheckOptions, type NamedCheck, resolveCheck, unserved } from "./check-options.ts";
 import { CheckRunner, type HealthCheckResult } from "./check-runner.ts";
 
 /** What a service can be, in the words of gRPC's health protocol. */
@@ -50,11 +50,20 @@ export class Health {
    *
    * @param name what it is called on the admin port: letters, digits, `_`, `-`, `.` and `/`.
    * @param run looks whether something works: fails if it throws, rejects or returns `false`.
-   * @throws TypeError that lists everything that is wrong, a name that is taken included.
+   * @throws TypeError that lists everything that is wrong, a name that is taken included, and, once the server serves
+   *   an address, a service that was not added.
    */
   check(name: string, run: HealthCheck, options: HealthCheckOptions = {}): void {
     const taken = this.#checks.checks.map((check) => check.name);
-    this.#checks.add(resolveCheck(name, run, options, taken));
+    const served = this.#checks.started ? this.#set : undefined;
+    this.#checks.add(resolveCheck(name, run, options, { taken, served }));
+  }
+
+  /** All that is wrong with the checks if no further service is added; empty if nothing is. */
+  problems(): string[] {
+    return this.#checks.checks.flatMap(({ name, services = [] }) =>
+      unserved(services, this.#set).map((problem) => `health.check("${name}"): ${problem}`),
+    );
   }
 
   /** How each check stands, in the order in which they were added. Nothing runs for it. */

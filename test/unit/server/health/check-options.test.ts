@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { OrderService } from "../../../../gen/shop/orders/v1/orders.contract.ts";
+import { OrderServiceDefinition } from "../../../../gen/shop/orders/v1/orders.ts";
 import { type HealthCheckOptions, resolveCheck } from "../../../../src/server/health/check-options.ts";
 import { errorText } from "../../../../src/server/health/error-text.ts";
 import { Health } from "../../../../src/server/health/health.ts";
@@ -6,7 +8,7 @@ import { Health } from "../../../../src/server/health/health.ts";
 const run = () => {};
 
 test("a check says nothing but its name, and has the rest from its defaults", () => {
-  expect(resolveCheck("database", run, {}, [])).toEqual({
+  expect(resolveCheck("database", run, {}, { taken: [] })).toEqual({
     ...{ name: "database", run, depth: "deep", timeoutMs: 1_000, intervalMs: 5_000, failureThreshold: 1 },
     ...{ services: undefined, onDemand: false },
   });
@@ -15,14 +17,19 @@ test("a check says nothing but its name, and has the rest from its defaults", ()
 test("what is said is kept", () => {
   const options = { depth: "deep", timeoutMs: 5, intervalMs: 7, failureThreshold: 2 } as const;
   expect(
-    resolveCheck("db/main-1.a_b", run, { ...options, services: [{ name: "a.Service" }] }, ["other"]),
+    resolveCheck("db/main-1.a_b", run, { ...options, services: [OrderService] }, { taken: ["other"] }),
   ).toMatchObject({
-    ...{ ...options, services: new Set(["a.Service"]) },
+    ...{ ...options, services: new Set(["shop.orders.v1.OrderService"]) },
   });
-  expect(resolveCheck("order", run, { depth: "business" }, [])).toMatchObject({ depth: "business", onDemand: true });
+  expect(resolveCheck("order", run, { depth: "business" }, { taken: [] })).toMatchObject({
+    depth: "business",
+    onDemand: true,
+  });
 });
 
 const badName = "the name must be of letters, digits, _, -, . and /, such as database";
+const notContracts =
+  "services must be an array of contracts, such as [OrderService]: each the service's value out of its .contract.ts";
 test.each<[unknown, unknown, HealthCheckOptions, string]>([
   ["", run, {}, badName],
   ["a b", run, {}, badName],
@@ -37,13 +44,14 @@ test.each<[unknown, unknown, HealthCheckOptions, string]>([
   ["a", run, { timeoutMs: Number.POSITIVE_INFINITY }, "timeoutMs must be at most 2147483647; it is Infinity"],
   ["a", run, { timeoutMs: Number.NaN }, "timeoutMs must be greater than zero; it is NaN"],
   ["a", run, { intervalMs: 2 ** 31 }, "intervalMs must be at most 2147483647; it is 2147483648"],
-  ["a", run, { services: [] }, "services must be an array of contracts, such as [OrderService]"],
-  ["a", run, { services: ["a.Service"] as never }, "services must be an array of contracts, such as [OrderService]"],
-  ["a", run, { services: [null] as never }, "services must be an array of contracts, such as [OrderService]"],
+  ...[[], OrderService, ["a.Service"], [null], [{ name: "a.Service" }], [OrderService, OrderServiceDefinition]].map(
+    (services): [unknown, unknown, HealthCheckOptions, string] =>
+      [...["a", run, { services: services as never }, notContracts]] as never,
+  ),
   [
     "a",
     run,
-    { depth: "business", services: [{ name: "a.Service" }] },
+    { depth: "business", services: [OrderService] },
     "services says nothing about a business check: no service depends on it",
   ],
   [

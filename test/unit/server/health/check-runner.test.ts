@@ -16,7 +16,7 @@ function started(options: Partial<CheckRunnerOptions> = {}) {
   const clock = fakeClock();
   const runner = new CheckRunner({ clock, maxConcurrent: 4, ...options });
   const add = (name: string, run: HealthCheck, more: HealthCheckOptions = {}) => {
-    const check = resolveCheck(name, run, more, []);
+    const check = resolveCheck(name, run, more, { taken: [] });
     runner.add(check);
     return check;
   };
@@ -135,7 +135,7 @@ describe("a check that takes too long", () => {
     };
     const runner = new CheckRunner({ clock, maxConcurrent: 1 });
     const { runs, check: run } = scripted();
-    const check = resolveCheck("a", run, { timeoutMs: 200 }, []);
+    const check = resolveCheck("a", run, { timeoutMs: 200 }, { taken: [] });
     runner.add(check);
     runner.start();
     await own.advance(100);
@@ -203,7 +203,7 @@ describe("what is asked for", () => {
     const clock = fakeClock();
     const runner = new CheckRunner({ clock, maxConcurrent: 1 });
     const run = vi.fn();
-    const check = resolveCheck("a", run, { depth: "business" }, []);
+    const check = resolveCheck("a", run, { depth: "business" }, { taken: [] });
     runner.add(check);
     await runner.refreshed(check);
     await clock.advance(10_000);
@@ -277,6 +277,8 @@ test("a check runs outside of the call in which it was asked for", async () => {
 
 test("a check that was never added has no result", () => {
   const { runner } = started();
-  expect(() => runner.result(resolveCheck("a", () => {}, {}, []))).toThrow(new TypeError("there is no check a"));
+  expect(() => runner.result(resolveCheck("a", () => {}, {}, { taken: [] }))).toThrow(
+    new TypeError("there is no check a"),
+  );
   runner.stop();
 });

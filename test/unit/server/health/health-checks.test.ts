@@ -1,10 +1,13 @@
 import { fakeClock } from "bowline/testing";
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { Health as HealthContract } from "../../../../gen/health/v1/health.contract.ts";
+import { OrderService } from "../../../../gen/shop/orders/v1/orders.contract.ts";
+import { UserService } from "../../../../gen/shop/users/v1/users.contract.ts";
 import type { HealthCheckOptions } from "../../../../src/server/health/check-options.ts";
 import { CheckRunner } from "../../../../src/server/health/check-runner.ts";
 import { Health } from "../../../../src/server/health/health.ts";
 
-const [A, B] = [{ name: "a.Service" }, { name: "b.Service" }] as const;
+const [A, B] = [OrderService, UserService] as const;
 
 /** The health of a server with two services, and a check that is well or not. */
 function server(...checks: [name: string, options: HealthCheckOptions][]) {
@@ -120,4 +123,33 @@ test("a check that is added while the server serves takes its services down unti
   await clock.advance(0);
   expect(statuses()).toEqual([true, true, true]);
   runner.stop();
+});
+
+describe("a check of a service that the server does not have", () => {
+  const problem = (check: string, service: string) =>
+    `health.check("${check}"): services has ${service}, which was not added to the server`;
+
+  test("is told before the server serves, all of them at once", () => {
+    const health = new Health(new CheckRunner({ clock: fakeClock() }));
+    health.check("of-a", () => true, { services: [A] });
+    health.check("of-all", () => true);
+    health.check("of-both", () => true, { services: [A, B] });
+    health.set(B.name, "NOT_SERVING");
+    expect(health.problems()).toEqual([problem("of-a", A.name), problem("of-both", A.name)]);
+    health.set(A.name, "SERVING");
+    expect(health.problems()).toEqual([]);
+  });
+
+  test("is refused when the server serves already", () => {
+    const { runner, health } = server();
+    runner.start();
+    expect(() => health.check("late", () => true, { services: [A, HealthContract], timeoutMs: 0 })).toThrow(
+      new TypeError(
+        'health.check("late"): timeoutMs must be greater than zero; it is 0; ' +
+          "services has grpc.health.v1.Health, which was not added to the server",
+      ),
+    );
+    expect(health.results()).toEqual([]);
+    runner.stop();
+  });
 });

@@ -27,7 +27,7 @@ function dependency(ends: Ends) {
       if (ends === "with their signal") signal.addEventListener("abort", () => reject(signal.reason));
     });
   };
-  const check = resolveCheck("database", run, { timeoutMs: TIMEOUT_MS, intervalMs: INTERVAL_MS }, []);
+  const check = resolveCheck("database", run, { timeoutMs: TIMEOUT_MS, intervalMs: INTERVAL_MS }, { taken: [] });
   const runner = new CheckRunner({ clock });
   runner.add(check);
   runner.start();
@@ -89,7 +89,7 @@ describe("beside checks that hang", () => {
     const runner = new CheckRunner({ clock });
     const starts: number[] = [];
     const add = (name: string, run: () => unknown, more: HealthCheckOptions) => {
-      const check = resolveCheck(name, run, { intervalMs: INTERVAL_MS, ...more }, []);
+      const check = resolveCheck(name, run, { intervalMs: INTERVAL_MS, ...more }, { taken: [] });
       runner.add(check);
       return check;
     };
