@@ -7,9 +7,8 @@ import { checkOptions, isFunction, type OptionCheck } from "../core/check-option
 import { systemClock } from "../core/clock.ts";
 import { IDEMPOTENCY_KEY } from "../core/idempotency.ts";
 import { type Random, systemRandom } from "../core/random.ts";
-import { PREVIOUS_ATTEMPTS } from "./layers/attempt-rules.ts";
 import { idempotencyKeyLayer } from "./layers/idempotency-key.ts";
-import { aroundNice, type NiceMethod, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+import { aroundNice, isAttempt, type NiceMethod, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
 
 /** What `idempotencyKey()` takes. */
 export interface IdempotencyKeyMiddlewareOptions<Service extends ServiceDefinition = ServiceDefinition> {
@@ -44,7 +43,8 @@ const OWN_OPTIONS: OwnOptions = {
  *
  * `use` it after what repeats calls, such as `retry()`, so that it stands outside: the key is then one for the call,
  * the same with all of its attempts. Inside, each attempt would have a key of its own, and be another call to the
- * server; where an attempt of `retry()` or `hedge()` comes by, it is refused with a TypeError.
+ * server: calls that `retry()`, `hedge()` or a contract's policies may repeat are refused there with a TypeError, the
+ * very first one, unless their caller gives the key.
  *
  * @param service ts-proto's definition.
  * @throws TypeError that lists everything that is wrong with the options.
@@ -66,7 +66,7 @@ export function idempotencyKey<Service extends ServiceDefinition>(
   return niceMiddleware(({ path }) => methods.get(path), OWN_OPTIONS);
 }
 
-/** Lets nothing pass that is a further attempt already, unless its caller has given the key that all of them have. */
+/** Lets no attempt pass, the first one neither, unless its caller has given the key that all of them have. */
 function outsideOfAttempts(layer: Layer): Layer {
   return {
     unary(next, method) {
@@ -74,7 +74,7 @@ function outsideOfAttempts(layer: Layer): Layer {
       return (call) => {
         const { options, metadata } = call;
         const given = options.idempotencyKey ?? metadata?.get(IDEMPOTENCY_KEY);
-        if (given === undefined && metadata?.has(PREVIOUS_ATTEMPTS)) return Promise.reject(insideOf(method.path));
+        if (given === undefined && isAttempt(options)) return Promise.reject(insideOf(method.path));
         return withKey(call);
       };
     },

@@ -7,17 +7,22 @@ import { type StreamMethod, streamMethod, type UnaryMethod, unaryMethod } from "
 import { composeStream, composeUnary, type Layers } from "./pipeline.ts";
 
 /** A method with its pipeline, as a middleware calls it. */
-export type NiceMethod =
+export type NiceMethod = {
+  /** Whether a call may become several attempts. */
+  readonly repeats: boolean;
+} & (
   | { readonly responseStream: false; readonly call: UnaryMethod }
-  | { readonly responseStream: true; readonly call: StreamMethod };
+  | { readonly responseStream: true; readonly call: StreamMethod }
+);
 
 /** Puts layers around what comes after a middleware. */
 export function aroundNice(method: Method, layers: Layers, clock: Clock): NiceMethod {
+  const repeats = layers.retryOrHedge !== undefined;
   // Whether a call may be tried again hangs on whether its headers came.
-  const attempt = niceAttempt(clock, layers.retryOrHedge !== undefined);
+  const attempt = niceAttempt(clock, repeats);
   return method.responseStream
-    ? { responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method), clock) }
-    : { responseStream: false, call: unaryMethod(method, composeUnary(layers, attempt, method), clock) };
+    ? { repeats, responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method), clock) }
+    : { repeats, responseStream: false, call: unaryMethod(method, composeUnary(layers, attempt, method), clock) };
 }
 
 /** What this middleware takes for itself out of a call's options; the others are for whoever comes next. */
@@ -39,20 +44,34 @@ export function niceMiddleware<Ext>(
     const method = find(call.method, callOptions);
     if (!method) return yield* call.next(call.request, callOptions) as AsyncGenerator<never, never, undefined>;
     const options = callOptions as CallOptions;
-    const carrier: NiceCarrier = { next: call.next as NiceCarrier["next"], options: foreignOptions(options, own) };
+    const foreign = foreignOptions(options, own, method.repeats || isAttempt(options));
+    const carrier: NiceCarrier = { next: call.next as NiceCarrier["next"], options: foreign };
     if (method.responseStream) return yield* method.call(call.request, options, carrier) as AsyncIterable<never>;
     return (await method.call(call.request, options, carrier)) as never;
   };
 }
 
-const NO_OPTIONS: NiceCallOptions = Object.freeze({});
+/**
+ * Marks the options that attempts are handed on with, the first one too, for those that stand inside of what repeats
+ * calls. Never sent, and unlike `grpc-previous-rpc-attempts`, which is, nothing that a gateway hands on by mistake.
+ */
+const ATTEMPT = Symbol("bowline.attempt");
 
-function foreignOptions(options: object, own: OwnOptions): NiceCallOptions {
+/** Whether a call comes from what may repeat it: it is one of possibly several attempts. */
+export function isAttempt(options: object): boolean {
+  return Reflect.get(options, ATTEMPT) === true;
+}
+
+const NO_OPTIONS: NiceCallOptions = Object.freeze({});
+const ATTEMPT_ALONE: NiceCallOptions & { readonly [ATTEMPT]: true } = Object.freeze({ [ATTEMPT]: true });
+
+function foreignOptions(options: object, own: OwnOptions, attempt: boolean): NiceCallOptions {
+  const none = attempt ? ATTEMPT_ALONE : NO_OPTIONS;
   let foreign: Record<string, unknown> | undefined;
   for (const key of Object.keys(options)) {
     if (Object.hasOwn(own, key)) continue;
-    foreign ??= {};
+    foreign ??= { ...none };
     foreign[key] = Reflect.get(options, key);
   }
-  return foreign ?? NO_OPTIONS;
+  return foreign ?? none;
 }

@@ -1,6 +1,16 @@
 import { DatabaseSync } from "node:sqlite";
-import { createClient, currentCall, hedge, idempotencyKey, RpcError, retry } from "bowline";
+import {
+  circuitBreaker,
+  clientMiddleware,
+  createClient,
+  currentCall,
+  hedge,
+  idempotencyKey,
+  RpcError,
+  retry,
+} from "bowline";
 import { sqliteIdempotency } from "bowline/idempotency-sqlite";
+import { contract } from "bowline/runtime/v1";
 import {
   createServer,
   type IdempotencyContext,
@@ -69,6 +79,23 @@ const asIdempotent =
     return middleware({ ...call, method }, options);
   };
 
+const { definition } = PatientOrders;
+
+/** A contract whose CreateOrder is idempotent, and retried. */
+const RepeatingOrders = contract({
+  ...PatientOrders,
+  definition: {
+    ...definition,
+    methods: {
+      ...definition.methods,
+      createOrder: { ...definition.methods.createOrder, options: { idempotencyLevel: "IDEMPOTENT" as const } },
+    },
+  },
+  methods: { createOrder: { retry: {} } },
+  cursors: {},
+  heartbeats: {},
+});
+
 describe("idempotencyKey() on nice-grpc alone", () => {
   test.each<[string, ClientMiddleware]>([
     ["retry()", retry(quick)],
@@ -97,20 +124,79 @@ describe("idempotencyKey() on nice-grpc alone", () => {
     expect(seen.slice(3)).toEqual(["order-7", "order-7", "order-7"]);
   });
 
-  test("inside of retry(): no attempt is sent with another key, and the error says what to do", async () => {
-    const { seen, createOrder } = counting(failing(2));
-    const orders = connectNice(await serveNice({ createOrder }), keys(), asIdempotent(retry(quick)));
+  /** What stands between `idempotencyKey()`, which is inside, and what repeats calls. */
+  const between: ClientMiddleware[] = [
+    circuitBreaker(),
+    async function* plain(call, options) {
+      return yield* call.next(call.request as never, { ...options }) as AsyncGenerator<never, never, undefined>;
+    },
+  ];
+
+  test.each<[string, ClientMiddleware[]]>([
+    ["retry()", [asIdempotent(retry(quick))]],
+    ["hedge()", [asIdempotent(hedge({ delayMs: 20 }))]],
+    ["a contract that retries", [clientMiddleware(RepeatingOrders)]],
+    ["retry(), with others in between", [...between, asIdempotent(retry(quick))]],
+    ["a retry of others around retry()", [asIdempotent(retry(quick)), plainRetry]],
+  ])("inside of %s: refused at the first call, before anything is sent", async (_, repeats) => {
+    const { seen, createOrder } = counting();
+    const orders = connectNice(await serveNice({ createOrder }), keys(), ...repeats);
     const error = await rejection(orders.createOrder({}));
     expect(error).toBeInstanceOf(TypeError);
     expect(error).toMatchObject({ message: expect.stringContaining("use() it after retry() and hedge()") });
+    expect(seen).toEqual([]);
+  });
+
+  test.each<[string, ClientMiddleware]>([
+    ["retry()", asIdempotent(retry(quick))],
+    ["hedge()", asIdempotent(hedge({ delayMs: 5_000 }))],
+  ])("inside of %s, a key that the caller gives is the call's", async (_, repeats) => {
+    const { seen, createOrder } = counting(failing(1));
+    const orders = connectNice(await serveNice({ createOrder }), keys(), repeats);
+    await orders.createOrder({}, keyed("order-7"));
+    expect(seen).toEqual(["order-7", "order-7"]);
+  });
+
+  test("inside of retry(), a method that is not repeated has its key", async () => {
+    const { seen, createOrder } = counting();
+    const orders = connectNice(await serveNice({ createOrder }), keys(), retry(quick));
+    await orders.createOrder({});
+    expect(seen).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
+  });
+
+  test("in a gateway that hands on the metadata of a call that is repeated, it is another call's", async () => {
+    const { seen, createOrder } = counting();
+    const inner = connectNice(await serveNice({ createOrder }), retry(quick), keys());
+    const previous: unknown[] = [];
+    const gateway = await serveNice({
+      async getOrder(_, { metadata }) {
+        previous.push(metadata.get("grpc-previous-rpc-attempts"));
+        for (const error of [down()].slice(previous.length - 1)) throw error;
+        return await inner.createOrder({}, { metadata });
+      },
+    });
+    const outer = connectNice(gateway, retry(quick));
+    expect(await outer.getOrder({})).toMatchObject({ orderId: "o-1" });
+    expect(previous).toEqual([undefined, "1"]);
     expect(seen).toHaveLength(1);
   });
 
-  test("inside of retry(), a key that the caller gives is the call's", async () => {
-    const { seen, createOrder } = counting(failing(2));
-    const orders = connectNice(await serveNice({ createOrder }), keys(), asIdempotent(retry(quick)));
-    await orders.createOrder({}, keyed("order-7"));
-    expect(seen).toEqual(["order-7", "order-7", "order-7"]);
+  test("what marks attempts is on no wire, and the options of others are as they were", async () => {
+    const { createOrder } = counting();
+    const sent: string[][] = [];
+    const watched: CreateOrder = (request, context) => {
+      sent.push([...context.metadata].map(([key]) => key));
+      return createOrder(request, context);
+    };
+    const handed: object[] = [];
+    const inner: ClientMiddleware = async function* inner(call, options) {
+      handed.push(options);
+      return yield* call.next(call.request, options);
+    };
+    const orders = connectNice(await serveNice({ createOrder: watched }), inner, asIdempotent(retry(quick)), keys());
+    await orders.createOrder({}, { traced: true } as object);
+    expect(Object.keys(handed[0] ?? {}).sort()).toEqual(["metadata", "onHeader", "onTrailer", "signal", "traced"]);
+    expect(sent[0]?.filter((key) => /bowline|attempt/.test(key))).toEqual([]);
   });
 
   test("the caller's key is taken as an option or as metadata, and the option is not handed on", async () => {
