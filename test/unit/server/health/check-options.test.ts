@@ -65,7 +65,7 @@ test.each<[unknown, unknown, HealthCheckOptions, string]>([
       "failureThreshold must be a whole number of at least 1; it is 0.5; " +
       "there is no option ttlMs; there are depth, services, timeoutMs, intervalMs, failureThreshold",
   ],
-])("health.check(%j, %j, %j) is refused, all at once", (name, check, options, problems) => {
+])("%#: health.check(%s, …) is refused, all at once", (name, check, options, problems) => {
   const health = new Health();
   health.check("taken", run);
   const shown = typeof name === "string" ? JSON.stringify(name) : name;
