@@ -1,9 +1,15 @@
+import { isText, type OptionCheck, show } from "../../core/check-options.ts";
 import { systemClock } from "../../core/clock.ts";
 import { type HealthCheck, type HealthCheckOptions, type NamedCheck, resolveCheck, unserved } from "./check-options.ts";
 import { CheckRunner, type HealthCheckResult } from "./check-runner.ts";
 
 /** What a service can be, in the words of gRPC's health protocol. */
 export type ServingStatus = "SERVING" | "NOT_SERVING";
+
+const isStatus: OptionCheck = (value) =>
+  value === "SERVING" || value === "NOT_SERVING"
+    ? undefined
+    : `must be "SERVING" or "NOT_SERVING"; it is ${show(value)}`;
 
 /**
  * How healthy a server's services are. `""` stands for the server as a whole. A service is SERVING if it was set so,
@@ -27,8 +33,13 @@ export class Health {
   /**
    * Sets a service's status, and tells whoever watches it. NOT_SERVING holds whatever its checks say; with SERVING they
    * decide. Without effect once the server drains.
+   *
+   * @throws TypeError for what is no status, which would otherwise pass for SERVING, or no service's name.
    */
   set(service: string, status: ServingStatus): void {
+    const problems = Object.entries({ service: isText(service), status: isStatus(status) });
+    const said = problems.flatMap(([name, problem]) => (problem ? [`${name} ${problem}`] : []));
+    if (said.length > 0) throw new TypeError(`health.set: ${said.join("; ")}`);
     if (this.#draining) return;
     this.#set.set(service, status);
     this.#update(service);

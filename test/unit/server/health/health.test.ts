@@ -1,5 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test, vi } from "vitest";
+import { OrderService } from "../../../../gen/shop/orders/v1/orders.contract.ts";
 import type { CallContext } from "../../../../src/core/call-context.ts";
 import { Health } from "../../../../src/server/health/health.ts";
 import { healthHandlers } from "../../../../src/server/health/health-handlers.ts";
@@ -58,6 +59,27 @@ describe("Health", () => {
     await changed;
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
   });
+});
+
+test.each<[unknown, unknown, string]>([
+  ["a.Service", "NOT SERVING", 'status must be "SERVING" or "NOT_SERVING"; it is "NOT SERVING"'],
+  ["a.Service", "not_serving", 'status must be "SERVING" or "NOT_SERVING"; it is "not_serving"'],
+  ["a.Service", false, 'status must be "SERVING" or "NOT_SERVING"; it is false'],
+  ["a.Service", undefined, 'status must be "SERVING" or "NOT_SERVING"; it is undefined'],
+  ["a.Service", 2, 'status must be "SERVING" or "NOT_SERVING"; it is 2'],
+  [undefined, "SERVING", "service must be a text; it is undefined"],
+  [
+    OrderService,
+    null,
+    "service must be a text; it is [object Object]; " + 'status must be "SERVING" or "NOT_SERVING"; it is null',
+  ],
+])("health.set(%s, %s) is refused, and says nothing, in a drain too", (service, status, problems) => {
+  const health = new Health();
+  const set = () => health.set(service as never, status as never);
+  expect(set).toThrow(new TypeError(`health.set: ${problems}`));
+  expect([...health.list()]).toEqual([["", "SERVING"]]);
+  health.shutDown();
+  expect(set).toThrow(TypeError);
 });
 
 describe("the health service", () => {
