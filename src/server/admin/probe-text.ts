@@ -17,9 +17,9 @@ export function probeText(answer: ProbeAnswer, verbose: boolean): string {
 }
 
 /** The same for programs; times in whole milliseconds. */
-export function probeJson({ probe, ok, entries }: ProbeAnswer): string {
+export function probeJson({ probe, ok, entries, unmatched }: ProbeAnswer): string {
   const rounded = (_key: string, value: unknown) => (typeof value === "number" ? Math.round(value) : value);
-  return JSON.stringify({ probe, status: ok ? "ok" : "failed", checks: entries }, rounded);
+  return JSON.stringify({ probe, status: ok ? "ok" : "failed", checks: entries, unmatched }, rounded);
 }
 
 function line({ name, status, error, durationMs, ageMs }: ProbeEntry): string {

@@ -192,7 +192,10 @@ describe("what is said", () => {
         { name: "server", status: "ok" },
         { name: "database", status: "ok", durationMs: 12, ageMs: 3_211 },
       ],
+      unmatched: [],
     });
-    expect(JSON.parse(probeJson(failed))).toMatchObject({ status: "failed", checks: [{ error: "no result yet" }] });
+    expect(JSON.parse(probeJson(failed))).toMatchObject({
+      ...{ status: "failed", checks: [{ error: "no result yet" }], unmatched: ["x", "\n"] },
+    });
   });
 });
