@@ -1,6 +1,7 @@
 import type { Contract } from "../contract/contract.ts";
 import type { MethodPolicy } from "../contract/policy.ts";
 import { isBoolean, isText, type OptionCheck } from "../core/check-options.ts";
+import { CRITICALITIES } from "../core/criticality.ts";
 import { areStatuses, isFigure, type Shape } from "./check-changes.ts";
 import type { MethodChanges, ServiceChanges } from "./policy-changes.ts";
 import { isOneOf } from "./single-policy.ts";
@@ -53,11 +54,14 @@ const RESUME: Settings<MethodChanges["resume"]> = { ...BACKOFF, codes: areStatus
 
 const HEARTBEAT: Settings<MethodChanges["heartbeat"]> = { intervalMs: isFigure, missed: isFigure };
 
+const CRITICALITY: OptionCheck = isOneOf(...CRITICALITIES);
+
 const SERVICE: Mechanisms<ServiceChanges> = {
   timeoutMs: isFigure,
   ...{ breaker: { fields: SERVICE_BREAKER }, bulkhead: { fields: BULKHEAD } },
   ...{ retryThrottling: { fields: THROTTLING }, retryBudget: { fields: BUDGET } },
   ...{ adaptiveLimit: { fields: LIMIT }, throttle: { fields: THROTTLE } },
+  criticality: CRITICALITY,
 };
 
 const STAYS = "cannot be taken away: its streams have messages that are for this client alone";
@@ -71,6 +75,7 @@ function methodShape({ resume, heartbeat, batch }: MethodPolicy): Shape {
     ...{ retry: { fields: RETRY }, hedge: { fields: HEDGE } },
     ...{ breaker: { fields: BREAKER }, bulkhead: { fields: BULKHEAD } },
     ...{ coalesce: { fields: {} }, cache: { fields: CACHE } },
+    criticality: CRITICALITY,
     resume: resume ? { fields: RESUME, stays: STAYS } : NOT_THERE,
     heartbeat: heartbeat ? { fields: HEARTBEAT, stays: STAYS } : NOT_THERE,
     batch: batch ? { fields: BATCH } : NOT_THERE,

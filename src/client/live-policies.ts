@@ -1,5 +1,6 @@
 import type { Contract } from "../contract/contract.ts";
 import { type MethodPolicy, mergePolicy } from "../contract/policy.ts";
+import { type Criticality, DEFAULT_CRITICALITY } from "../core/criticality.ts";
 import type { Method } from "../core/method.ts";
 import { notify } from "../core/observer.ts";
 import { changedContract } from "./changed-contract.ts";
@@ -99,8 +100,18 @@ export class LivePolicies {
   }
 
   #layers(key: string, method: Method): Layers {
-    return methodLayers(this.#contract, key, method, this.#options, this.#state);
+    const { criticality = changedCriticality(this.#said, this.#contract, key) } = this.#options;
+    const options = { ...this.#options, ...(criticality && { criticality }) };
+    return methodLayers(this.#contract, key, method, options, this.#state);
   }
+}
+
+/** How much calls matter where an update changes that: it is sent, since a server goes by its own contract. */
+function changedCriticality(said: Contract, changed: Contract, key: string): Criticality | undefined {
+  const [before, after] = [said, changed].map(
+    ({ service, methods }) => methods[key]?.criticality ?? service.criticality ?? DEFAULT_CRITICALITY,
+  );
+  return before === after ? undefined : after;
 }
 
 function inForce(contract: Contract, key: string, method: Method): InForce {

@@ -1,18 +1,12 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type {
-  AdaptiveLimitPolicy,
   BatchPolicy,
   BreakerPolicy,
-  BulkheadPolicy,
-  CachePolicy,
   CoalescePolicy,
   HeartbeatPolicy,
-  HedgePolicy,
+  MethodPolicy,
   ResumePolicy,
-  RetryBudgetPolicy,
-  RetryPolicy,
-  RetryThrottlingPolicy,
-  ThrottlePolicy,
+  ServicePolicy,
 } from "../contract/policy.ts";
 import type { MiddlewareCallOptions } from "./client-middleware.ts";
 
@@ -22,38 +16,46 @@ import type { MiddlewareCallOptions } from "./client-middleware.ts";
  */
 export type Changes<Policy> = { readonly [Setting in keyof Policy]?: Policy[Setting] | null };
 
-/** What an update says for all methods of a service; `null` takes away what the contract says. */
-export interface ServiceChanges {
-  readonly timeoutMs?: number | null;
-  readonly breaker?: Changes<BreakerPolicy> | null;
-  readonly retryThrottling?: Changes<RetryThrottlingPolicy> | null;
-  readonly retryBudget?: Changes<RetryBudgetPolicy> | null;
-  readonly bulkhead?: Changes<BulkheadPolicy> | null;
-  readonly adaptiveLimit?: Changes<AdaptiveLimitPolicy> | null;
-  readonly throttle?: Changes<ThrottlePolicy> | null;
-}
+/** A policy, or a single setting, as an update says it; `null` takes it away. */
+type Change<Said> = (Said extends object ? Changes<Said> : Said) | null;
+
+/** Each policy of a service or method, as an update says it. */
+type EachChange<Policies> = { readonly [Name in keyof Policies]?: Change<NonNullable<Policies[Name]>> };
+
+/** What a server goes by: its own contract says that, and nobody's client. */
+type OfServer = "auth" | "rateLimit" | "shed";
+
+/** What only client and server together can change. */
+type AgreedOn = "idempotencyKey";
+
+/**
+ * What an update says for all methods of a service, of each of its policies that clients go by; `null` takes away what
+ * the contract says.
+ */
+export interface ServiceChanges extends EachChange<Omit<ServicePolicy, OfServer>> {}
 
 /** What resume does; what its fields mean, and where a stream begins, is for the contract to say. */
 type ResumeSettings = Omit<ResumePolicy, "requestField" | "cursorField" | "progressField" | "limitField" | "fromStart">;
 
-/**
- * What an update says for one method; `null` takes away what the contract says, and then the service's holds, if it says
- * anything. Resume, heartbeat and batch go by fields that the contract alone can name: their settings can change where
- * it has them. Without the first two, an application would be handed messages that are none, so these stay.
- */
-export interface MethodChanges {
-  readonly timeoutMs?: number | null;
-  readonly retry?: Changes<RetryPolicy> | null;
-  readonly hedge?: Changes<HedgePolicy> | null;
+/** The policies of a method of which an update cannot say all. */
+interface BoundedChanges {
   readonly breaker?: Changes<Omit<BreakerPolicy, "scope">> | null;
-  readonly bulkhead?: Changes<BulkheadPolicy> | null;
   readonly coalesce?: CoalescePolicy | null;
-  readonly cache?: Changes<CachePolicy> | null;
   readonly batch?: Changes<Pick<BatchPolicy, "maxSize" | "maxWaitMs">> | null;
   readonly resume?: Changes<ResumeSettings>;
   /** What this client takes for a stall; the server sends as often as its own contract says. */
   readonly heartbeat?: Changes<Omit<HeartbeatPolicy, "field">>;
 }
+
+/**
+ * What an update says for one method, of each of its policies that clients go by; `null` takes away what the contract
+ * says, and then the service's holds, if it says anything. Resume, heartbeat and batch go by fields that the contract
+ * alone can name: their settings can change where it has them. Without the first two, an application would be handed
+ * messages that are none, so these stay.
+ */
+export interface MethodChanges
+  extends EachChange<Omit<MethodPolicy, OfServer | AgreedOn | keyof BoundedChanges>>,
+    BoundedChanges {}
 
 /** What of a contract's policies is to be otherwise while a client runs. */
 export interface PolicyChanges<Client = object> {

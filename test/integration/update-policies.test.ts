@@ -227,6 +227,25 @@ describe.each(ways)("%s", (_, connect) => {
   });
 });
 
+test.each(ways)(
+  "%s: how much calls matter is told the server, where its contract has it otherwise",
+  async (_, connect) => {
+    const matters: unknown[] = [];
+    const { port } = await serveOrders({
+      async getOrder(_, { criticality }) {
+        matters.push(criticality);
+        return {};
+      },
+    });
+    const { orders, update } = connect(port, { methods: { getOrder: {} } });
+    for (const criticality of [undefined, "sheddable", null, "critical"] as const) {
+      update(criticality === undefined ? {} : { methods: { getOrder: { criticality } } });
+      await orders.getOrder({});
+    }
+    expect(matters).toEqual([undefined, "sheddable", undefined, undefined]);
+  },
+);
+
 test("what a client was made with stands around the policies that hold", async () => {
   const { port } = await serveOrders({ getOrder: async () => fail(Status.UNAVAILABLE, "not now") });
   const passed: unknown[] = [];

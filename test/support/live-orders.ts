@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
+import type { PipelineOptions } from "../../src/client/client-options.ts";
 import type { ClientState } from "../../src/client/client-state.ts";
 import { LivePolicies } from "../../src/client/live-policies.ts";
 import { composeStream, composeUnary } from "../../src/client/pipeline.ts";
@@ -51,7 +52,7 @@ export class LiveOrders {
   readonly #unary = new Map<string, UnaryHandler>();
   readonly #streams = new Map<string, StreamHandler>();
 
-  constructor(policies: OrderPolicies = {}, attempt?: Attempt, observer?: Observer) {
+  constructor(policies: OrderPolicies = {}, attempt?: Attempt, observer?: Observer, options: PipelineOptions = {}) {
     const told = (event: ObserverEvent) => {
       this.events.push(event);
       observer?.(event);
@@ -59,7 +60,7 @@ export class LiveOrders {
     this.state = aClientState({ clock: this.clock, observer: told });
     const said = ordersContract(policies);
     const { unary, stream } = attempt ?? { unary: this.unary.handler, stream: this.streams.handler };
-    this.#policies = new LivePolicies(said, {}, this.state);
+    this.#policies = new LivePolicies(said, options, this.state);
     for (const [key, definition] of Object.entries(said.definition.methods)) {
       const method = toMethod(said.definition, definition);
       this.#policies.follow(key, method, (layers) => {

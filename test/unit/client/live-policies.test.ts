@@ -109,6 +109,44 @@ describe("what an update says", () => {
   });
 });
 
+describe("how much calls matter", () => {
+  const sentOf = (orders: LiveOrders) => orders.unary.calls.map(({ headers }) => headers?.["bowline-criticality"]);
+  const said = {
+    service: { criticality: "critical_plus" },
+    methods: { createOrder: { criticality: "sheddable" } },
+  } as const;
+
+  test("is sent where an update says something else than the contract, by which the server goes otherwise", () => {
+    const orders = new LiveOrders(said);
+    orders.call();
+    orders.update({ service: { criticality: "sheddable_plus" } });
+    for (const key of ["getOrder", "createOrder"] as const) orders.call(key);
+    expect(orders.installed).toEqual(["getOrder", "listOrders", "watchOrders", "importOrders", "quoteBaskets"]);
+    orders.update();
+    orders.call();
+    expect(sentOf(orders)).toEqual([undefined, "sheddable_plus", undefined, undefined]);
+  });
+
+  test("is sent as the service's, or as the default, where the contract's is taken away", () => {
+    const orders = new LiveOrders(said);
+    orders.update({ methods: { createOrder: { criticality: null } } });
+    orders.call("createOrder");
+    orders.update({ service: { criticality: null } });
+    orders.call("getOrder");
+    expect(sentOf(orders)).toEqual(["critical_plus", "critical"]);
+  });
+
+  test("is the call's, or the client's, before what an update says", () => {
+    const orders = new LiveOrders(said);
+    orders.update({ service: { criticality: "sheddable_plus" } });
+    orders.call("getOrder", { options: { criticality: "critical" } });
+    const others = new LiveOrders(said, undefined, undefined, { criticality: "critical" });
+    others.update({ service: { criticality: "sheddable_plus" } });
+    others.call();
+    expect([...sentOf(orders), ...sentOf(others)]).toEqual(["critical", "critical"]);
+  });
+});
+
 describe("a bulkhead", () => {
   const bounded = (maxConcurrent: number, maxQueued = 9) => ({
     methods: { getOrder: { bulkhead: { maxConcurrent, maxQueued } } },

@@ -1,15 +1,21 @@
 import {
+  type Changes,
   clientMiddleware,
   closeClient,
   createClient,
+  type MethodChanges,
   type Observer,
   type PolicyChanges,
+  type RetryPolicy,
+  type ServiceChanges,
   updatePolicies,
 } from "bowline";
 import { createClientFactory } from "nice-grpc";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, expectTypeOf, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceClient } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../../src/contract/contract.ts";
+import type { MethodPolicy, ServicePolicy } from "../../../src/contract/policy.ts";
+import type { Criticality } from "../../../src/core/criticality.ts";
 import { itemsContract } from "../../support/batched-items.ts";
 
 /** A client that has nobody to call. */
@@ -33,7 +39,8 @@ function problemsOf(changes: unknown, owner: object = aClient()): string[] {
 }
 
 const METHODS = "createOrder, getOrder, listOrders, watchOrders, importOrders, quoteBaskets";
-const OF_METHODS = "timeoutMs, retry, hedge, breaker, bulkhead, coalesce, cache, resume, heartbeat, batch";
+const OF_METHODS = "timeoutMs, retry, hedge, breaker, bulkhead, coalesce, cache, criticality, resume, heartbeat, batch";
+const OF_SERVICES = "timeoutMs, breaker, bulkhead, retryThrottling, retryBudget, adaptiveLimit, throttle, criticality";
 const NOT_THERE = "is not in the contract, which alone can say what fields it goes by";
 const STAYS = "cannot be taken away: its streams have messages that are for this client alone";
 
@@ -70,6 +77,28 @@ describe("what is wrong is said with its path", () => {
       "a policy that both sides agree on",
       { methods: { createOrder: { idempotencyKey: {} } } },
       `methods.createOrder.idempotencyKey: there is none of this name; there are ${OF_METHODS}`,
+    ],
+    ...["auth", "rateLimit", "shed"].flatMap((name): [string, unknown, string][] => [
+      [
+        `a method's ${name}, which the server goes by`,
+        { methods: { getOrder: { [name]: {} } } },
+        `methods.getOrder.${name}: there is none of this name; there are ${OF_METHODS}`,
+      ],
+      [
+        `a service's ${name}, which the server goes by`,
+        { service: { [name]: {} } },
+        `service.${name}: there is none of this name; there are ${OF_SERVICES}`,
+      ],
+    ]),
+    [
+      "a criticality that there is not",
+      { service: { criticality: "low" } },
+      "service.criticality: must be sheddable or sheddable_plus or critical or critical_plus; it is ",
+    ],
+    [
+      "a number for a criticality",
+      { methods: { getOrder: { criticality: 1 } } },
+      "methods.getOrder.criticality: must be sheddable or sheddable_plus or critical or critical_plus; it is 1",
     ],
     [
       "a setting that there is not",
@@ -249,6 +278,14 @@ test("the types know the methods of the contract, and what can be said of each",
     () => updatePolicies(client, { methods: { watchOrders: { heartbeat: null } } }),
     // @ts-expect-error: a key is agreed on with the server
     () => updatePolicies(client, { methods: { createOrder: { idempotencyKey: null } } }),
+    // @ts-expect-error: who may call is for the server to say
+    () => updatePolicies(client, { methods: { getOrder: { auth: { public: true } } } }),
+    // @ts-expect-error: how often is for the server to say
+    () => updatePolicies(client, { service: { rateLimit: { calls: 5 } } }),
+    // @ts-expect-error: what a server takes on is for the server to say
+    () => updatePolicies(client, { service: { shed: null } }),
+    // @ts-expect-error: nothing matters so much
+    () => updatePolicies(client, { service: { criticality: "highest" } }),
     // @ts-expect-error: retries are of methods
     () => updatePolicies(client, { service: { retry: {} } }),
     // @ts-expect-error: of a client it is no method
@@ -256,4 +293,17 @@ test("the types know the methods of the contract, and what can be said of each",
   ];
   for (const update of wrong.slice(0, -1)) expect(update).toThrow(TypeError);
   createClientFactory().use(middleware);
+});
+
+test("an update can say all that a contract says, but for what is the server's or agreed on with it", () => {
+  type UntoldOf<Policy, Told> = Exclude<keyof Policy, keyof Told>;
+  expectTypeOf<UntoldOf<ServicePolicy, ServiceChanges>>().toEqualTypeOf<"auth" | "rateLimit" | "shed">();
+  expectTypeOf<UntoldOf<MethodPolicy, MethodChanges>>().toEqualTypeOf<
+    "auth" | "rateLimit" | "shed" | "idempotencyKey"
+  >();
+  expectTypeOf<UntoldOf<ServiceChanges, ServicePolicy>>().toBeNever();
+  expectTypeOf<UntoldOf<MethodChanges, MethodPolicy>>().toBeNever();
+  expectTypeOf<Required<MethodChanges>["retry"]>().toEqualTypeOf<Changes<RetryPolicy> | null>();
+  expectTypeOf<Required<ServiceChanges>["timeoutMs"]>().toEqualTypeOf<number | null>();
+  expectTypeOf<Required<MethodChanges>["criticality"]>().toEqualTypeOf<Criticality | null>();
 });
