@@ -1,4 +1,4 @@
-import { type Contract, checkContract, contract } from "../contract/contract.ts";
+import { type Contract, checkContract, checkedContract } from "../contract/contract.ts";
 import type { Problem } from "../contract/value-checks.ts";
 import { changesShape } from "./change-shapes.ts";
 import { checkShape, type Fields } from "./check-changes.ts";
@@ -14,7 +14,7 @@ export function changedContract(said: Contract, changes: unknown): Contract {
   const changed = { ...said, ...(merged({ service, methods }, sound) as Pick<Contract, "service" | "methods">) };
   const found = [...problems, ...checkContract(changed)];
   if (found.length > 0) throw new TypeError(describe(said.name, found));
-  return contract(changed);
+  return checkedContract(changed);
 }
 
 /** As JSON merge patch (RFC 7396) has it: `null` takes away, and lists are replaced as a whole. */

@@ -60,6 +60,13 @@ export function contract<Definition extends ServiceDefinition, Client, Handlers>
 ): Contract<Definition, Client, Handlers> {
   const problems = checkContract(init);
   if (problems.length > 0) throw new TypeError(describe(init.definition.fullName, problems));
+  return checkedContract(init);
+}
+
+/** Makes a contract of parts in which `checkContract` has found no problem. */
+export function checkedContract<Definition extends ServiceDefinition, Client, Handlers>(
+  init: ContractInit<Definition>,
+): Contract<Definition, Client, Handlers> {
   return {
     name: init.definition.fullName,
     ...init,
