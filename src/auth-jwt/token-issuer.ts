@@ -1,5 +1,5 @@
 import { type JSONWebKeySet, SignJWT } from "jose";
-import { checkOptions, isObject, isPositive, isText, type OptionCheck, show } from "../core/check-options.ts";
+import { checkOptions, isObject, isPositive, isSpan, isText, type OptionCheck, show } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { PUBLIC_ALGORITHMS } from "./algorithms.ts";
 import type { Claims } from "./jwt-options.ts";
@@ -71,8 +71,6 @@ export interface TokenIssuer {
 
 /** How much longer than its tokens a key is published, in milliseconds: clocks differ. */
 const TOLERANCE_MS = 60_000;
-
-const isSpan: OptionCheck = (value) => isPositive(value) ?? (Number.isFinite(value) ? undefined : "must be finite");
 
 const OPTIONS: Readonly<Record<keyof TokenIssuerOptions, OptionCheck>> = {
   issuer: isText,

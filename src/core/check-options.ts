@@ -24,6 +24,16 @@ export const isPositive: OptionCheck = (value) => {
   return value > 0 ? undefined : `must be greater than zero; it is ${value}`;
 };
 
+/** A time that a `Clock` waits, or none. */
+export const isDelay: OptionCheck = (value) =>
+  Number.isFinite(value) && (value as number) >= 0
+    ? undefined
+    : `must be finite, zero or greater; it is ${show(value)}`;
+
+/** A time that a `Clock` waits, and that is some. */
+export const isSpan: OptionCheck = (value) =>
+  isPositive(value) ?? (Number.isFinite(value) ? undefined : `must be finite; it is ${value}`);
+
 export const isCount: OptionCheck = (value) =>
   Number.isInteger(value) && (value as number) >= 1
     ? undefined

@@ -14,6 +14,7 @@ import { type AccessOf, contractAccess, healthAccess, reflectionAccess, sameAcce
 import { withLateRequest } from "./authentication/late-request.ts";
 import { serveUnknown } from "./authentication/unknown-methods.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
+import { type DrainOptions, resolveDrain } from "./drain-options.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
 import { CheckRunner } from "./health/check-runner.ts";
 import { Health } from "./health/health.ts";
@@ -27,7 +28,6 @@ import {
   checkAdminAddress,
   checkListenOptions,
   checkServerOptions,
-  DEFAULT_DRAIN_TIMEOUT_MS,
   type ListenOptions,
   limitsOf,
   type ServerOptions,
@@ -37,17 +37,6 @@ import { type Serving, servedMethods, streamServer, unaryServer } from "./servic
 
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
 const LAST_ANSWERS_MS = 100;
-
-/** How a drain goes. */
-export interface DrainOptions {
-  /**
-   * How long it may take once the delay is over, in milliseconds; 0 breaks everything off at once, `Infinity` nothing
-   * ever. Default: `drainTimeoutMs`, else 30,000.
-   */
-  readonly timeoutMs?: number;
-  /** How long it goes on serving after it has said NOT_SERVING, in milliseconds. Default: `drainDelayMs`, else 0. */
-  readonly delayMs?: number;
-}
 
 /** How a drain went. */
 export interface DrainResult {
@@ -168,23 +157,19 @@ export class Server {
    * streams end with UNAVAILABLE and the trailer `bowline-drain`, calls under way finish. Whatever has not finished in
    * time is broken off. Called again, it returns the drain that is under way.
    *
-   * @throws TypeError for a time below zero or NaN; the server serves on.
+   * @throws TypeError that lists everything that is wrong with the options; the server serves on.
    */
   drain(options: DrainOptions = {}): Promise<DrainResult> {
-    const { drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS, drainDelayMs = 0 } = this.#options;
-    const { timeoutMs = drainTimeoutMs, delayMs = drainDelayMs } = options;
-    const problems = [
-      ...(timeoutMs >= 0 ? [] : [`timeoutMs must be zero or greater; it is ${timeoutMs}`]),
-      ...(delayMs >= 0 && Number.isFinite(delayMs)
-        ? []
-        : [`delayMs must be finite, zero or greater; it is ${delayMs}`]),
-    ];
-    if (problems.length > 0) return Promise.reject(new TypeError(`drain: ${problems.join("; ")}`));
-    this.#draining ??= this.#drain(timeoutMs, delayMs);
-    return this.#draining;
+    try {
+      const drain = resolveDrain(options, this.#options);
+      this.#draining ??= this.#drain(drain);
+      return this.#draining;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async #drain(timeoutMs: number, delayMs: number): Promise<DrainResult> {
+  async #drain({ timeoutMs, delayMs }: Required<DrainOptions>): Promise<DrainResult> {
     this.health.shutDown();
     // One turn of the event loop at least, in which health's watchers are still told NOT_SERVING.
     await sleep(systemClock, delayMs);

@@ -14,7 +14,8 @@ export type {
   UnidentifiedCall,
 } from "./authentication/authenticator.ts";
 export { type MtlsOptions, mtls } from "./authentication/mtls.ts";
-export { createServer, type DrainOptions, type DrainResult, Server } from "./create-server.ts";
+export { createServer, type DrainResult, Server } from "./create-server.ts";
+export type { DrainOptions } from "./drain-options.ts";
 export type { CheckDepth, HealthCheck, HealthCheckContext, HealthCheckOptions } from "./health/check-options.ts";
 export type { HealthCheckResult } from "./health/check-runner.ts";
 export { Health, type ServingStatus } from "./health/health.ts";

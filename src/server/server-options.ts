@@ -6,6 +6,7 @@ import {
   checkOptions,
   isBoolean,
   isCount,
+  isDelay,
   isFunction,
   isObject,
   isPem,
@@ -96,15 +97,6 @@ export interface ListenOptions {
   /** Default: plaintext. */
   readonly tls?: ServerTls;
 }
-
-/** The longest that a drain takes unless said otherwise, in milliseconds. */
-export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
-
-/** Nothing, or a time that Node's timers take. */
-const isDelay: OptionCheck = (value) =>
-  typeof value === "number" && value >= 0 && value <= 2_147_483_647
-    ? undefined
-    : `must be from 0 to 2147483647; it is ${show(value)}`;
 
 /** A thousand bytes: what gRPC itself sends with each call has some hundred. */
 const LEAST_METADATA_BYTES = 1_024;

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
 import { closeClient, createClient, type RpcError, Status } from "bowline";
-import { createServer } from "bowline/server";
+import { createServer, type DrainOptions } from "bowline/server";
 import { createChannel, createClient as createNiceClient, type ServerMiddleware } from "nice-grpc";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
@@ -217,10 +217,14 @@ test.each([3e9, Number.POSITIVE_INFINITY])("loses no call in a drain that may ta
   expect(await drained).toEqual({ abandoned: 0 });
 });
 
-test.each([Number.NaN, -1, Number.NEGATIVE_INFINITY])("refuses to drain in %d ms, and serves on", async (timeoutMs) => {
+test.each<[unknown, string]>([
+  [null, "the options must be an object; they are null"],
+  [{ timeoutMs: -1 }, "timeoutMs must be zero or greater; it is -1"],
+  [{ timeoutMs: "30000", delay: 5 }, 'timeoutMs must be zero or greater; it is "30000"; there is no option delay; '],
+])("refuses to drain with %j, and serves on", async (options, problem) => {
   const { server, port } = await serveOrders({ getOrder: async () => ({ orderId: "o-1" }) });
-  const message = `drain: timeoutMs must be zero or greater; it is ${timeoutMs}`;
-  await expect(server.drain({ timeoutMs })).rejects.toThrow(new TypeError(message));
+  const error = await rejection(server.drain(options as DrainOptions));
+  expect([error instanceof TypeError, String(error)]).toEqual([true, expect.stringContaining(`drain: ${problem}`)]);
   expect(await connectOrders(port).getOrder({})).toMatchObject({ orderId: "o-1" });
 });
 

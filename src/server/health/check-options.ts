@@ -1,5 +1,5 @@
 import { type Contract, isContract } from "../../contract/contract.ts";
-import { checkOptions, isCount, isFunction, isPositive, type OptionCheck, show } from "../../core/check-options.ts";
+import { checkOptions, isCount, isFunction, isSpan, type OptionCheck, show } from "../../core/check-options.ts";
 
 /**
  * How deep a check looks. `deep`: at something the service cannot do without, such as its database; while it fails,
@@ -57,12 +57,6 @@ export interface NamedCheck extends Required<Omit<HealthCheckOptions, "services"
 /** What probes call the server itself. */
 export const SERVER_ENTRY = "server";
 
-/** Longer delays than this are more than 24 days, and no timer of Node's takes them. */
-const LONGEST_MS = 2_147_483_647;
-
-const isDelay: OptionCheck = (value) =>
-  isPositive(value) ?? ((value as number) <= LONGEST_MS ? undefined : `must be at most ${LONGEST_MS}; it is ${value}`);
-
 const OPTIONS: Readonly<Record<keyof HealthCheckOptions, OptionCheck>> = {
   depth: (value) =>
     value === "deep" || value === "business" ? undefined : `must be "deep" or "business"; it is ${show(value)}`,
@@ -70,8 +64,8 @@ const OPTIONS: Readonly<Record<keyof HealthCheckOptions, OptionCheck>> = {
     Array.isArray(value) && value.length > 0 && value.every(isContract)
       ? undefined
       : "must be an array of contracts, such as [OrderService]: each the service's value out of its .contract.ts",
-  timeoutMs: isDelay,
-  intervalMs: isDelay,
+  timeoutMs: isSpan,
+  intervalMs: isSpan,
   failureThreshold: isCount,
 };
 

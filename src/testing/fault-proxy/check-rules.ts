@@ -1,4 +1,4 @@
-import { checkOptions, isCount, isPositive, type OptionCheck } from "../../core/check-options.ts";
+import { checkOptions, isCount, isDelay, isPositive, type OptionCheck } from "../../core/check-options.ts";
 import { forbiddenKey } from "../../core/metadata-keys.ts";
 import { Status } from "../../core/status.ts";
 import { show } from "../show.ts";
@@ -10,9 +10,8 @@ export interface Address {
   readonly port: number;
 }
 
-/** Longer delays than this, Node turns into 1 ms. */
-const LONGEST_DELAY_MS = 2_147_483_647;
-const LAST_STREAM = 2_147_483_647;
+/** HTTP/2 has 31 bits for a stream's number. */
+const LAST_STREAM = 2 ** 31 - 1;
 
 const oneOf =
   (...values: readonly unknown[]): OptionCheck =>
@@ -23,11 +22,6 @@ const isAmount: OptionCheck = (value) =>
   Number.isSafeInteger(value) && (value as number) >= 0
     ? undefined
     : `must be a whole number of at least 0; it is ${show(value)}`;
-
-const isDelay: OptionCheck = (value) =>
-  typeof value === "number" && value >= 0 && value <= LONGEST_DELAY_MS
-    ? undefined
-    : `must be milliseconds from 0 to ${LONGEST_DELAY_MS}; it is ${show(value)}`;
 
 const isRatio: OptionCheck = (value) =>
   typeof value === "number" && value >= 0 && value <= 1

@@ -124,7 +124,7 @@ test.each<[object, string]>([
   ],
   [
     { issuer: "a", rotateEveryMs: 1_000, maxTtlMs: Number.POSITIVE_INFINITY, keys: [] },
-    "maxTtlMs must be finite; keys must be what exportKeys gave; rotateEveryMs must be greater than publishAheadMs",
+    "maxTtlMs must be finite; it is Infinity; keys must be what exportKeys gave; rotateEveryMs must be greater than publishAheadMs",
   ],
 ])("refuses %j, all at once", (options, problems) => {
   expect(() => tokenIssuer(options as TokenIssuerOptions)).toThrow(new TypeError(`tokenIssuer: ${problems}`));

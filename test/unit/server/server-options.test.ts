@@ -14,8 +14,8 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test.each<[ServerOptions, string]>([
   [{ drainTimeoutMs: 0 }, "drainTimeoutMs must be greater than zero; it is 0"],
-  [{ drainDelayMs: -1 }, "drainDelayMs must be from 0 to 2147483647; it is -1"],
-  [{ drainDelayMs: Number.POSITIVE_INFINITY }, "drainDelayMs must be from 0 to 2147483647; it is Infinity"],
+  [{ drainDelayMs: -1 }, "drainDelayMs must be finite, zero or greater; it is -1"],
+  [{ drainDelayMs: Number.POSITIVE_INFINITY }, "drainDelayMs must be finite, zero or greater; it is Infinity"],
   [{ maxConcurrentChecks: 0.5 }, "maxConcurrentChecks must be a whole number of at least 1; it is 0.5"],
   [{ drainTimeoutMs: Number.NaN }, "drainTimeoutMs must be greater than zero; it is NaN"],
   [{ maxReceiveMessageBytes: -1 }, "maxReceiveMessageBytes must be greater than zero; it is -1"],

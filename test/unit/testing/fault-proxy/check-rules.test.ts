@@ -48,7 +48,7 @@ describe("what is wrong with a rule", () => {
     ],
     [
       { on: "call", fault: "delay", delayMs: Number.POSITIVE_INFINITY },
-      "rules[0].delayMs must be milliseconds from 0 to 2147483647; it is Infinity",
+      "rules[0].delayMs must be finite, zero or greater; it is Infinity",
     ],
     [{ on: "call", every: 0, fault: "drop" }, "rules[0].every must be a whole number of at least 1; it is 0"],
     [{ on: "call", nth: [], fault: "drop" }, "rules[0].nth must be a list of whole numbers from 1 on; it is []"],
