@@ -1,3 +1,4 @@
+import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import type { AdaptiveLimitPolicy, MethodPolicy, ServicePolicy } from "./policy.ts";
 import type { RateLimitPolicy, ShedPolicy } from "./server-policy.ts";
 import { checkAdaptiveLimit } from "./validate-isolation.ts";
@@ -5,9 +6,6 @@ import { count, oneOf, type Problem, positive } from "./value-checks.ts";
 
 const CRITICALITIES = ["sheddable", "sheddable_plus", "critical", "critical_plus"];
 const RATE_LIMIT_KEYS = ["identity", "peer", "method"];
-
-/** A bucket is one number for each key: what takes longer to fill would be a quota, and belongs into a database. */
-const LONGEST_FILL_MS = 2_147_483_647;
 
 /** All that is wrong with what a service says about how many calls it serves. */
 export function checkServiceLoad({ rateLimit, shed, criticality }: ServicePolicy): Problem[] {
@@ -50,10 +48,14 @@ function checkRateValues({ calls, perMs, burst, key }: RateLimitPolicy): Problem
 /** How often is for those to say who know what a call costs. */
 const NO_CALLS: Problem = { path: ["rateLimit"], message: "rate_limit has no calls: say how many there may be" };
 
+/**
+ * A bucket is one number for each key: what takes longer to fill than a pushback can say would be a quota, and belongs
+ * into a database.
+ */
 function checkFill({ calls = 1, perMs = 1_000, burst = Math.ceil(calls) }: RateLimitPolicy): Problem[] {
   const fillMs = (burst * perMs) / calls;
-  if (fillMs <= LONGEST_FILL_MS) return [];
-  const message = `takes ${fillMs} ms to fill again, and it must be at most ${LONGEST_FILL_MS}: a bucket is forgotten with its process`;
+  if (fillMs <= LONGEST_32_BIT_MS) return [];
+  const message = `takes ${fillMs} ms to fill again, and it must be at most ${LONGEST_32_BIT_MS}: a bucket is forgotten with its process`;
   return [{ path: ["rateLimit"], message }];
 }
 

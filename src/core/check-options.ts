@@ -24,6 +24,12 @@ export const isPositive: OptionCheck = (value) => {
   return value > 0 ? undefined : `must be greater than zero; it is ${value}`;
 };
 
+/**
+ * The longest time, in milliseconds, of whatever keeps one in 32 bits: gRFC A6's pushback, grpc-js's options, and Node's
+ * own timers, which turn longer delays into 1 ms. A `Clock` waits for any time that is finite.
+ */
+export const LONGEST_32_BIT_MS = 2_147_483_647;
+
 /** A time that a `Clock` waits, or none. */
 export const isDelay: OptionCheck = (value) =>
   Number.isFinite(value) && (value as number) >= 0

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Server as GrpcServer, ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
+import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import type { Clock } from "../core/clock.ts";
 import { parseGrpcTimeout } from "../core/deadline.ts";
 import { Status } from "../core/status.ts";
-import { LONGEST_DELAY_MS } from "./server-limits.ts";
 
 /** How grpc-js's server asks whether a call is one of gRPC's, before it looks at anything else of it. */
 interface Verifying {
@@ -77,7 +77,7 @@ export class CallHeaders {
       refuse(stream, MALFORMED);
       return false;
     }
-    if (timeoutMs > LONGEST_DELAY_MS) {
+    if (timeoutMs > LONGEST_32_BIT_MS) {
       delete headers["grpc-timeout"];
       this.#distant.set(stream, this.#clock.wallTime() + timeoutMs);
     }

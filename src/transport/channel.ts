@@ -1,6 +1,7 @@
 import { Channel, ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
 // Gives grpc-js's attempts to connect a time limit, which they lack.
 import { Channel as NiceChannel } from "nice-grpc";
+import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import { isLoopback } from "./target.ts";
 
 export type { Channel } from "@grpc/grpc-js";
@@ -55,9 +56,6 @@ export function createChannel(target: string, tls: ClientTls | undefined, option
   return new Channel(target, clientCredentials(tls), channelOptions(target, tls, options));
 }
 
-/** Node turns longer delays into 1 ms: instead of never, a connection would be given up at once. */
-const LONGEST_DELAY_MS = 2_147_483_647;
-
 /** The arguments that grpc-js's channel takes. */
 export function channelOptions(target: string, tls: ClientTls | undefined, options: ConnectionOptions): ChannelOptions {
   const name = tls?.serverName;
@@ -81,8 +79,9 @@ export function channelOptions(target: string, tls: ClientTls | undefined, optio
   };
 }
 
+/** Node turns longer delays into 1 ms: instead of never, a connection would be given up at once. */
 function delayMs(given: number): number {
-  return Math.min(given, LONGEST_DELAY_MS);
+  return Math.min(given, LONGEST_32_BIT_MS);
 }
 
 /**

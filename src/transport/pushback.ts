@@ -1,11 +1,10 @@
 import type { Metadata } from "nice-grpc-common";
+import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import { PUSHBACK } from "../core/errors.ts";
 import { decodeStatus, STATUS_DETAILS } from "../core/rich-status.ts";
 import type { StatusDetail } from "../core/status-detail.ts";
 import { typeOfAny } from "../core/status-detail-codec.ts";
 
-/** The most that gRFC A6's 32 bits take. */
-const MOST_MS = 2_147_483_647;
 const NEVER = -1;
 
 /**
@@ -24,7 +23,7 @@ export function pushbackOf(trailer: Metadata): number | undefined {
 
 function toMilliseconds(text: string): number {
   const milliseconds = /^(0|[1-9]\d{0,9})$/.test(text) ? Number(text) : NEVER;
-  return milliseconds <= MOST_MS ? milliseconds : NEVER;
+  return milliseconds <= LONGEST_32_BIT_MS ? milliseconds : NEVER;
 }
 
 /** What a detail says of it, in whole milliseconds, rounded up. */
@@ -32,5 +31,5 @@ function retryDelay(detail: StatusDetail): number[] {
   if (detail.$type === "google.protobuf.Any") return typeOfAny(detail) === "google.rpc.RetryInfo" ? [NEVER] : [];
   if (detail.$type !== "google.rpc.RetryInfo" || detail.retryDelayMs === undefined) return [];
   const { retryDelayMs } = detail;
-  return [retryDelayMs >= 0 && retryDelayMs <= MOST_MS ? Math.ceil(retryDelayMs) : NEVER];
+  return [retryDelayMs >= 0 && retryDelayMs <= LONGEST_32_BIT_MS ? Math.ceil(retryDelayMs) : NEVER];
 }

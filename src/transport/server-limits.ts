@@ -1,4 +1,5 @@
 import type { ServerOptions } from "@grpc/grpc-js";
+import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 
 /** What one client, and all of them together, may take up of a server. */
 export interface ServerLimits {
@@ -72,25 +73,25 @@ export const defaultServerLimits: Required<ServerLimits> = {
   keepaliveTimeoutMs: 20_000,
 };
 
-/** Node turns longer delays into 1 ms: grpc-js would close every connection at once. */
-export const LONGEST_DELAY_MS = 2_147_483_647;
-
 /** By how much grpc-js spreads a connection's age. */
 const AGE_SPREAD = 1.1;
 
 /** HTTP/2 and Node keep these in 32 bits. */
 const MOST = 4_294_967_295;
 
-/** The limits that grpc-js keeps. What it would take for an immediate end stands for never here. */
+/**
+ * The limits that grpc-js keeps. What it would take for an immediate end stands for never here: Node turns longer delays
+ * into 1 ms, and every connection would be closed at once.
+ */
 export function toGrpcLimits(limits: Required<ServerLimits>): ServerOptions {
   const { maxConnectionAgeMs: age, maxConnectionAgeGraceMs: grace } = limits;
   return {
     "grpc.max_receive_message_length": limits.maxReceiveMessageBytes,
-    "grpc.max_connection_idle_ms": Math.min(limits.maxConnectionIdleMs, LONGEST_DELAY_MS),
-    "grpc.keepalive_time_ms": Math.min(limits.keepaliveTimeMs, LONGEST_DELAY_MS),
-    "grpc.keepalive_timeout_ms": Math.min(limits.keepaliveTimeoutMs, LONGEST_DELAY_MS),
-    ...(age * AGE_SPREAD <= LONGEST_DELAY_MS && { "grpc.max_connection_age_ms": age }),
-    ...(grace <= LONGEST_DELAY_MS && { "grpc.max_connection_age_grace_ms": grace }),
+    "grpc.max_connection_idle_ms": Math.min(limits.maxConnectionIdleMs, LONGEST_32_BIT_MS),
+    "grpc.keepalive_time_ms": Math.min(limits.keepaliveTimeMs, LONGEST_32_BIT_MS),
+    "grpc.keepalive_timeout_ms": Math.min(limits.keepaliveTimeoutMs, LONGEST_32_BIT_MS),
+    ...(age * AGE_SPREAD <= LONGEST_32_BIT_MS && { "grpc.max_connection_age_ms": age }),
+    ...(grace <= LONGEST_32_BIT_MS && { "grpc.max_connection_age_grace_ms": grace }),
   };
 }
 

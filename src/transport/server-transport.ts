@@ -8,6 +8,7 @@ import {
   type ServerUnaryCall,
   type sendUnaryData,
 } from "@grpc/grpc-js";
+import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { CallHeaders } from "./call-headers.ts";
@@ -17,7 +18,7 @@ import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
 import { GrpcSink, type GrpcStreamCall, type ResponseSink } from "./response-sink.ts";
 import { acknowledgeEarly, refuseCutRequests } from "./server-interceptors.ts";
-import { LONGEST_DELAY_MS, type ServerLimits, toGrpcLimits, toHttp2Limits } from "./server-limits.ts";
+import { type ServerLimits, toGrpcLimits, toHttp2Limits } from "./server-limits.ts";
 import { answerUnknown } from "./unknown-methods.ts";
 
 /** How a call with one response is answered. */
@@ -142,7 +143,7 @@ export class ServerTransport {
   shutdown(graceMs: number): Promise<void> {
     // forceShutdown breaks connections off only where channelz, which costs every call, is on; drain always does, if
     // it comes before tryShutdown.
-    for (const address of this.#bound) this.#server.drain(address, Math.min(graceMs, LONGEST_DELAY_MS));
+    for (const address of this.#bound) this.#server.drain(address, Math.min(graceMs, LONGEST_32_BIT_MS));
     return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
   }
 

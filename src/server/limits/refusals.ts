@@ -1,11 +1,9 @@
+import { LONGEST_32_BIT_MS } from "../../core/check-options.ts";
 import type { Criticality } from "../../core/criticality.ts";
 import { PUSHBACK, REFUSED_TRAILER, RpcError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { withoutStack } from "../../core/without-stack.ts";
 import type { RateLimit } from "./rate-limit-store.ts";
-
-/** gRFC A6 keeps a pushback in 32 bits. */
-const LONGEST_PUSHBACK_MS = 2_147_483_647;
 
 /** How long what matters waits at least and at most before it may be tried again after it was shed, in milliseconds. */
 const SHED_PUSHBACK_MS = [100, 1_000] as const;
@@ -14,7 +12,7 @@ const SHED_PUSHBACK_MS = [100, 1_000] as const;
 export function rateLimited(path: string, { calls, perMs }: RateLimit, waitMs: number): RpcError {
   const afterMs = Math.ceil(waitMs);
   const details = `more calls than ${calls} in ${perMs} ms: the next one may be made in ${afterMs} ms`;
-  return refusal(path, "RATE_LIMITED", details, afterMs <= LONGEST_PUSHBACK_MS ? afterMs : -1);
+  return refusal(path, "RATE_LIMITED", details, afterMs <= LONGEST_32_BIT_MS ? afterMs : -1);
 }
 
 /**
