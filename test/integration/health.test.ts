@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer as createTcpServer, type Socket } from "node:net";
-import { createServer, type HealthCheckContext } from "bowline/server";
+import { createServer, type HealthCheckContext, type HealthCheckOptions } from "bowline/server";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { OrderServiceDefinition } from "../../gen/shop/orders/v1/orders.ts";
@@ -104,6 +104,22 @@ describe("a dependency over a real socket", () => {
     const { server } = await serveOrders({});
     server.health.check("database", ping, { timeoutMs: 3e9, intervalMs: 3e9 });
     await expect.poll(() => server.health.results()[0]).toMatchObject({ status: "passing", error: undefined });
+  });
+
+  test("is seen to be away while business checks hang", async () => {
+    const { server, dependency } = await serveChecked(quick, { maxConcurrentChecks: 1 });
+    const ask = await openAdmin(server);
+    await expect.poll(async () => (await ask("/readyz")).code).toBe(200);
+    const began = gate();
+    const business: HealthCheckOptions = { depth: "business", timeoutMs: 60_000 };
+    server.health.check("hangs", () => new Promise(() => began.resolve()), business);
+    server.health.check("waits", () => true, business);
+    const asked = ask("/readyz?depth=business");
+    await began.promise;
+    dependency.error = new Error("connect ECONNREFUSED 127.0.0.1:5432");
+    await expect.poll(() => server.health.get("")).toBe("NOT_SERVING");
+    await server.drain();
+    expect((await asked).text).toContain("[-]database failed: connect ECONNREFUSED 127.0.0.1:5432");
   });
 
   test("is not away because this process stood still", async () => {

@@ -1,5 +1,5 @@
 import { closeClient, createClient } from "bowline";
-import type { HealthCheckOptions } from "bowline/server";
+import type { HealthCheckOptions, ServerOptions } from "bowline/server";
 import { onTestFinished } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import { serveOrders } from "./orders.ts";
@@ -17,9 +17,9 @@ export function connectHealth(port: number) {
 }
 
 /** Serves orders, and what a test says of a dependency. */
-export async function serveChecked(check: HealthCheckOptions = quick) {
+export async function serveChecked(check: HealthCheckOptions = quick, options: ServerOptions = {}) {
   const dependency = { error: undefined as Error | undefined };
-  const { server, port } = await serveOrders({});
+  const { server, port } = await serveOrders({}, options);
   server.health.check(
     "database",
     async () => {
