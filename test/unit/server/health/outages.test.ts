@@ -6,6 +6,7 @@ import {
   resolveCheck,
 } from "../../../../src/server/health/check-options.ts";
 import { CheckRunner } from "../../../../src/server/health/check-runner.ts";
+import { collectGarbage } from "../../../support/collect-garbage.ts";
 
 const [TIMEOUT_MS, INTERVAL_MS] = [1_000, 5_000];
 const MINUTE_MS = 60_000;
@@ -77,6 +78,24 @@ test("runs that never end are three, and then one a minute", async () => {
   await clock.advance(45 * MINUTE_MS);
   expect(state.runs).toBeGreaterThan(40);
   expect(state.runs).toBeLessThanOrEqual(3 + 45);
+  runner.stop();
+});
+
+test("runs that are no longer counted are kept by nobody", async () => {
+  const clock = fakeClock();
+  const signals: WeakRef<AbortSignal>[] = [];
+  const run = ({ signal }: HealthCheckContext) => {
+    signals.push(new WeakRef(signal));
+    return new Promise(() => {});
+  };
+  const check = resolveCheck("database", run, {}, { taken: [] });
+  const runner = new CheckRunner({ clock });
+  runner.add(check);
+  runner.start();
+  await clock.advance(200 * MINUTE_MS);
+  await collectGarbage();
+  expect(signals.length).toBeGreaterThan(190);
+  expect(signals.filter((signal) => signal.deref()).length).toBeLessThanOrEqual(4);
   runner.stop();
 });
 
