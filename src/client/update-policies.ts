@@ -18,7 +18,8 @@ export function keepPolicies<T extends object>(owner: T, policies: LivePolicies)
  * `updatePolicies(orders)` goes back to the contract, and the same update twice is the same as once.
  *
  * What calls share goes on: breakers, queues, kept answers, the target's throttle and budget. A breaker whose policy
- * changes closes and counts anew, unless it was forced or disabled by hand.
+ * changes closes and counts anew, unless it was forced or disabled by hand; a default that is stated is no change. Those
+ * that wait are let in at the end, by all bounds of the update at once.
  *
  * @param owner what `createClient` or `clientMiddleware` made.
  * @throws TypeError for anything else, and when an observer calls it in the middle of an update; and one that lists

@@ -155,6 +155,25 @@ describe("what the target's calls share", () => {
     orders.update();
     expect(tokens(orders)).toMatchObject({ tokens: 7, maxTokens: 10 });
   });
+
+  test("goes on as it was when an update states its defaults, and when that is left out again", async () => {
+    const service = { ...RETRIED.service, throttle: {}, adaptiveLimit: {} };
+    const orders = new LiveOrders({ ...RETRIED, service });
+    await attemptsOf(orders);
+    const { state } = orders;
+    const { throttling, budget } = state.retryShare;
+    const shared = () =>
+      [throttling, budget, state.throttle({}), state.adaptiveLimit({})].map((machine) => machine.snapshot());
+    const before = shared();
+    expect(before).toMatchObject([{ tokens: 7 }, { calls: 1, extraAttempts: 2 }, { requests: 1 }, { limit: 20 }]);
+    const throttle = { k: 2, windowMs: 120_000 };
+    const adaptiveLimit = { initialLimit: 20, minLimit: 5, maxLimit: 200, tolerance: 1.5, smoothing: 0.2 };
+    const retryBudget = { ratio: 0.1, windowMs: 10_000, minInFlight: 3 };
+    orders.update({ service: { throttle, adaptiveLimit, retryBudget, retryThrottling: { maxTokens: 10 } } });
+    expect(shared()).toEqual(before);
+    orders.update();
+    expect(shared()).toEqual(before);
+  });
 });
 
 describe("the observer", () => {
