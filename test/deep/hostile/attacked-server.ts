@@ -1,5 +1,6 @@
 // A process that serves orders to whoever comes. Whenever its parent says something it tells what it holds. An error
-// that nobody catches ends it, as it would in production. Run with --expose-gc.
+// that nobody catches ends it, as it would in production. Its argument is what it is made with, in JSON. Run with
+// --expose-gc.
 import { setTimeout } from "node:timers/promises";
 import { createServer } from "bowline/server";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
@@ -13,13 +14,22 @@ export interface VictimState {
   readonly peakBytes: number;
   /** Handlers that are running. */
   readonly running: number;
+  /** How many handlers have begun so far, by method. */
+  readonly handled: Readonly<Record<"getOrder" | "importOrders" | "watchOrders", number>>;
 }
 
-const server = createServer({ drainOn: [], idempotency: false, validation: false, onError: () => {} }).add(
+const handled = { getOrder: 0, importOrders: 0, watchOrders: 0 };
+const usual = { drainOn: [], idempotency: false as const, validation: false as const, onError: () => {} };
+
+const server = createServer({ ...usual, ...JSON.parse(process.argv[2] ?? "{}") }).add(
   OrderService,
   ordersHandlers({
-    getOrder: async ({ orderId }) => ({ orderId }),
+    getOrder: async ({ orderId }) => {
+      handled.getOrder += 1;
+      return { orderId };
+    },
     importOrders: async (requests) => {
+      handled.importOrders += 1;
       let imported = 0;
       for await (const _ of requests) imported += 1;
       return { imported };
@@ -28,6 +38,7 @@ const server = createServer({ drainOn: [], idempotency: false, validation: false
       for (let made = 0; made < (limit ?? 0); made += 1) yield { orderId: String(made) };
     },
     async *watchOrders(_, { signal }) {
+      handled.watchOrders += 1;
       yield { order: { orderId: "first" } };
       await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     },
@@ -36,12 +47,12 @@ const server = createServer({ drainOn: [], idempotency: false, validation: false
 
 async function state(): Promise<VictimState> {
   for (let turn = 0; turn < 3; turn += 1) {
-    await setTimeout(20);
+    await setTimeout(10);
     globalThis.gc?.();
   }
   const { heapUsed, external } = process.memoryUsage();
   const peakBytes = process.resourceUsage().maxRSS * 1024;
-  return { bytes: heapUsed + external, peakBytes, running: server.activeCalls };
+  return { bytes: heapUsed + external, peakBytes, running: server.activeCalls, handled: { ...handled } };
 }
 
 process.send?.(await server.listen("127.0.0.1:0"));
