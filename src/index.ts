@@ -17,7 +17,7 @@ export {
   type ClientOptions,
   type CoalesceCallOptions,
   type CoalesceMiddlewareOptions,
-  type ContractMiddleware,
+  type ContractCallOptions,
   type CredentialAttempt,
   type Credentials,
   cache,

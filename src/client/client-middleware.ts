@@ -1,4 +1,4 @@
-import type { CallOptions as NiceCallOptions } from "nice-grpc-common";
+import type { ClientMiddleware, CallOptions as NiceCallOptions } from "nice-grpc-common";
 import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { CallOptions } from "../core/call-options.ts";
@@ -10,7 +10,7 @@ import { checkPipelineOptions, type PipelineOptions } from "./client-options.ts"
 import { ClientState } from "./client-state.ts";
 import { LivePolicies } from "./live-policies.ts";
 import { aroundNice, type NiceMethod, niceMiddleware } from "./nice-pipeline.ts";
-import type { ContractMiddleware } from "./policy-changes.ts";
+import type { ContractCallOptions } from "./policy-changes.ts";
 import { keepPolicies } from "./update-policies.ts";
 
 /** What the middleware adds to nice-grpc's call options. */
@@ -30,7 +30,7 @@ export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "w
 export function clientMiddleware<Client>(
   contract: Contract<Contract["definition"], Client, unknown>,
   options: PipelineOptions<NoInfer<Client>> = {},
-): ContractMiddleware<Client> {
+): ClientMiddleware<ContractCallOptions<Client>> {
   requireContract(contract, "clientMiddleware");
   const problems = checkPipelineOptions(options, contract);
   if (problems.length > 0) throw new TypeError(`clientMiddleware(${contract.name}): ${problems.join("; ")}`);
@@ -43,6 +43,6 @@ export function clientMiddleware<Client>(
     const method = toMethod(contract.definition, definition);
     policies.follow(key, method, (layers) => methods.set(method.path, aroundNice(method, layers, systemClock)));
   }
-  const middleware = niceMiddleware<MiddlewareCallOptions>(({ path }) => methods.get(path), CALL_OPTIONS);
+  const middleware = niceMiddleware<ContractCallOptions<Client>>(({ path }) => methods.get(path), CALL_OPTIONS);
   return keepPolicies(keepBreakers(middleware, state.breakers), policies);
 }

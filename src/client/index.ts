@@ -35,7 +35,7 @@ export {
 export type {
   Changes,
   ClientBehind,
-  ContractMiddleware,
+  ContractCallOptions,
   MethodChanges,
   PolicyChanges,
   ServiceChanges,

@@ -70,11 +70,16 @@ type MethodName<Client> = {
   [Name in keyof Client]: Client[Name] extends (request: never, options?: never) => unknown ? Name & string : never;
 }[keyof Client];
 
-/** A contract's pipeline as one nice-grpc client middleware. */
-export interface ContractMiddleware<Client> extends ClientMiddleware<MiddlewareCallOptions> {
-  /** Carries the type of the service's client; never set. */
-  readonly types?: { readonly client: Client };
+/** Where call options carry the type of the client that they are for; never set. */
+declare const client: unique symbol;
+
+/**
+ * What a contract's middleware adds to nice-grpc's call options. The middleware itself must be nice-grpc's own
+ * `ClientMiddleware` by name: `use()` learns what is added from nothing that extends it.
+ */
+export interface ContractCallOptions<Client> extends MiddlewareCallOptions {
+  readonly [client]?: Client;
 }
 
 /** The client that a middleware is for; a client itself. */
-export type ClientBehind<Owner> = Owner extends ContractMiddleware<infer Client> ? Client : Owner;
+export type ClientBehind<Owner> = Owner extends ClientMiddleware<ContractCallOptions<infer Client>> ? Client : Owner;
