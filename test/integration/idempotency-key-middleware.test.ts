@@ -99,9 +99,11 @@ describe("idempotencyKey() on nice-grpc alone", () => {
   ])("inside of %s: refused at the first call, before anything is sent", async (_, repeats) => {
     const { seen, createOrder } = counting();
     const orders = connectNice(await serveNice({ createOrder }), keys(), ...repeats);
-    const error = await rejection(orders.createOrder({}));
-    expect(error).toBeInstanceOf(TypeError);
-    expect(error).toMatchObject({ message: expect.stringContaining("use() it after retry() and hedge()") });
+    for (const options of [{}, { traced: true }]) {
+      const error = await rejection(orders.createOrder({}, options));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toMatchObject({ message: expect.stringContaining("use() it after retry() and hedge()") });
+    }
     expect(seen).toEqual([]);
   });
 
