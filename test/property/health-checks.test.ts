@@ -46,9 +46,11 @@ class Watched {
   }
 }
 
-type Action = "begin" | "begin" | "pass" | "fail" | "giveUp" | "want" | "time";
-const actions: readonly Action[] = ["begin", "begin", "pass", "fail", "giveUp", "want", "time"];
-const step = fc.record({ do: fc.constantFrom(...actions), which, ms: passing });
+type Action = "begin" | "pass" | "fail" | "giveUp" | "hang" | "want" | "time";
+const actions: readonly Action[] = ["begin", "begin", "pass", "fail", "giveUp", "hang", "want", "time"];
+/** The longest that a check waits whose runs hang, too. */
+const ms = fc.oneof({ weight: 4, arbitrary: passing }, { weight: 1, arbitrary: fc.constantFrom(59_999.75, 60_000) });
+const step = fc.record({ do: fc.constantFrom(...actions), which, ms });
 
 test("no place is lost, no check runs twice at a time or too soon, and each stands as all of its runs say", () => {
   const most = fc.integer({ min: 1, max: 3 });
@@ -95,7 +97,12 @@ test("no place is lost, no check runs twice at a time or too soon, and each stan
       for (const { do: what, which, ms } of history) {
         if (what === "begin") begin();
         else if (what === "time") now += ms;
-        else if (what === "want") {
+        else if (what === "hang") {
+          // So often that no further one may begin.
+          now += ms;
+          begin();
+          end(runs.length - 1, "giveUp");
+        } else if (what === "want") {
           const check = pick(watched, which);
           if (!check) continue;
           same("wanted", machine.want(check), check.running || !check.isFresh(now));
