@@ -99,7 +99,7 @@ describe("idempotencyKey() on nice-grpc alone", () => {
   ])("inside of %s: refused at the first call, before anything is sent", async (_, repeats) => {
     const { seen, createOrder } = counting();
     const orders = connectNice(await serveNice({ createOrder }), keys(), ...repeats);
-    for (const options of [{}, { traced: true }]) {
+    for (const options of [{}, { traced: true }] as object[]) {
       const error = await rejection(orders.createOrder({}, options));
       expect(error).toBeInstanceOf(TypeError);
       expect(error).toMatchObject({ message: expect.stringContaining("use() it after retry() and hedge()") });
