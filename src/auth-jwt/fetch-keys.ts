@@ -1,5 +1,4 @@
 import type { JSONWebKeySet } from "jose";
-import type { Clock } from "../core/clock.ts";
 
 /** Larger answers are no key set, in bytes. */
 const MOST_BYTES = 1024 * 1024;
@@ -7,22 +6,13 @@ const MOST_BYTES = 1024 * 1024;
 /**
  * Fetches a JSON Web Key Set.
  *
- * @throws Error if there is no answer in time, or one that is no key set.
+ * @throws Error if there is no answer before the signal aborts, or one that is no key set.
  */
-export async function fetchKeys(url: string | URL, timeoutMs: number, clock: Clock): Promise<JSONWebKeySet> {
-  const controller = new AbortController();
-  const late = new Error(`${url} did not answer in ${timeoutMs} ms`);
-  const timer = clock.setTimer(timeoutMs, () => controller.abort(late));
-  try {
-    const headers = { accept: "application/json, application/jwk-set+json" };
-    const response = await fetch(url, { signal: controller.signal, redirect: "error", headers });
-    if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
-    return JSON.parse(await bodyOf(response)) as JSONWebKeySet;
-  } finally {
-    timer.cancel();
-    // Nobody reads the rest of an answer that is none.
-    controller.abort(late);
-  }
+export async function fetchKeys(url: string | URL, signal: AbortSignal): Promise<JSONWebKeySet> {
+  const headers = { accept: "application/json, application/jwk-set+json" };
+  const response = await fetch(url, { signal, redirect: "error", headers });
+  if (response.status !== 200) throw new Error(`answered ${response.status}`);
+  return JSON.parse(await bodyOf(response)) as JSONWebKeySet;
 }
 
 async function bodyOf({ body }: Response): Promise<string> {

@@ -57,9 +57,15 @@ export interface JwtOptions {
   readonly keysMaxAgeMs?: number;
   /** For how long after that they go on, while they cannot be fetched, in milliseconds. Default: 86,400,000 (a day). */
   readonly keysStaleMs?: number;
-  /** At most how often unknown keys have them fetched anew, in milliseconds between. Default: 30,000. */
+  /**
+   * At most how often unknown keys have them fetched anew, and a failure is followed by the next attempt, in
+   * milliseconds between; where there are no keys at all, that is at most 1,000. Default: 30,000.
+   */
   readonly keysCooldownMs?: number;
-  /** How long fetching them may take, in milliseconds. Default: 5,000. */
+  /**
+   * How long fetching them may take, in milliseconds; less than the timeouts of the methods that are called, so that
+   * callers who wait are told why. Default: 1,000.
+   */
   readonly keysTimeoutMs?: number;
   /** Is told when they could not be fetched. Default: a warning of the process. */
   readonly onKeysError?: (error: unknown) => void;

@@ -6,6 +6,7 @@ import { algorithmsOf, PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from "./algorithms
 import { fetchKeys } from "./fetch-keys.ts";
 import { FetchedKeys } from "./fetched-keys.ts";
 import type { JwtOptions } from "./jwt-options.ts";
+import { type KeySource, loadKeys } from "./load-keys.ts";
 
 /** What tokens are verified with. */
 export interface Keys {
@@ -47,15 +48,22 @@ function parseKey(pem: string): KeyObject {
 }
 
 function keySet(options: JwtOptions): JWTVerifyGetKey {
-  const { jwks, clock = systemClock, onKeysError = warnOfKeys, keysTimeoutMs = 5_000 } = options;
+  const source = sourceOf(options.jwks);
+  if (!source) return createLocalJWKSet(options.jwks as JSONWebKeySet);
+  const { clock = systemClock, onKeysError = warnOfKeys, keysTimeoutMs = 1_000 } = options;
   const { keysMaxAgeMs = 600_000, keysStaleMs = 86_400_000, keysCooldownMs = 30_000 } = options;
   const told = (error: unknown) => tell("onKeysError threw", () => onKeysError(error));
   const terms = { keysMaxAgeMs, keysStaleMs, keysCooldownMs, clock, onKeysError: told };
-  if (typeof jwks === "function") return new FetchedKeys(async () => jwks(), terms).keyFor;
+  return new FetchedKeys(() => loadKeys(source, keysTimeoutMs, clock), terms).keyFor;
+}
+
+/** Where keys are had from again and again; undefined where they are given. */
+function sourceOf(jwks: JwtOptions["jwks"]): KeySource | undefined {
+  if (typeof jwks === "function") return { name: "the function jwks", load: async () => jwks() };
   if (typeof jwks === "string" || jwks instanceof URL) {
-    return new FetchedKeys(() => fetchKeys(jwks, keysTimeoutMs, clock), terms).keyFor;
+    return { name: String(jwks), load: (signal) => fetchKeys(jwks, signal) };
   }
-  return createLocalJWKSet(jwks as JSONWebKeySet);
+  return undefined;
 }
 
 function warnOfKeys(error: unknown): void {

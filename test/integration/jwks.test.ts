@@ -6,7 +6,7 @@ import { CredentialError, type UnidentifiedCall } from "bowline/server";
 import { fakeClock } from "bowline/testing";
 import type { JWK } from "jose";
 import { Metadata } from "nice-grpc-common";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { rejection } from "../support/orders.ts";
 import { aMethod } from "../support/scripted.ts";
 import { AUDIENCE, anIssuer, bearerOf, connectSecured, ISSUER, serveSecured } from "../support/secured-orders.ts";
@@ -108,12 +108,91 @@ test("a key that may be new cannot be called unknown while keys cannot be had", 
   await clock.advance(30_000);
   served.answer = (response) => response.writeHead(500).end();
   expect(await rejection(call(second.token(long)))).toMatchObject(unavailable);
-  expect(await rejection(call(second.token(long)))).toMatchObject(unavailable);
-  expect(served.asked).toBe(2);
   served.answer = undefined;
   served.keys = [first.jwk, second.jwk];
-  await clock.advance(1_000);
+  await clock.advance(29_999);
+  expect(await rejection(call(second.token(long)))).toMatchObject(unavailable);
+  expect(served.asked).toBe(2);
+  await clock.advance(1);
   expect(await call(second.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+});
+
+test("while an endpoint hangs nobody waits who can do without it, and few others", async () => {
+  const { served, clock, call } = await authenticating({ keysCooldownMs: 30_000, keysTimeoutMs: 1_000 });
+  await call(first.token(long));
+  await clock.advance(30_000);
+  const asked = Promise.withResolvers<void>();
+  served.answer = () => asked.resolve();
+  const outcomes: unknown[] = [];
+  const callers = Array.from({ length: 100 }, async (_, index) => {
+    outcomes.push(await rejection(call(first.token(long, { kid: `made-up-${index}` }))));
+  });
+  await asked.promise;
+  expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+  await vi.waitFor(() => expect(outcomes).toHaveLength(92));
+  await clock.advance(1_000);
+  await Promise.all(callers);
+  for (const outcome of outcomes) expect(outcome).toMatchObject(unavailable);
+  expect(served.asked).toBe(2);
+  await clock.advance(29_999);
+  expect(await rejection(call(second.token(long)))).toMatchObject(unavailable);
+  expect(served.asked).toBe(2);
+});
+
+test("once an endpoint is known to hang, whoever asks it again waits for it alone", async () => {
+  const { served, clock, call } = await authenticating({ keysTimeoutMs: 1_000 });
+  let asked = Promise.withResolvers<void>();
+  served.answer = () => asked.resolve();
+  const cold = [rejection(call(first.token(long))), rejection(call(first.token(long)))];
+  await asked.promise;
+  await clock.advance(1_000);
+  for (const error of await Promise.all(cold)) expect(error).toMatchObject(unavailable);
+  await clock.advance(999);
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  expect(served.asked).toBe(1);
+  await clock.advance(1);
+  asked = Promise.withResolvers();
+  served.answer = (response) => {
+    asked.resolve();
+    clock.setTimer(500, () => response.end(JSON.stringify({ keys: served.keys })));
+  };
+  const again = call(first.token(long));
+  await asked.promise;
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  await clock.advance(500);
+  expect(await again).toMatchObject({ identity: { subject: "u-1" } });
+  expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+  expect(served.asked).toBe(2);
+});
+
+test("while old keys go on an endpoint that fails is asked no more often than keysCooldownMs says", async () => {
+  const askedAt: number[] = [];
+  const jwks = async () => {
+    askedAt.push(clock.now());
+    if (askedAt.length > 1) throw new Error("away");
+    return { keys: [first.jwk] };
+  };
+  const { clock, call } = await authenticating({ jwks, keysMaxAgeMs: 60_000, keysCooldownMs: 8_000 });
+  await call(first.token(long));
+  await clock.advance(60_001);
+  for (let seconds = 0; seconds < 16; seconds++) {
+    await call(first.token(long));
+    await rejection(call(second.token(long)));
+    await clock.advance(1_000);
+  }
+  const [, ...again] = askedAt.map((at) => at - (askedAt[0] ?? 0));
+  expect(again).toEqual([60_001, 68_001]);
+});
+
+test("a function that never gets the keys is given up in time", async () => {
+  const { clock, call, errors } = await authenticating({
+    jwks: () => {
+      setImmediate(() => void clock.advance(1_000));
+      return new Promise(() => {});
+    },
+  });
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  expect(errors).toMatchObject([{ message: "the function jwks: no answer in 1000 ms" }]);
 });
 
 test("a token that is remembered outlives its key by no more than is said", async () => {
@@ -139,19 +218,31 @@ test.each<[string, (response: ServerResponse) => void]>([
     setImmediate(() => void clock.advance(5_000));
   };
   expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
-  expect(errors).toMatchObject([{ message: expect.stringMatching(/did not answer in 5000 ms$/) }]);
+  expect(errors).toMatchObject([{ message: expect.stringMatching(/no answer in 5000 ms$/) }]);
 });
 
-test.each<[string, (response: ServerResponse) => void]>([
-  ["no JSON", (response) => response.end("<html>")],
-  ["no key set", (response) => response.end('{"keys":5}')],
-  ["far too much", (response) => response.end(Buffer.alloc(2 * 1024 * 1024, " "))],
-  ["a redirection", (response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end()],
-])("an endpoint that answers %s has no keys", async (_what, answer) => {
+test.each<[string, (response: ServerResponse) => void, string]>([
+  ["no JSON", (response) => response.end("<html>"), "Unexpected token"],
+  ["no key set", (response) => response.end('{"keys":5}'), "JSON Web Key Set malformed"],
+  ["far too much", (response) => response.end(Buffer.alloc(2 * 1024 * 1024, " ")), "more than 1048576 bytes"],
+  [
+    "a redirection",
+    (response) => response.writeHead(302, { location: "/" }).end(),
+    "fetch failed: unexpected redirect",
+  ],
+  ["nothing", (response) => response.destroy(), "fetch failed: other side closed"],
+])("an endpoint that answers %s has no keys, and is named with the cause", async (_what, answer, cause) => {
   const { served, call, errors } = await authenticating();
   served.answer = answer;
   expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
-  expect(errors).toHaveLength(1);
+  expect(errors).toMatchObject([{ message: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/jwks: /) }]);
+  expect(errors).toMatchObject([{ message: expect.stringContaining(cause) }]);
+});
+
+test("an endpoint that nobody serves is named with the cause", async () => {
+  const { call, errors } = await authenticating({ jwks: "http://127.0.0.1:1/jwks" });
+  expect(await rejection(call(first.token(long)))).toMatchObject(unavailable);
+  expect(errors).toMatchObject([{ message: expect.stringMatching(/^http:\/\/127\.0\.0\.1:1\/jwks: fetch failed: ./) }]);
 });
 
 test("symmetric keys of a set sign nothing", async () => {
