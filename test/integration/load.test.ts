@@ -114,6 +114,34 @@ describe.each(servers)("%s limits rates", (_, serve) => {
   });
 });
 
+describe.each(servers)("%s with a limit by contract and one by code", (_, serve) => {
+  test("that are equal takes one token of one bucket", async () => {
+    const limit = { calls: 1, perMs: 60_000 };
+    const methods = { [`/${OrderService.name}/GetOrder`]: limit };
+    const limited = withPolicy({}, { rateLimit: limit });
+    const { port } = await serve({ getOrder: async () => ({}) }, { rateLimit: { methods } }, limited);
+    const orders = connectOrders(port);
+    await orders.getOrder({});
+    expect(await refusalOf(orders.getOrder({}))).toMatchObject({ reason: "RATE_LIMITED" });
+  });
+
+  test("asks for the caller's own tokens before those that all share, so that nobody spends everybody's", async () => {
+    const asked: string[] = [];
+    const store: RateLimitStore = {
+      take({ name }) {
+        asked.push(name.split(" by ")[1] ?? "");
+        return name.endsWith("by identity") && asked.length > 2 ? 70 : 0;
+      },
+    };
+    const limited = withPolicy({}, { rateLimit: { calls: 100, key: "method" } });
+    const { port } = await serve({ getOrder: async () => ({}) }, { rateLimit: { calls: 1, store } }, limited);
+    const orders = connectOrders(port);
+    await orders.getOrder({});
+    await refusalOf(orders.getOrder({}));
+    expect(asked).toEqual(["identity", "method", "identity"]);
+  });
+});
+
 /** The orders service with other policies. */
 function withPolicy(service: ServicePolicy, getOrder: MethodPolicy = {}): typeof OrderService {
   return contract({ ...OrderService, service, methods: { getOrder } }) as typeof OrderService;

@@ -78,9 +78,8 @@ export class ServerLoad {
     const limits = new Map<string, readonly KeyedLimit[]>();
     for (const [path, policy] of policiesOf(contract)) {
       const byCode = rateLimit && limitOf(rateLimit, path);
-      const both = [...(policy.rateLimit ? [namedLimit(path, policy.rateLimit)] : [])];
-      if (byCode) both.push(namedLimit(path, byCode));
-      if (both.length > 0) limits.set(path, both);
+      const both = [policy.rateLimit, byCode].filter((limit) => limit !== undefined);
+      if (both.length > 0) limits.set(path, narrowestFirst(both.map((limit) => namedLimit(path, limit))));
     }
     if (limits.size === 0) return {};
     return { rateLimit: rateLimitLayer({ ...this.#limits, limitsOf: ({ path }) => limits.get(path) ?? [] }) };
@@ -92,6 +91,18 @@ export class ServerLoad {
     this.#limiting ??= { store, observer, onError };
     return this.#limiting;
   }
+}
+
+/** Whose calls share a bucket, from the fewest callers to all of them. */
+const NARROWEST_FIRST = ["identity", "peer", "method"] as const satisfies readonly KeyedLimit["key"][];
+
+/**
+ * Each limit once, however often it is said, and the buckets that the fewest callers share first: whoever is refused by
+ * its own has taken nothing of the others'.
+ */
+function narrowestFirst(limits: readonly KeyedLimit[]): readonly KeyedLimit[] {
+  const rank = ({ key }: KeyedLimit) => NARROWEST_FIRST.indexOf(key);
+  return [...new Map(limits.map((limit) => [limit.name, limit])).values()].sort((a, b) => rank(a) - rank(b));
 }
 
 /** What holds for each of a contract's methods, by its path. */
