@@ -135,16 +135,27 @@ describe("rules", () => {
   test("the text names the first that are wrong and counts the others; the details name as many as they can", async () => {
     const { handlers } = counting();
     const client = connectChecks(await serveChecks(handlers));
-    const tags = Array.from({ length: 5_000 }, () => "");
+    const tags = Array.from({ length: 1_500 }, () => "");
     const error = (await rejection(client.put({ ...RIGHT, tags }))) as RpcError;
     expect(error.details).toBe(
       [
         "tags repeated value must contain unique items",
         ...[0, 1, 2, 3].map((n) => `tags[${n}] must be at least 1 characters`),
-        "and 4996 more",
+        "and 1496 more",
       ].join("; "),
     );
     expect(error.statusDetail("google.rpc.BadRequest")?.fieldViolations.length).toBeGreaterThan(50);
+  });
+
+  test("of a request with thousands of values the first violation alone is told", async () => {
+    const { seen, handlers } = counting();
+    const client = connectChecks(await serveChecks(handlers));
+    const items = Array.from({ length: 5_000 }, () => ({}));
+    expect(await violationsOf(client.put({ ...RIGHT, items }))).toEqual(["items repeated.max_items"]);
+    const tags = Array.from({ length: 5_000 }, (_, n) => String(n));
+    await client.put({ ...RIGHT, tags });
+    expect(await violationsOf(client.put({ ...RIGHT, tags: ["", ...tags, ""] }))).toEqual(["tags repeated.unique"]);
+    expect(seen).toHaveLength(1);
   });
 
   test("a client on nice-grpc alone reads the violations out of the trailer", async () => {
