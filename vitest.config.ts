@@ -13,6 +13,8 @@ export default defineConfig({
     include: deep ? slow : ["test/**/*.test.ts"],
     exclude: deep ? [] : slow,
     execArgv: ["--conditions=bowline-source"],
+    // Tests start some hundred processes: what one of them has stripped of its types, the next need not.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") },
     // Most of them wait for sockets and processes: one worker would leave a core of two idle.
     maxWorkers: 2,
     testTimeout: deep ? 300_000 : 20_000,
