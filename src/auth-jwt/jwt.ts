@@ -5,6 +5,7 @@ import { RpcError } from "../core/errors.ts";
 import { tokenKey } from "../core/identity.ts";
 import type { Authentication, Authenticator, UnidentifiedCall } from "../server/index.ts";
 import { bearerToken } from "./bearer-header.ts";
+import { claimsPartition } from "./claims-partition.ts";
 import { type Claims, checkJwtOptions, type JwtOptions } from "./jwt-options.ts";
 import { type Keys, keysOf } from "./keys.ts";
 import { VerifiedTokens } from "./verified-tokens.ts";
@@ -101,7 +102,7 @@ function toAuthentication(token: string, claims: Claims, options: JwtOptions): A
   const identity = { key: tokenKey(issuer, subject), source: "token", subject, issuer, scopes, claims } as const;
   const expiresAt = endOf(claims) + (options.clockToleranceMs ?? 5_000);
   // All calls that come with the token have it.
-  return freeze({ identity, expiresAt, token });
+  return freeze({ identity, expiresAt, token, tokenPartition: claimsPartition(claims) });
 }
 
 function endOf(claims: Claims): number {

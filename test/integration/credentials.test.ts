@@ -1,5 +1,6 @@
 import { bearer, type CallContext, cachedToken, closeClient, createClient, forwardCallerToken, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
+import { type Authentication, type Authenticators, allOf } from "bowline/server";
 import { expect, test } from "vitest";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
@@ -205,6 +206,50 @@ test("callers of whom one is answered from the cache share no answers", async ()
     await call;
   }
   expect(authorizations(second.calls)).toEqual([0, 2, 3].map((index) => `Bearer ${tokens[index]}`));
+});
+
+/** How often a server was called whose client keeps answers, when a call came with each of these tokens in turn. */
+async function callsBehind(authenticators: Authenticators, credentials: ForwardedTo, tokens: readonly string[]) {
+  const second = await rawServer();
+  const cached = contract({ ...OrderService, methods: { getOrder: { timeoutMs: 10_000, cache: { ttlMs: 60_000 } } } });
+  const target = `127.0.0.1:${second.port}`;
+  using inner = createClient(cached as typeof OrderService, target, { credentials: credentials(target) });
+  const { port } = await serveSecured(
+    { getOrder: async () => inner.getOrder({ orderId: "mine" }) },
+    { authenticate: authenticators, idempotency: false },
+  );
+  const orders = connectSecured(port);
+  for (const token of tokens) {
+    const call = orders.getOrder({}, bearerOf(token));
+    await Promise.race([call, second.next().then((received) => received.answer())]);
+    await call;
+  }
+  return second.calls.length;
+}
+
+type ForwardedTo = (target: string) => ReturnType<typeof bearer>;
+
+/** What a gateway's certificate says of all who come through it. */
+const gateway = (): Authentication => ({
+  identity: { key: "certificate:spiffe://shop/gateway", source: "certificate", scopes: ["orders.read"] },
+});
+
+test.each<[string, ForwardedTo]>([
+  ["are forwarded", (target) => forwardCallerToken({ targets: [target] })],
+  ["a function may look at", () => bearer(() => "exchanged")],
+])("users behind one certificate, whose tokens %s, share no answers", async (_, credentials) => {
+  const users = [{ sub: "alice" }, { sub: "bob" }, { sub: "bob", org: "B" }, { sub: "bob", jti: "newer" }];
+  const tokens = await Promise.all(users.map((claims) => issuer.token(claims)));
+  expect(await callsBehind(allOf(gateway, authenticate), credentials, tokens)).toBe(3);
+});
+
+test("tokens of which nothing but their text is known are told apart by it", async () => {
+  const authenticators: Authenticators = ({ metadata }) => ({
+    ...gateway(),
+    token: String(metadata.get("authorization")).slice("Bearer ".length),
+  });
+  const credentials: ForwardedTo = (target) => forwardCallerToken({ targets: [target] });
+  expect(await callsBehind(authenticators, credentials, ["one", "two", "one"])).toBe(2);
 });
 
 test("calls are gathered for one caller alone, and sent with its token", async () => {

@@ -1,4 +1,5 @@
 import type { CallContext } from "../../core/call-context.ts";
+import { callerToken } from "../../core/caller-token.ts";
 import { checkOptions, isText, type OptionCheck } from "../../core/check-options.ts";
 import type { Credentials, Sent } from "./credentials.ts";
 
@@ -55,8 +56,10 @@ export function bearer(source: TokenSource | TokenSource["token"], options: Bear
 /** All calls of the client are made for the same. */
 const SAME = "bearer";
 
+/** A function may ask who is calling, or for which token that one comes. */
 function servedFor(caller: CallContext | undefined): string {
-  return caller ? `bearer:${caller.identity.key}` : SAME;
+  if (!caller) return SAME;
+  return `bearer:${JSON.stringify([caller.identity.key, callerToken(caller)?.partition])}`;
 }
 
 const SCHEME = "Bearer ";

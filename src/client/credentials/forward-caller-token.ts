@@ -1,5 +1,5 @@
 import type { CallContext } from "../../core/call-context.ts";
-import { callerToken } from "../../core/caller-token.ts";
+import { type CallerToken, callerToken } from "../../core/caller-token.ts";
 import { checkOptions, isObject, type OptionCheck, show } from "../../core/check-options.ts";
 import { RpcError } from "../../core/errors.ts";
 import { Status } from "../../core/status.ts";
@@ -39,7 +39,7 @@ export function forwardCallerToken(options: ForwardOptions): Credentials {
   return {
     forCall(caller) {
       const token = caller && callerToken(caller);
-      if (token !== undefined) return forwarded(caller as CallContext, token);
+      if (token) return forwarded(token);
       if (otherwise) return otherwise.forCall(caller);
       throw nothingToForward(caller);
     },
@@ -50,10 +50,9 @@ export function forwardCallerToken(options: ForwardOptions): Credentials {
   };
 }
 
-/** Whose token allows less must not be given what another one's was answered. */
-function forwarded({ identity: { key, scopes = [] } }: CallContext, token: string): CallCredentials {
-  const partition = `caller:${JSON.stringify([key, [...scopes].toSorted()])}`;
-  return { partition, headers: () => bearerHeader(token) };
+/** Answers are kept apart by what is sent, and by nothing else that is known of the caller. */
+function forwarded({ token, partition }: CallerToken): CallCredentials {
+  return { partition: `caller:${partition}`, headers: () => bearerHeader(token) };
 }
 
 function nothingToForward(caller: CallContext | undefined): RpcError {

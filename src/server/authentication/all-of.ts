@@ -27,11 +27,12 @@ export function allOf(first: Authenticator, ...others: readonly Authenticator[])
 function combined(found: readonly Authentication[]): Authentication {
   const [identity] = found.map((one) => one.identity);
   const certificate = found.map((one) => one.identity.certificate).find((one) => one !== undefined);
-  const token = found.map((one) => one.token).find((one) => one !== undefined);
+  const { token, tokenPartition } = found.find((one) => one.token !== undefined) ?? {};
   const expiresAt = Math.min(...found.map((one) => one.expiresAt ?? Number.POSITIVE_INFINITY));
   return {
     identity: { ...(identity as Authentication["identity"]), ...(certificate && { certificate }) },
     expiresAt,
     ...(token !== undefined && { token }),
+    ...(tokenPartition !== undefined && { tokenPartition }),
   };
 }

@@ -27,6 +27,11 @@ export interface Authentication {
   readonly expiresAt?: number;
   /** The bearer token, for `forwardCallerToken`. Default: there is none to forward. */
   readonly token?: string;
+  /**
+   * What stays the same of the token when it is refreshed: answers to calls that it is forwarded with are shared by all
+   * tokens of which this is equal. Default: the token's digest.
+   */
+  readonly tokenPartition?: string;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { identify } from "../../core/call-context.ts";
 import { keepCallerToken } from "../../core/caller-token.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -78,8 +79,13 @@ function accept(call: ServedContext, found: Authentication): Authentication {
     );
   }
   identify(call, found.identity);
-  if (found.token !== undefined) keepCallerToken(call, found.token);
+  const { token } = found;
+  if (token !== undefined) keepCallerToken(call, { token, partition: found.tokenPartition ?? digest(token) });
   return found;
+}
+
+function digest(token: string): string {
+  return hash("sha256", token, "base64url");
 }
 
 function refused(method: Method, { observer }: AuthenticationContext, cause: unknown): RpcError {
