@@ -97,7 +97,7 @@ export class Server {
       this.#addBuiltIn(ReflectionV1, handlers, sameAccess(reflection));
       this.#addBuiltIn(ReflectionV1Alpha, handlers, sameAccess(reflection));
     }
-    if (options.authenticate) serveUnknown(this.#transport, this.#serving, options);
+    if (options.authenticate) serveUnknown(this.#transport, this.#serving, options, this.#load);
   }
 
   /** How many handlers are running. */

@@ -5,6 +5,7 @@ import type { ServeUnary } from "../../core/served-call.ts";
 import type { ServerTransport } from "../../transport/index.ts";
 import { authenticationLayer } from "../layers/authentication.ts";
 import { deadlineLayer } from "../layers/deadline.ts";
+import type { ServerLoad } from "../limits/server-load.ts";
 import { composeServeUnary } from "../pipeline.ts";
 import { type Serving, unaryServer } from "../service.ts";
 import { sameAccess } from "./access.ts";
@@ -18,17 +19,23 @@ import { type AuthenticationSettings, authenticatorsOf } from "./options.ts";
  * are. It would have to wait otherwise for what a caller may send only after an answer, and the others to begin before
  * there is anything to do.
  */
-export function serveUnknown(transport: ServerTransport, serving: Serving, settings: AuthenticationSettings): void {
+export function serveUnknown(
+  transport: ServerTransport,
+  serving: Serving,
+  settings: AuthenticationSettings,
+  load: ServerLoad,
+): void {
   const { endStreamsAtExpiry = true } = settings;
   const accessOf = sameAccess({ scopes: [] });
   const authenticators = authenticatorsOf(settings);
   // Nobody is told of refusals: names that callers make up would fill whatever counts by method.
   const context = { authenticators, accessOf, endStreamsAtExpiry, clock: systemClock, observer: undefined };
-  const layer = authenticationLayer(context);
+  const authentication = authenticationLayer(context);
+  const layers = { ...load.unknownLayers(), deadline: deadlineLayer, authentication };
   transport.serveUnknown((path) => {
     const method = unknownMethod(path);
     // In the same order as for all others, so that what is late is not told apart either.
-    const serve = composeServeUnary({ deadline: deadlineLayer, authentication: layer }, unimplemented, method);
+    const serve = composeServeUnary(layers, unimplemented, method);
     return { method, serve: unaryServer(method, serve, serving) };
   });
 }

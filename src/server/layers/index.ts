@@ -43,12 +43,17 @@ export function serverLayers(
   return {
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
-    ...surroundings.load?.layers(contract),
+    ...surroundings.load?.layers(contract, authenticates(surroundings.access)),
     ...(surroundings.access && accessLayers(surroundings.access, clock, observer)),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
     ...validationLayers(contract, surroundings.validation),
     heartbeat: heartbeatLayer(contract, clock),
   };
+}
+
+/** Which methods ask who is calling, by path. */
+function authenticates(access: Surroundings["access"]): (path: string) => boolean {
+  return (path) => Boolean(access?.authenticate) && access?.accessOf(path) !== "open";
 }
 
 function keyedLayers(

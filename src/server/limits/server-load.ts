@@ -27,12 +27,21 @@ export interface LoadSurroundings {
   readonly onError: RateLimiting["onError"];
 }
 
+/**
+ * How many callers are authenticated at a time who call what no contract says anything of, where the server has no limit
+ * for all of its methods. They wait: others than these would not be refused either, and it would tell them apart.
+ */
+const STRANGERS: ShedPolicy = { maxConcurrent: 32, maxQueued: 1_000 };
+const NO_LAG: ShedOptions = { loopDelayMs: Number.POSITIVE_INFINITY };
+
 /** How many calls a server takes on: its rate limits, and when it sheds. One for all of its services. */
 export class ServerLoad {
   readonly #surroundings: LoadSurroundings;
   readonly #loopDelay: LoopDelay;
   /** Of all services that do not say when to shed. */
   readonly #gate: ShedGate | undefined;
+  /** Of what no contract of the server's own says anything. */
+  #strangers: ShedGate | undefined;
   #limiting: Omit<RateLimiting, "limitsOf"> | undefined;
 
   constructor(surroundings: LoadSurroundings) {
@@ -42,12 +51,32 @@ export class ServerLoad {
   }
 
   /**
-   * The layers of a contract's methods. gRPC's own services have none: a server that has too much to do is not helped by
-   * being taken for dead.
+   * The layers of a contract's methods. gRPC's own services have none where they are open: a server that has too much to
+   * do is not helped by being taken for dead.
+   *
+   * @param authenticates whether whoever calls a method of that path is asked who it is. Default: nobody is.
    */
-  layers(contract: Contract): ServerLayers {
-    if (contract.name.startsWith("grpc.")) return {};
-    return { ...this.#shedLayers(contract), ...this.#rateLimitLayers(contract) };
+  layers(contract: Contract, authenticates: (path: string) => boolean = () => false): ServerLayers {
+    if (!contract.name.startsWith("grpc."))
+      return { ...this.#shedLayers(contract), ...this.#rateLimitLayers(contract) };
+    return this.#beforeAuthentication(authenticates, this.#surroundings.observer);
+  }
+
+  /** The layers of methods that there are not, whose callers are authenticated nevertheless. */
+  unknownLayers(): ServerLayers {
+    // Nobody is told: names that callers make up would fill whatever counts by method.
+    return this.#beforeAuthentication(() => true, undefined);
+  }
+
+  #beforeAuthentication(authenticates: (path: string) => boolean, observer: Observer | undefined): ServerLayers {
+    if (this.#surroundings.shed === false) return {};
+    this.#strangers ??= this.#gate ?? gateOf(STRANGERS, { ...this.#surroundings, shed: NO_LAG });
+    const { unary, stream } = shedLayer({ ...this.#strangers, observer });
+    const shed: ServerLayer = {
+      unary: (next, method) => (authenticates(method.path) ? unary(next, method) : next),
+      stream: (next, method) => (authenticates(method.path) ? stream(next, method) : next),
+    };
+    return { shed };
   }
 
   /** A method's own gate stands before its service's: whoever waits at it takes no place of other methods. */
