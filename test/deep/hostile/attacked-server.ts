@@ -3,8 +3,8 @@
 // --expose-gc.
 import { setTimeout } from "node:timers/promises";
 import { createServer } from "bowline/server";
-import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import { ordersHandlers } from "../../support/handlers.ts";
+import { PatientOrders } from "../../support/patient-orders.ts";
 
 /** What the process holds. */
 export interface VictimState {
@@ -18,11 +18,14 @@ export interface VictimState {
   readonly handled: Readonly<Record<"getOrder" | "importOrders" | "watchOrders", number>>;
 }
 
+/** The orders contract, for whoever comes. */
+const OpenOrders = { ...PatientOrders, methods: { ...PatientOrders.methods, importOrders: {} } };
+
 const handled = { getOrder: 0, importOrders: 0, watchOrders: 0 };
 const usual = { drainOn: [], idempotency: false as const, validation: false as const, onError: () => {} };
 
 const server = createServer({ ...usual, ...JSON.parse(process.argv[2] ?? "{}") }).add(
-  OrderService,
+  OpenOrders,
   ordersHandlers({
     getOrder: async ({ orderId }) => {
       handled.getOrder += 1;

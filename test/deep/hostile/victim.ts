@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { createClient } from "bowline";
 import type { ServerOptions } from "bowline/server";
@@ -79,10 +78,22 @@ export class Victim {
 }
 
 async function stateOf(child: ChildProcess): Promise<VictimState> {
-  if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
-  child.send("state");
-  const [state] = await once(child, "message");
+  const state = told<VictimState>(child);
+  child.send("state", () => {});
   return state;
+}
+
+/** What the process says next. @throws Error if it ends, or has ended, before it does. */
+function told<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const gone = () => reject(new Error(`the server ended with ${child.exitCode ?? child.signalCode}`));
+    if (child.exitCode !== null || child.signalCode !== null) return gone();
+    child.once("exit", gone);
+    child.once("message", (message) => {
+      child.off("exit", gone);
+      resolve(message as T);
+    });
+  });
 }
 
 function median(numbers: readonly number[]): number {
@@ -94,6 +105,6 @@ export async function victim(finished: (listener: () => void) => void, options: 
   const execArgv = [...process.execArgv, "--expose-gc"];
   const child = fork(new URL("./attacked-server.ts", import.meta.url), [JSON.stringify(options)], { execArgv });
   finished(() => void child.kill("SIGKILL"));
-  const [port] = await once(child, "message");
+  const port = await told<number>(child);
   return new Victim(port, child, await stateOf(child));
 }
