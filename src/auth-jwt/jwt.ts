@@ -98,7 +98,7 @@ function toAuthentication(token: string, claims: Claims, options: JwtOptions): A
   if (typeof subject !== "string" || subject === "") throw new CredentialError("claim sub");
   // It was compared with texts.
   const issuer = claims.iss as string;
-  const scopes = options.scopes?.(claims) ?? scopesOf(claims);
+  const scopes = options.scopes ? options.scopes(claims) : scopesOf(claims);
   const identity = { key: tokenKey(issuer, subject), source: "token", subject, issuer, scopes, claims } as const;
   const expiresAt = endOf(claims) + (options.clockToleranceMs ?? 5_000);
   // All calls that come with the token have it.

@@ -1,5 +1,5 @@
 import { createClient, fail, type Identity, type ObserverEvent, Status } from "bowline";
-import { jwt } from "bowline/auth-jwt";
+import { type Claims, jwt } from "bowline/auth-jwt";
 import { expect, test } from "vitest";
 import { rejection } from "../support/orders.ts";
 import {
@@ -106,4 +106,38 @@ test("a public method takes callers with and without credentials, and none with 
   await orders.getOrder({}, bearerOf(await issuer.token()));
   expect(seen).toMatchObject([{ source: "peer" }, { source: "token" }]);
   expect(await rejection(orders.getOrder({}, bearerOf("a.b.c")))).toMatchObject(unauthenticated);
+});
+
+test.each<[string, unknown]>([
+  ["a text that has the scope's name in it", "orders.read-none"],
+  ["a text that is the scope", "orders.read"],
+  ["something else than texts", ["orders.read", 5]],
+  ["null", null],
+  ["a set", new Set(["orders.read"])],
+])("scopes that are %s are a mistake of the server's, and allow nothing", async (_, scopes) => {
+  const token = bearerOf(await issuer.token());
+  const byFunction = () => ({ identity: { key: "token:id|u-1", source: "token", scopes } }) as never;
+  const byToken = jwt({ issuer: ISSUER, audience: AUDIENCE, jwks: issuer.jwks, scopes: () => scopes as string[] });
+  for (const authenticate of [byFunction, byToken]) {
+    const errors: unknown[] = [];
+    const getOrder = async () => ({ orderId: "secret" });
+    const onError = (error: unknown) => void errors.push(error);
+    const { port } = await serveSecured({ getOrder }, { authenticate, idempotency: false, onError });
+    const refused = await rejection(connectSecured(port).getOrder({}, token));
+    expect(refused).toMatchObject({ code: Status.INTERNAL });
+    expect(refused).not.toMatchObject({ details: expect.stringContaining("scopes") });
+    expect(errors).toMatchObject([{ name: "TypeError", message: expect.stringContaining("scopes") }]);
+  }
+});
+
+test("a function that finds no scopes allows nothing, whatever else the token says", async () => {
+  const scopes = (claims: Claims) => claims.permissions as string[];
+  const byPermissions = jwt({ issuer: ISSUER, audience: AUDIENCE, jwks: issuer.jwks, scopes });
+  const { port } = await serveSecured(
+    { getOrder: async () => ({}) },
+    { authenticate: byPermissions, idempotency: false },
+  );
+  const orders = connectSecured(port);
+  expect(await rejection(orders.getOrder({}, bearerOf(await issuer.token())))).toMatchObject(denied);
+  await orders.getOrder({}, bearerOf(await issuer.token({ permissions: ["orders.read"] })));
 });

@@ -78,10 +78,18 @@ function accept(call: ServedContext, found: Authentication): Authentication {
       "an authenticator must give { identity: { key, source }, expiresAt }, with a key for each caller",
     );
   }
+  // A text includes whatever scope is a part of it.
+  if (identity.scopes !== undefined && !areTexts(identity.scopes)) {
+    throw new TypeError("an authenticator must give identity.scopes as an array of texts, or none");
+  }
   identify(call, found.identity);
   const { token } = found;
   if (token !== undefined) keepCallerToken(call, { token, partition: found.tokenPartition ?? digest(token) });
   return found;
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 
 function digest(token: string): string {
