@@ -11,6 +11,7 @@ import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
+import { methodsWithMaps, refusingPrototypes } from "./inherited-maps.ts";
 import { pump } from "./pump.ts";
 import { requestStream } from "./requests.ts";
 import { ServerContext } from "./server-context.ts";
@@ -39,10 +40,12 @@ export function servedMethods(contract: Contract, handlers: object): ServedMetho
   const given = handlers as Record<string, ServedMethod["handler"]>;
   const missing = entries.map(([key]) => key).filter((key) => !isGiven(handlers, key));
   if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
-  return entries.map(([key, definition]) => ({
-    method: servedMethod(contract, key, definition),
-    handler: (request, context) => given[key]?.(request, context),
-  }));
+  const withMaps = methodsWithMaps(contract);
+  return entries.map(([key, definition]) => {
+    const method = servedMethod(contract, key, definition);
+    const request = withMaps.has(method.name) ? refusingPrototypes(method.request) : method.request;
+    return { method: { ...method, request }, handler: (message, context) => given[key]?.(message, context) };
+  });
 }
 
 /** A method as its server sees it: with how much its calls matter, where the contract says. */

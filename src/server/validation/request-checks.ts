@@ -1,8 +1,10 @@
 import type { Contract } from "../../contract/contract.ts";
 import { toMethod } from "../../contract/definition.ts";
+import { fail } from "../../core/errors.ts";
 import { encodeMessage, type Method } from "../../core/method.ts";
 import type { FieldViolation } from "../../core/status-detail.ts";
 import { DescriptorRegistry } from "../descriptor-registry.ts";
+import { hasForeignPrototype, methodsWithMaps } from "../inherited-maps.ts";
 import { constrainedRequests } from "./constraints.ts";
 import type { MessageCheck, Validation } from "./validation.ts";
 
@@ -23,11 +25,12 @@ export function requestChecks(
   if (validation === false || constrained.size === 0) return new Map();
   if (!validation) throw missing(contract, [...constrained.keys()]);
   const checks = compile(contract, validation, new Set(constrained.values()));
+  const withMaps = methodsWithMaps(contract);
   const methods = Object.values(contract.definition.methods).map((one) => toMethod(contract.definition, one));
   return new Map(
     methods.flatMap((method) => {
       const check = checks.get(constrained.get(method.name) ?? "");
-      return check ? [[method.path, checkRequest(method, check)] as const] : [];
+      return check ? [[method.path, checkRequest(method, check, withMaps.has(method.name))] as const] : [];
     }),
   );
 }
@@ -36,8 +39,12 @@ export function requestChecks(
  * Protovalidate wants protobuf-es's messages. The request is encoded for it, and not kept in bytes from when it came:
  * what is checked is what the handler gets, also where a middleware made it anew.
  */
-function checkRequest({ request: codec }: Method, check: MessageCheck): RequestCheck {
-  return (request) => check(encodeMessage(codec, request));
+function checkRequest({ request: codec }: Method, check: MessageCheck, hasMaps: boolean): RequestCheck {
+  return (request) => {
+    // Where nice-grpc's own server has decoded it: what a map inherits is not encoded, and would not be checked.
+    if (hasMaps && hasForeignPrototype(request)) fail("INTERNAL", 'the request has a map with the key "__proto__"');
+    return check(encodeMessage(codec, request));
+  };
 }
 
 /** Found when the service is added, and not by the first who calls it. */
