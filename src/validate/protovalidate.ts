@@ -26,7 +26,7 @@ export function protovalidate(): Validation {
       const every = createValidator({ registry });
       const first = createValidator({ registry, failFast: true });
       return (type) => {
-        const problems = ruleProblems(every, registry, type);
+        const problems = ruleProblems(registry, type);
         if (problems.length > 0) throw new Error(problems.join("; "));
         return checkOf({ every, first }, type);
       };

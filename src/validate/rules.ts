@@ -24,7 +24,7 @@ export interface Expression {
 
 /** The expressions that stand at a type and at those inside it. */
 export function expressionsOf(type: DescMessage): Expression[] {
-  return [...typesWithin(type, new Set())].flatMap((one) => [
+  return typesWithin(type).flatMap((one) => [
     ...(hasOption(one, messageRules) ? expressionsIn(getOption(one, messageRules), one) : []),
     ...one.fields.flatMap((field) =>
       hasOption(field, fieldRules) ? expressionsIn(getOption(field, fieldRules), field) : [],
@@ -43,10 +43,14 @@ export function predefinedExpressions(registry: Registry): Expression[] {
 }
 
 /** A type, and the types of its fields, deeply. */
-function typesWithin(type: DescMessage, seen: Set<DescMessage>): Set<DescMessage> {
+export function typesWithin(type: DescMessage): DescMessage[] {
+  return [...addTypes(type, new Set())];
+}
+
+function addTypes(type: DescMessage, seen: Set<DescMessage>): Set<DescMessage> {
   if (seen.has(type)) return seen;
   seen.add(type);
-  for (const { message } of type.fields) if (message) typesWithin(message, seen);
+  for (const { message } of type.fields) if (message) addTypes(message, seen);
   return seen;
 }
 

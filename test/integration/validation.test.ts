@@ -11,6 +11,8 @@ import {
   CheckService,
   connectChecks,
   counting,
+  EvenService,
+  OddService,
   RIGHT,
   serveChecks,
   servings,
@@ -339,5 +341,31 @@ describe("adding a service", () => {
     }
     expect(message).toContain("unbound function: unheardOf");
     expect(message).toMatch(/broken\.v1\.OtherRequest: .*uint32/);
+  });
+
+  test("whose constraints compile and can never be evaluated is refused, and each of them is named once", async () => {
+    const add = async () =>
+      createServer({ validation: protovalidate() }).add(OddService as never, { do() {} } as never);
+    const { message } = (await rejection(add())) as TypeError;
+    const named = message.split(": constraints that cannot be evaluated: odd.v1.DoRequest: ")[1]?.split("; ") ?? [];
+    const texts = named.map((one) => one.replace(" cannot be evaluated", "").replaceAll("odd.v1.", ""));
+    expect(texts.toSorted()).toEqual([
+      'field DoRequest.a: its constraints: expected rule "int64", got "string" on field DoRequest.a',
+      'field DoRequest.b: its constraints: expected rule "int64", got "bool" on field DoRequest.b',
+      "field DoRequest.c: its constraints: error parsing regexp: missing closing ): `(`",
+      "field DoRequest.d: the rule \"sum\": found no matching overload for '_+_' applied to '(string, int)'",
+      'field DoRequest.d: the rule "this.nofield == 1": field not found: nofield',
+      "field DoRequest.e: the rule \"this.matches('(')\": error parsing regexp: missing closing ): `(`",
+      'field DoRequest.f: the rule "branch": expression branch outputs bigint, wanted either bool or string',
+      "field DoRequest.h: its constraints: error parsing regexp: missing closing ]: `[`",
+      "field Inner.a: its constraints: error parsing regexp: unexpected ): `)`",
+      "message Leaf: the rule \"both\": found no matching overload for '_+_' applied to '(string, int)'",
+      'message Leaf: the rule "gone": field not found: v',
+    ]);
+  });
+
+  test("whose constraints some messages cannot be checked by is served", () => {
+    const server = createServer({ validation: protovalidate() });
+    expect(() => server.add(EvenService as never, { do() {} } as never)).not.toThrow();
   });
 });

@@ -82,10 +82,53 @@ message Inner {
 message OtherRequest { string name = 1 [(buf.validate.field).uint32.gt = 1]; }
 `;
 
+const ODD = `syntax = "proto3"; package odd.v1;
+import "buf/validate/validate.proto";
+import "google/protobuf/any.proto";
+import "google/protobuf/wrappers.proto";
+service OddService { rpc Do(DoRequest) returns (Done); }
+service EvenService { rpc Do(EvenRequest) returns (Done); }
+message Done {}
+message DoRequest {
+  int64 a = 1 [(buf.validate.field).string.min_len = 1];
+  int64 b = 2 [(buf.validate.field).bool.const = true];
+  string c = 3 [(buf.validate.field).string.pattern = "("];
+  optional string d = 4 [
+    (buf.validate.field).cel = {id: "sum" expression: "this + 1 == 2"},
+    (buf.validate.field).cel_expression = "this.nofield == 1"
+  ];
+  string e = 5 [(buf.validate.field).cel_expression = "this.matches('(')"];
+  string f = 6 [(buf.validate.field).cel = {id: "branch" expression: "this.size() > 9 ? 1 : ''"}];
+  repeated Inner g = 7 [(buf.validate.field).repeated.min_items = 0];
+  map<string, string> h = 8 [(buf.validate.field).map.keys.string.pattern = "["];
+  Leaf i = 9;
+}
+message Leaf {
+  option (buf.validate.message).cel = {id: "gone" expression: "this.v == 1"};
+  option (buf.validate.message).cel = {id: "both" expression: "this.a + this.b == 2"};
+  string a = 1;
+  int32 b = 2;
+}
+message Inner { optional bytes a = 1 [(buf.validate.field).bytes.pattern = ")"]; DoRequest within = 2; }
+message EvenRequest {
+  option (buf.validate.message).cel = {id: "key" expression: "this.labels.env == 'x'"};
+  int64 a = 1 [(buf.validate.field).cel = {id: "quotient" expression: "10 / this > 0"}];
+  string b = 2 [(buf.validate.field).cel = {id: "number" expression: "int(this) > 0"}];
+  repeated int64 c = 3 [(buf.validate.field).cel = {id: "third" expression: "this[2] > 0"}];
+  map<string, string> labels = 4;
+  google.protobuf.Any d = 5 [(buf.validate.field).cel = {id: "any" expression: "this.v == 1"}];
+  google.protobuf.StringValue e = 6 [(buf.validate.field).string.min_len = 1];
+  string f = 7 [(buf.validate.field).cel = {id: "long" expression: "this == '' || timestamp(this) < now"}];
+  message Within { EvenRequest even = 1 [(buf.validate.field).required = true]; }
+  repeated Within g = 8;
+}
+`;
+
 const contractOf = await validatedContracts("checks", {
   "checks/v1/checks.proto": CHECKS,
   "checks/v1/rules.proto": RULES,
   "broken/v1/broken.proto": BROKEN,
+  "odd/v1/odd.proto": ODD,
 });
 
 /** A contract with constraints of every kind. */
@@ -93,6 +136,12 @@ export const CheckService = contractOf("CheckService");
 
 /** A contract with constraints that make no sense. */
 export const BrokenService = contractOf("BrokenService");
+
+/** A contract with constraints that compile, and none of which can ever be evaluated. */
+export const OddService = contractOf("OddService");
+
+/** A contract with constraints that some messages cannot be checked by, and others can. */
+export const EvenService = contractOf("EvenService");
 
 const real = protovalidate();
 const checks = new Map<string, MessageCheck>();
