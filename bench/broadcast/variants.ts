@@ -26,7 +26,7 @@ function broadcasting(title: string, watch: Watch): Variant {
   return {
     title,
     serve: () =>
-      createServer({ drainOn: [], idempotency: false, validation: false })
+      createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false })
         .add(OrderService, { ...handlers, watchOrders: (_, { signal }) => watch(events, signal) })
         .listen("127.0.0.1:0"),
     publish: (event) => void events.publish(event),

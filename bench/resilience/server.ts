@@ -60,6 +60,7 @@ export class Backends {
       drainOn: [],
       idempotency: false,
       validation: false,
+      authenticate: false,
       // A machine that is busy with other things is no load here.
       ...(shed && { shed: { ...shed, loopDelayMs: Number.POSITIVE_INFINITY } }),
       channelOptions: { interceptors: [count] },

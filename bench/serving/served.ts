@@ -25,7 +25,14 @@ export interface Serving {
 }
 
 /** Everything off that this benchmark is about. */
-const OFF: ServerOptions = { drainOn: [], rateLimit: false, shed: false, validation: false, idempotency: false };
+const OFF: ServerOptions = {
+  drainOn: [],
+  rateLimit: false,
+  shed: false,
+  validation: false,
+  idempotency: false,
+  authenticate: false,
+};
 
 /** Serves a variant on loopback. @returns what its client is to do. */
 export async function served({ serve }: Variant, redisPort: number): Promise<Calls> {

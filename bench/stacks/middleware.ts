@@ -9,7 +9,7 @@ import { count, first, type Stack } from "./stack.ts";
 export const middleware: Stack = {
   serve() {
     const server = createServer({ interceptors: [deadlineInterceptor] }).use(
-      serverMiddleware(OrderService, { idempotency: false, validation: false }),
+      serverMiddleware(OrderService, { idempotency: false, validation: false, authenticate: false }),
     );
     server.add(OrderService.definition, handlers);
     return server.listen("127.0.0.1:0");

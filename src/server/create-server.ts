@@ -110,8 +110,8 @@ export class Server {
    *
    * @param handlers a function per method, with nice-grpc's signatures.
    * @throws TypeError that names every method without a handler, or if the service was added before, or if its
-   *   contract has idempotency keys and the server no store for them, or constraints and the server nothing that
-   *   evaluates them.
+   *   contract has idempotency keys and the server no store for them, constraints and the server nothing that
+   *   evaluates them, or `auth` and the server nothing that authenticates callers.
    */
   add<Handlers extends object>(
     contract: Contract<Contract["definition"], unknown, Handlers>,
@@ -215,7 +215,7 @@ export class Server {
       load: this.#load,
       validation,
     });
-    const arriving = authenticate !== undefined && encoded ? withLateRequest : (method: Method) => method;
+    const arriving = authenticate && encoded ? withLateRequest : (method: Method) => method;
     const foreign = use.map((middleware) => foreignLayer(middleware));
     for (const { method, handler } of served) {
       if (method.responseStream) {

@@ -57,10 +57,10 @@ export interface ServerOptions extends ServerLimits {
   readonly maxConcurrentChecks?: number;
   /**
    * Who is calling: `jwt({ … })`, `mtls({ … })`, a function of your own, or several, of which the first that finds
-   * credentials decides. With it, the contract's `auth` holds, and a method of which it says nothing is for nobody.
-   * Default: callers are not authenticated.
+   * credentials decides. With it, the contract's `auth` holds, and a method of which it says nothing is for nobody;
+   * needed where a contract has `auth`. `false`: whoever comes is served, for tests. Default: none.
    */
-  readonly authenticate?: Authenticators;
+  readonly authenticate?: Authenticators | false;
   /**
    * Whether a stream ends with UNAUTHENTICATED when the credentials end that it was opened with. Default: true; false
    * lets it go on for as long as it stays open.

@@ -86,6 +86,7 @@ class Scripted {
     // Each attempt is to reach the script, whatever its request.
     idempotency: false,
     validation: false,
+    authenticate: false,
     onError: (error, { method }) => void this.#problems.push(`${this.#keyOf(method)}: the answer failed: ${error}`),
   });
   #open = 0;

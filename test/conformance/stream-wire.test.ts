@@ -30,7 +30,10 @@ async function revisions(stream: ReturnType<StreamClient["orders"]["watchOrders"
 
 /** Serves orders on a port, 0 for any, until the test is over. */
 async function serveOn(port: number, given: Given) {
-  const server = createServer({ drainOn: [], validation: false }).add(PatientOrders, ordersHandlers(given));
+  const server = createServer({ drainOn: [], validation: false, authenticate: false }).add(
+    PatientOrders,
+    ordersHandlers(given),
+  );
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   return { server, port: await server.listen(`127.0.0.1:${port}`) };
 }
@@ -51,7 +54,10 @@ const world: { server?: Server; proxy?: FaultProxy; given?: Given } = {};
 beforeAll(async () => {
   const watchOrders: Given["watchOrders"] = (request, context) =>
     world.given?.watchOrders(request, context) ?? expect.unreachable("a test is under way");
-  world.server = createServer({ drainOn: [], validation: false }).add(PatientOrders, ordersHandlers({ watchOrders }));
+  world.server = createServer({ drainOn: [], validation: false, authenticate: false }).add(
+    PatientOrders,
+    ordersHandlers({ watchOrders }),
+  );
   const port = await world.server.listen("127.0.0.1:0");
   world.proxy = await faultProxy(`127.0.0.1:${port}`, { seed: 1 }).script();
 });

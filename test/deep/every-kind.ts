@@ -6,29 +6,32 @@ import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 
 const began = Promise.withResolvers<void>();
 const released = Promise.withResolvers<void>();
-const server = createServer({ drainOn: [], idempotency: false, validation: false }).add(OrderService, {
-  createOrder: async () => fail("ALREADY_EXISTS", "no such luck"),
-  async getOrder({ orderId }) {
-    if (orderId === "slow") began.resolve();
-    if (orderId !== "o-1") await released.promise;
-    return { orderId };
+const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false }).add(
+  OrderService,
+  {
+    createOrder: async () => fail("ALREADY_EXISTS", "no such luck"),
+    async getOrder({ orderId }) {
+      if (orderId === "slow") began.resolve();
+      if (orderId !== "o-1") await released.promise;
+      return { orderId };
+    },
+    async *listOrders() {
+      for (const orderId of ["o-1", "o-2"]) yield { orderId };
+    },
+    async *watchOrders(_request, { signal }) {
+      yield { revision: 1n };
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    },
+    async importOrders(requests) {
+      let imported = 0;
+      for await (const _ of requests) imported += 1;
+      return { imported };
+    },
+    async *quoteBaskets(requests) {
+      for await (const _ of requests) yield {};
+    },
   },
-  async *listOrders() {
-    for (const orderId of ["o-1", "o-2"]) yield { orderId };
-  },
-  async *watchOrders(_request, { signal }) {
-    yield { revision: 1n };
-    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  },
-  async importOrders(requests) {
-    let imported = 0;
-    for await (const _ of requests) imported += 1;
-    return { imported };
-  },
-  async *quoteBaskets(requests) {
-    for await (const _ of requests) yield {};
-  },
-});
+);
 const port = await server.listen("127.0.0.1:0");
 const orders = createClient(OrderService, `127.0.0.1:${port}`);
 

@@ -22,10 +22,13 @@ const LOOPS = 32;
 
 const [way, calls] = process.argv.slice(2);
 const callsPerLeg = Number(calls) / LEGS;
-const server = createServer({ drainOn: [], idempotency: false, validation: false, maxStreamResetsPerSecond: 1e6 }).add(
-  FaultyOrders,
-  faultyHandlers,
-);
+const server = createServer({
+  drainOn: [],
+  idempotency: false,
+  validation: false,
+  authenticate: false,
+  maxStreamResetsPerSecond: 1e6,
+}).add(FaultyOrders, faultyHandlers);
 const port = await server.listen("127.0.0.1:0");
 /** What happened how often. */
 const tally: Record<string, number> = {};

@@ -43,7 +43,9 @@ for await (const { revision } of events) if (revision !== 91n) throw new Error("
 `;
 
 const CHECKED = `
-import { UserService as OrderService } from "./gen/shop/users/v1/users.contract.ts";
+import { UserService } from "./gen/shop/users/v1/users.contract.ts";
+
+const OrderService = { ...UserService, service: {}, methods: {} };
 
 process.env.ADDRESS = process.env.ADMIN_ADDRESS = "127.0.0.1:0";
 const names = Object.keys(OrderService.definition.methods);
@@ -62,7 +64,7 @@ if (results.join() !== "database deep passing,payments business pending") throw 
 const DRAINED = `
 import { createServer } from "bowline/server";
 
-const server = createServer({ drainOn: [] });
+const server = createServer({ drainOn: [], authenticate: false });
 const ended = Promise.withResolvers<void>();
 const database = { end: async () => ended.resolve() };
 `;
@@ -174,7 +176,7 @@ import { protovalidate } from "bowline/validate";
 import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
 import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
 
-const server = createServer({ validation: protovalidate(), idempotency: false });
+const server = createServer({ validation: protovalidate(), idempotency: false, authenticate: false });
 server.add(OrderService, ordersHandlers({}));
 using orders = createClient(OrderService, "127.0.0.1:" + (await server.listen("127.0.0.1:0")));
 const shown: string[] = [];
@@ -210,7 +212,7 @@ import { PatientOrders } from "${import.meta.dirname}/../support/patient-orders.
 
 const OrderService = { ...PatientOrders, descriptors: () => "" };
 const seen: unknown[] = [];
-const served = createServer({ shed: { maxConcurrent: 2, loopDelayMs: Infinity } }).add(OrderService, ordersHandlers({
+const served = createServer({ shed: { maxConcurrent: 2, loopDelayMs: Infinity }, authenticate: false }).add(OrderService, ordersHandlers({
   async getOrder(_, context) {
     seen.push(context.criticality);
     return {};

@@ -12,6 +12,7 @@ import {
 } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { gate, ordersHandlers, rejection } from "../support/orders.ts";
+import { PatientOrders } from "../support/patient-orders.ts";
 import { rawServer } from "../support/raw-http2.ts";
 import {
   AUDIENCE,
@@ -19,6 +20,7 @@ import {
   bearerOf,
   connectSecured,
   ISSUER,
+  PublicOrders,
   SecuredOrders,
   serveSecured,
 } from "../support/secured-orders.ts";
@@ -204,8 +206,23 @@ test("a function's tokens are shared by calls for the same caller alone", async 
   );
 });
 
-test("a server without authentication lets everybody in, whatever the contract says", async () => {
-  const server = createServer({ drainOn: [], idempotency: false, validation: false }).add(
+test("a contract that says who may call is refused where nobody finds out who does", () => {
+  const off = { drainOn: [], idempotency: false, validation: false } as const;
+  const methods = ["CreateOrder", "ListOrders", "WatchOrders", "QuoteBaskets"].map(
+    (name) => `${SecuredOrders.name}/${name}`,
+  );
+  const refused = new TypeError(
+    `${SecuredOrders.name}: the contract has auth for /${methods.join(", /")}; give the server { authenticate }, ` +
+      "such as jwt({ … }) or mtls(), or { authenticate: false } to serve them to whoever comes",
+  );
+  expect(() => createServer(off).add(PublicOrders, ordersHandlers({}))).toThrow(refused);
+  expect(() => serverMiddleware(PublicOrders, { idempotency: false, validation: false })).toThrow(refused);
+  serverMiddleware(PublicOrders, { idempotency: false, validation: false, authenticate: false });
+  createServer(off).add(PatientOrders, ordersHandlers({}));
+});
+
+test("a server that is told to authenticate nobody lets everybody in, whatever the contract says", async () => {
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false }).add(
     SecuredOrders,
     ordersHandlers({ getOrder: async () => ({ orderId: "o-1" }) }),
   );

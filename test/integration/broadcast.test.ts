@@ -144,7 +144,7 @@ describe("a message is encoded", () => {
     const responseType = { ...OrderEvent, encode };
     const methods = { ...definition.methods, watchOrders: { ...definition.methods.watchOrders, responseType } };
     const counted = contract({ ...OrderService, definition: { ...definition, methods } });
-    const server = createServer({ drainOn: [], idempotency: false, validation: false }).add(
+    const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false }).add(
       counted as typeof OrderService,
       ordersHandlers({ watchOrders }),
     );

@@ -13,7 +13,7 @@ import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../
 import { silentServer } from "../support/silent-server.ts";
 
 test("connects again soon after its server is back", async () => {
-  const first = createServer({ drainOn: [], idempotency: false, validation: false }).add(
+  const first = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false }).add(
     OrderService,
     ordersHandlers({ getOrder: async () => ({ orderId: "1" }) }),
   );
@@ -22,7 +22,7 @@ test("connects again soon after its server is back", async () => {
   expect(await orders.getOrder({})).toMatchObject({ orderId: "1" });
   await first.drain({ timeoutMs: 1_000 });
   expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "TRANSPORT" });
-  const second = createServer({ drainOn: [], idempotency: false, validation: false }).add(
+  const second = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false }).add(
     OrderService,
     ordersHandlers({ getOrder: async () => ({ orderId: "2" }) }),
   );
@@ -158,7 +158,7 @@ test("gives up connecting to a server that accepts and says nothing", async () =
 test("dials a Unix socket, which is this machine whatever its name", async () => {
   const folder = await mkdtemp(join(tmpdir(), "bowline-"));
   onTestFinished(() => rm(folder, { recursive: true }));
-  const server = createServer({ drainOn: [], idempotency: false, validation: false });
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
   server.add(OrderService, ordersHandlers({ getOrder: async (_, { identity }) => ({ orderId: identity.key }) }));
   await server.listen(`unix:${folder}/orders.sock`);
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));

@@ -10,7 +10,7 @@ import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
 
 test("refuses handlers that are not all there, and a service that is there already", () => {
-  const server = createServer({ drainOn: [], idempotency: false, validation: false });
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
   const { getOrder: _, watchOrders: __, ...some } = ordersHandlers({});
   // @ts-expect-error: the types say so too
   expect(() => server.add(OrderService, some)).toThrow(
@@ -230,7 +230,7 @@ test.each<[unknown, string]>([
 
 test("listens to signals from the first address that it serves until it is drained", async () => {
   const before = process.listenerCount("SIGUSR2");
-  const server = createServer({ drainOn: ["SIGUSR2"], idempotency: false, validation: false });
+  const server = createServer({ drainOn: ["SIGUSR2"], idempotency: false, validation: false, authenticate: false });
   expect(process.listenerCount("SIGUSR2")).toBe(before);
   const { port } = await serveOrders({});
   await expect(server.listen(`127.0.0.1:${port}`)).rejects.toThrow();

@@ -66,7 +66,7 @@ describe("on the standard health service", () => {
 });
 
 test("a server with a check of a service that it does not have serves no address", async () => {
-  const server = createServer({ drainOn: [], idempotency: false, validation: false });
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
   server.health.check("database", () => true, { services: [OrderService] });
   // @ts-expect-error: the types take contracts alone
   expect(() => server.health.check("users", () => true, { services: [OrderServiceDefinition] })).toThrow(TypeError);

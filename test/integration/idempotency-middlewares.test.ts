@@ -200,7 +200,13 @@ describe("idempotency() on nice-grpc alone", () => {
 
 test("under createServer it stands around our own pipeline, and handlers keep their context", async () => {
   const served: unknown[] = [];
-  const server = createServer({ drainOn: [], reflection: false, validation: false, use: [once()] }).add(
+  const server = createServer({
+    drainOn: [],
+    reflection: false,
+    validation: false,
+    authenticate: false,
+    use: [once()],
+  }).add(
     PatientOrders,
     ordersHandlers({
       async createOrder(_, context) {

@@ -444,7 +444,7 @@ describe("a server without a store", () => {
   });
 
   test("does so where it is to recognise no repetition", () => {
-    createServer({ idempotency: false, validation: false }).add(KeyedOrders, ordersHandlers({}));
-    serverMiddleware(KeyedOrders, { idempotency: false, validation: false });
+    createServer({ idempotency: false, validation: false, authenticate: false }).add(KeyedOrders, ordersHandlers({}));
+    serverMiddleware(KeyedOrders, { idempotency: false, validation: false, authenticate: false });
   });
 });

@@ -28,13 +28,14 @@ async function shop() {
   const folder = await dataFolder();
   const userStore = new UserStore(folder);
   const orderStore = new OrderStore(folder);
-  const usersServer = createServer({ drainOn: [] }).add(UserService, userHandlers(userStore));
+  const usersServer = createServer({ drainOn: [], authenticate: false }).add(UserService, userHandlers(userStore));
   const users = createClient(UserService, `127.0.0.1:${await usersServer.listen("127.0.0.1:0")}`);
   const feed = new OrderFeed(orderStore);
   const ordersServer = createServer({
     drainOn: [],
     idempotency: orderStore.idempotency,
     validation: protovalidate(),
+    authenticate: false,
   }).add(OrderService, orderHandlers(orderStore, feed, users));
   const orders = createClient(OrderService, `127.0.0.1:${await ordersServer.listen("127.0.0.1:0")}`);
   onTestFinished(async () => {

@@ -12,7 +12,7 @@ const stranger = { cert: pem("stranger.pem"), key: pem("stranger.key") };
 const ca = pem("ca.pem");
 
 async function serve(tls: { cert: Buffer; key: Buffer; ca?: Buffer }): Promise<number> {
-  const secured = createServer({ drainOn: [], idempotency: false, validation: false });
+  const secured = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
   secured.add(OrderService, ordersHandlers({ getOrder: async () => ({ orderId: "o-1" }) }));
   onTestFinished(async () => void (await secured.drain({ timeoutMs: 1 })));
   return secured.listen("127.0.0.1:0", { tls });

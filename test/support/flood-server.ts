@@ -35,7 +35,7 @@ async function state(): Promise<FloodState> {
   return { bytes: heapUsed + external, yielded, running };
 }
 
-const server = createServer({ drainOn: [], idempotency: false, validation: false }).add(
+const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false }).add(
   OrderService,
   ordersHandlers({
     async *listOrders({ limit }) {

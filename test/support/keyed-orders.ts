@@ -45,13 +45,25 @@ export type Serve = (
 /** Our server, and nice-grpc's with our middleware. */
 export const servers: Readonly<Record<"createServer" | "serverMiddleware", Serve>> = {
   async createServer(createOrder, idempotency, options) {
-    const server = createServer({ drainOn: [], reflection: false, idempotency, validation: false, ...options });
+    const server = createServer({
+      drainOn: [],
+      reflection: false,
+      idempotency,
+      validation: false,
+      authenticate: false,
+      ...options,
+    });
     server.add(KeyedOrders, ordersHandlers({ createOrder }));
     onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
     return server.listen("127.0.0.1:0");
   },
   async serverMiddleware(createOrder, idempotency, { use = [], ...options } = {}) {
-    const ours = serverMiddleware(KeyedOrders, { idempotency, validation: false, ...options }) as ServerMiddleware;
+    const ours = serverMiddleware(KeyedOrders, {
+      idempotency,
+      validation: false,
+      authenticate: false,
+      ...options,
+    }) as ServerMiddleware;
     const bare = createNiceServer({ interceptors: [deadlineInterceptor] });
     const server = [...use, ours].reduce((server, middleware) => server.use(middleware), bare);
     server.add(KeyedOrders.definition, ordersHandlers({ createOrder }) as never);

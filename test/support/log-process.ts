@@ -7,7 +7,7 @@ import { PatientOrders } from "./patient-orders.ts";
 
 const LAST = 300n;
 
-const server = createServer({ drainOn: [], validation: false }).add(
+const server = createServer({ drainOn: [], validation: false, authenticate: false }).add(
   PatientOrders,
   ordersHandlers({
     async *watchOrders({ afterRevision }) {

@@ -3,7 +3,7 @@ import { createServer } from "bowline/server";
 import { ordersHandlers } from "./handlers.ts";
 import { PatientOrders } from "./patient-orders.ts";
 
-const server = createServer({ drainOn: [], validation: false }).add(
+const server = createServer({ drainOn: [], validation: false, authenticate: false }).add(
   PatientOrders,
   ordersHandlers({
     getOrder: async ({ orderId }) => ({ orderId }),

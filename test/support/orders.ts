@@ -18,10 +18,13 @@ export async function serveOrders(
   options: ServerOptions = {},
   contract = OrderService,
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer({ drainOn: [], idempotency: false, validation: false, ...options }).add(
-    contract,
-    ordersHandlers(given),
-  );
+  const server = createServer({
+    drainOn: [],
+    idempotency: false,
+    validation: false,
+    authenticate: false,
+    ...options,
+  }).add(contract, ordersHandlers(given));
   const port = await server.listen("127.0.0.1:0");
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   return { server, port };
@@ -34,7 +37,7 @@ export async function serveOrdersOnNice(
   contract = OrderService,
 ): Promise<{ port: number }> {
   const server = createNiceServer({ interceptors: [deadlineInterceptor] }).use(
-    serverMiddleware(contract, { idempotency: false, validation: false, ...options }),
+    serverMiddleware(contract, { idempotency: false, validation: false, authenticate: false, ...options }),
   );
   server.add(contract.definition, ordersHandlers(given) as never);
   const port = await server.listen("127.0.0.1:0");

@@ -25,7 +25,7 @@ const server = createServer({
   use: [instruments.middleware],
   idempotency: store.idempotency,
   validation: protovalidate(),
-  ...(identity && { authenticate: identity.authenticate("orders") }),
+  authenticate: identity ? identity.authenticate("orders") : false,
 });
 server.add(OrderService, orderHandlers(store, feed, users));
 // Nothing goes without the database. Without users no order can be placed, but all of them can be read.

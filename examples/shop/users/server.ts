@@ -15,7 +15,7 @@ const instruments = new Instruments(settings);
 const identity = settings.auth ? await ShopIdentity.open(settings) : undefined;
 const server = createServer({
   use: [instruments.middleware],
-  ...(identity && { authenticate: identity.authenticate("users") }),
+  authenticate: identity ? identity.authenticate("users") : false,
 });
 server.add(UserService, userHandlers(store));
 server.health.check("database", () => store.get("u-1"));

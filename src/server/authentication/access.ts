@@ -23,6 +23,14 @@ export function contractAccess({ definition, service, methods }: Contract): Acce
   return (path) => access.get(path) ?? "nobody";
 }
 
+/** The methods that are not for whoever comes, by what the contract says. */
+export function restrictedPaths(contract: Contract): string[] {
+  const { definition } = contract;
+  const accessOf = contractAccess(contract);
+  const paths = Object.values(definition.methods).map((one) => toMethod(definition, one).path);
+  return paths.filter((path) => typeof accessOf(path) === "object");
+}
+
 /** Health is for whoever asks of a service that he knows; its list would tell which there are. */
 export const healthAccess: AccessOf = (path) => (path.endsWith("/List") ? { scopes: [] } : "open");
 
@@ -41,12 +49,12 @@ interface ReflectionSettings {
 /** Who may ask for reflection; undefined if it is not served. */
 export function reflectionAccess({ authenticate, reflection }: ReflectionSettings): Access | undefined {
   if (reflection === false) return undefined;
-  return authenticate === undefined || reflection === true ? "open" : { scopes: [] };
+  return !authenticate || reflection === true ? "open" : { scopes: [] };
 }
 
 /** What is said of authentication on a server that has none: it would be without effect. */
 export function accessProblems({ authenticate, endStreamsAtExpiry, reflection }: ReflectionSettings): string[] {
-  if (authenticate !== undefined) return [];
+  if (authenticate !== undefined && authenticate !== false) return [];
   return [
     ...(reflection === "authenticated" ? ['reflection "authenticated" takes authenticate'] : []),
     ...(endStreamsAtExpiry === undefined ? [] : ["endStreamsAtExpiry takes authenticate"]),

@@ -50,8 +50,10 @@ export type Authenticator = (
 export type Authenticators = Authenticator | readonly Authenticator[];
 
 /** All that is wrong with what a server's callers are authenticated by. */
-export function authenticatorProblems(given: Authenticators | undefined): string[] {
-  if (given === undefined || typeof given === "function") return [];
+export function authenticatorProblems(given: Authenticators | false | undefined): string[] {
+  if (given === undefined || given === false || typeof given === "function") return [];
   if (Array.isArray(given) && given.length > 0 && given.every((one) => typeof one === "function")) return [];
-  return [`authenticate must be a function such as jwt({ … }), or an array of them, not empty; it is ${show(given)}`];
+  return [
+    `authenticate must be a function such as jwt({ … }), an array of them, not empty, or false; it is ${show(given)}`,
+  ];
 }

@@ -1,26 +1,33 @@
+import type { Contract } from "../../contract/contract.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Observer } from "../../core/observer.ts";
 import { authenticationLayer } from "../layers/authentication.ts";
 import { permissionLayer } from "../layers/permission.ts";
 import type { ServerLayers } from "../pipeline.ts";
-import type { AccessOf } from "./access.ts";
+import { type AccessOf, restrictedPaths } from "./access.ts";
 import type { Authenticator, Authenticators } from "./authenticator.ts";
 
 /** Who may call what on a server, and how it is found out. */
 export interface AuthenticationSettings {
-  /** Default: callers are not authenticated, and whatever the contract says of it is without effect. */
-  readonly authenticate?: Authenticators | undefined;
+  /** `false`: callers are not authenticated, and whatever the contract says of it is without effect. */
+  readonly authenticate?: Authenticators | false | undefined;
   /** Default: true. */
   readonly endStreamsAtExpiry?: boolean | undefined;
 }
 
-/** The layers that tell callers apart and keep out those who may not call; none where nobody authenticates them. */
+/**
+ * The layers that tell callers apart and keep out those who may not call; none where nobody authenticates them.
+ *
+ * @throws TypeError for a contract that says who may call where nobody finds out who does.
+ */
 export function accessLayers(
+  contract: Contract,
   { authenticate, endStreamsAtExpiry = true, accessOf }: AuthenticationSettings & { readonly accessOf: AccessOf },
   clock: Clock,
   observer: Observer | undefined,
 ): ServerLayers {
-  if (authenticate === undefined) return {};
+  if (authenticate === undefined) requireNone(contract);
+  if (authenticate === undefined || authenticate === false) return {};
   const authenticators = authenticatorsOf({ authenticate });
   return {
     authentication: authenticationLayer({ authenticators, accessOf, endStreamsAtExpiry, clock, observer }),
@@ -30,5 +37,15 @@ export function accessLayers(
 
 /** Those that are asked, in their order. */
 export function authenticatorsOf({ authenticate = [] }: AuthenticationSettings): readonly Authenticator[] {
+  if (authenticate === false) return [];
   return typeof authenticate === "function" ? [authenticate] : authenticate;
+}
+
+/** @throws TypeError that names the methods of which the contract says who may call them. */
+function requireNone(contract: Contract): void {
+  const paths = restrictedPaths(contract);
+  if (paths.length === 0) return;
+  throw new TypeError(
+    `${contract.name}: the contract has auth for ${paths.join(", ")}; give the server { authenticate }, such as jwt({ … }) or mtls(), or { authenticate: false } to serve them to whoever comes`,
+  );
 }

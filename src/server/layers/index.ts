@@ -44,7 +44,7 @@ export function serverLayers(
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
     ...surroundings.load?.layers(contract, authenticates(surroundings.access)),
-    ...(surroundings.access && accessLayers(surroundings.access, clock, observer)),
+    ...(surroundings.access && accessLayers(contract, surroundings.access, clock, observer)),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
     ...validationLayers(contract, surroundings.validation),
     heartbeat: heartbeatLayer(contract, clock),

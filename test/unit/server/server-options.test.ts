@@ -43,11 +43,14 @@ test.each<[ServerOptions, string]>([
       "idempotency.leaseMs must be finite and at least 100; it is Infinity",
   ],
   [{ idempotency: true as never }, "idempotency must be { store, leaseMs }, or false; it is true"],
-  [{ authenticate: [] }, "authenticate must be a function such as jwt({ … }), or an array of them, not empty; it is "],
+  [
+    { authenticate: [] },
+    "authenticate must be a function such as jwt({ … }), an array of them, not empty, or false; it is ",
+  ],
   [
     { authenticate: {} as never, reflection: "yes" as never, endStreamsAtExpiry: 1 as never },
     'reflection must be true, false or "authenticated"; it is "yes"; endStreamsAtExpiry must be true or false; ' +
-      "it is 1; authenticate must be a function such as jwt({ … }), or an array of them, not empty; " +
+      "it is 1; authenticate must be a function such as jwt({ … }), an array of them, not empty, or false; " +
       "it is [object Object]",
   ],
   [
@@ -69,7 +72,7 @@ test("createServer takes nothing at all, and limits above zero", () => {
 });
 
 test("a server refuses a service without handlers, and one that it serves already", () => {
-  const server = createServer({ drainOn: [], idempotency: false, validation: false });
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
   expect(() => server.add(OrderService, {} as never)).toThrow(
     "shop.orders.v1.OrderService: no handler for createOrder",
   );
