@@ -1,8 +1,9 @@
 import type { Cluster, Redis } from "ioredis";
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import { checkOptions, isCount, isFunction, isPositive, type OptionCheck, show } from "../core/check-options.ts";
 import { tell } from "../core/warning.ts";
 import type { RateLimit, RateLimitStore } from "../server/index.ts";
+import { BucketInsurance } from "./insurance.ts";
 import { TokenClient } from "./token-client.ts";
 
 /** How buckets are shared through Redis. */
@@ -19,7 +20,10 @@ export interface RedisRateLimitOptions {
    * for twenty times as long. Default: 50: a limit is to cost a call little.
    */
   readonly timeoutMs?: number;
-  /** Is told each time Redis could not be asked; what it throws becomes a process warning. Default: nobody is. */
+  /**
+   * Is told each time Redis could not be asked; what it throws becomes a process warning. Default: a process warning each
+   * time that Redis goes away.
+   */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -35,8 +39,8 @@ const OPTIONS: Readonly<Record<keyof RedisRateLimitOptions, OptionCheck>> = {
  * `rate-limiter-flexible`, with a script of ours in place of its own, so that a limit means the same as in one process.
  * It goes by Redis's clock.
  *
- * While Redis is away, each process counts for itself, its share of the limit, in fixed windows instead of buckets: that
- * is the library's in-memory insurance. It does not close the client.
+ * While Redis is away, each process counts for itself, in the same buckets, its share of the limit and of the burst: that
+ * is the library's insurance. A client with `lazyConnect` connects when it is first asked. It does not close the client.
  *
  * @param redis of `ioredis`: a client or a cluster.
  * @throws TypeError that lists everything that is wrong with the options.
@@ -73,14 +77,10 @@ async function takeOf(limiter: RateLimiterRedis, key: string): Promise<number> {
 }
 
 function limiterOf(limit: RateLimit, client: TokenClient, prefix: string, replicas: number): RateLimiterRedis {
-  const { name, calls, perMs, burst } = limit;
-  // A process that may make no whole call in the time makes one in a longer time.
-  const points = Math.max(1, Math.floor(calls / replicas));
-  const duration = (points * replicas * perMs) / calls / 1_000;
   return new RateLimiterRedis({
-    ...{ storeClient: client.of(limit), keyPrefix: `${prefix}${name}`, points: burst },
+    ...{ storeClient: client.of(limit), keyPrefix: `${prefix}${limit.name}`, points: limit.burst },
     // Whole seconds choose the library's script, in whose place ours stands; nothing else is made of them.
     duration: 1,
-    insuranceLimiter: new RateLimiterMemory({ keyPrefix: name, points, duration }),
+    insuranceLimiter: new BucketInsurance(limit, replicas),
   });
 }

@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { warn } from "../core/warning.ts";
 import type { RateLimit } from "../server/index.ts";
 import { TAKE_TOKEN } from "./script.ts";
 
@@ -9,6 +10,9 @@ const COMMAND = "bowlineTakeToken";
 /** For how many times as long nothing is asked of a Redis that has not answered in time. */
 const SILENT_TIMES = 20;
 
+/** When a client takes a command: one that waits connects when it is given its first. */
+const ASKED: ReadonlySet<string> = new Set(["ready", "wait"]);
+
 type TakeToken = (key: string, tokenMs: number, fillMs: number) => Promise<[number, number]>;
 
 /** What asks Redis for tokens, for all limits of a store: with a time limit, and not while Redis is away. */
@@ -17,6 +21,8 @@ export class TokenClient {
   readonly #timeoutMs: number;
   readonly #onError: ((error: unknown) => void) | undefined;
   readonly #clock: Clock;
+  /** Somebody was told that it is away, and it has not answered since. */
+  #away = false;
   #silentUntil = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -50,14 +56,22 @@ export class TokenClient {
 
   async #take(key: string, tokenMs: number, fillMs: number): Promise<[number, number]> {
     try {
-      if (this.#redis.status !== "ready") throw new Error(`Redis is away: ${this.#redis.status}`);
+      if (!ASKED.has(this.#redis.status)) throw new Error(`Redis is away: ${this.#redis.status}`);
       if (this.#clock.now() < this.#silentUntil) throw new Error("Redis has not answered in time");
       const command = Reflect.get(this.#redis, COMMAND) as TakeToken;
-      return await this.#inTime(command.call(this.#redis, key, tokenMs, fillMs));
+      const answer = await this.#inTime(command.call(this.#redis, key, tokenMs, fillMs));
+      this.#away = false;
+      return answer;
     } catch (error) {
-      this.#onError?.(error);
+      this.#report(error);
       throw error;
     }
+  }
+
+  #report(error: unknown): void {
+    if (this.#onError) this.#onError(error);
+    else if (!this.#away) warn("redisRateLimit: each process counts for itself", error);
+    this.#away = true;
   }
 
   #inTime<T>(answer: Promise<T>): Promise<T> {

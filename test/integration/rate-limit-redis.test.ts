@@ -1,8 +1,9 @@
+import { once } from "node:events";
 import { connect as connectTcp, createServer as createTcpServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { redisRateLimit } from "bowline/rate-limit-redis";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type DatabaseServer, hasRedis, startRedis } from "../support/database-servers.ts";
 import { connectOrders, rejection, serveOrders } from "../support/orders.ts";
 
@@ -141,6 +142,65 @@ describe.skipIf(!hasRedis())("Redis", () => {
     expect(await store.take(slow, "a")).toBeGreaterThan(0);
     expect(errors).toEqual([]);
     client.disconnect();
+  });
+
+  /** A client that says so whenever it is asked for: that it is away. */
+  const awayClient = () => {
+    const client = new Redis({ port: 1, retryStrategy: () => null });
+    client.on("error", () => {});
+    return client;
+  };
+
+  test("a limit means the same while it is away, its share of a burst and windows of months too", async () => {
+    const store = redisRateLimit(awayClient(), { replicas: 2, onError: () => {} });
+    const monthly = { name: "monthly", calls: 2, perMs: 60 * 86_400_000, burst: 4 };
+    expect([await store.take(monthly, "a"), await store.take(monthly, "a")]).toEqual([0, 0]);
+    await sleep(20);
+    expect(await store.take(monthly, "a")).toBeGreaterThan(59 * 86_400_000);
+    expect(await store.take(monthly, "b")).toBe(0);
+  });
+
+  test("callers are remembered without a timer for each while it is away", async () => {
+    const store = redisRateLimit(awayClient(), { onError: () => {} });
+    const timers = vi.spyOn(globalThis, "setTimeout");
+    onTestFinished(() => timers.mockRestore());
+    for (let n = 0; n < 1_000; n += 1) await store.take(slow, `peer:${n}`);
+    expect(timers.mock.calls.length).toBeLessThan(100);
+  });
+
+  test("a client that connects when it is first asked is asked", async () => {
+    const client = new Redis({ port: server.port, lazyConnect: true });
+    const errors: unknown[] = [];
+    const store = redisRateLimit(client, { ...fresh(), onError: (error) => errors.push(error) });
+    expect(await store.take(slow, "a")).toBe(0);
+    expect(client.status).toBe("ready");
+    expect(errors).toEqual([]);
+    client.disconnect();
+  });
+
+  test("that it is away is a warning of the process where nobody is told, one each time that it goes", async () => {
+    const warnings: string[] = [];
+    const listener = ({ message }: Error) => void warnings.push(message);
+    process.on("warning", listener);
+    onTestFinished(() => void process.off("warning", listener));
+    const client = new Redis({ port: server.port });
+    await client.ping();
+    const store = redisRateLimit(client, fresh());
+    const goAndAsk = async () => {
+      client.disconnect();
+      await once(client, "end");
+      await store.take(slow, "a");
+      await store.take(slow, "a");
+    };
+    await goAndAsk();
+    await client.connect();
+    expect(await store.take(slow, "b")).toBe(0);
+    await goAndAsk();
+    await new Promise((resolve) => setImmediate(resolve));
+    const expected = expect.stringContaining(
+      "bowline: redisRateLimit: each process counts for itself: Error: Redis is",
+    );
+    expect(warnings).toEqual([expected, expected]);
   });
 
   test("a server's calls are limited through it, and go on where it is away", async () => {

@@ -23,7 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "idempotency-redis": ["core", "server (types)", "ioredis (types)", "node:crypto"],
   "auth-jwt": ["core", "server (types)", "jose", "nice-grpc-common (types)", "node:crypto"],
   validate: ["core", "server (types)", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
-  "rate-limit-redis": ["core", "server (types)", "ioredis (types)", "rate-limiter-flexible"],
+  "rate-limit-redis": ["core", "policy", "server (types)", "ioredis (types)", "rate-limiter-flexible"],
   testing: ["core", "policy", "contract", "transport", "server", "node:"],
   simulate: ["anything"],
   cli: ["anything"],
