@@ -5,6 +5,7 @@ import { DONE } from "../../core/message-stream.ts";
 import type { ServedContext, ServeStream } from "../../core/served-call.ts";
 import { linkSignals } from "../../core/signals.ts";
 import { warn } from "../../core/warning.ts";
+import { expiringRequests } from "./expiring-requests.ts";
 
 type Next = IteratorResult<unknown, undefined>;
 
@@ -34,7 +35,10 @@ export class ExpiringStream implements AsyncIterableIterator<unknown, undefined>
     this.#unlink = cleanup;
     // The context itself, as everything below knows it by identity.
     Object.defineProperty(context, "signal", { value: signal, enumerable: true, configurable: true });
-    this.#iterator = next(request, context)[Symbol.asyncIterator]();
+    const received = context.method.requestStream
+      ? expiringRequests(request as AsyncIterable<unknown>, this.#controller.signal)
+      : request;
+    this.#iterator = next(received, context)[Symbol.asyncIterator]();
     this.#timer = clock.setTimer(afterMs, () => this.#expire(error()));
   }
 

@@ -10,7 +10,8 @@ import type { Observer } from "../../core/observer.ts";
 import type { ServedContext, ServerLayer, ServeStream } from "../../core/served-call.ts";
 import type { AccessOf } from "../authentication/access.ts";
 import type { Authentication, Authenticator } from "../authentication/authenticator.ts";
-import { ExpiringStream } from "../authentication/expiring-stream.ts";
+import { expiringCall } from "../authentication/expiring-call.ts";
+import { ExpiringStream, type Expiry } from "../authentication/expiring-stream.ts";
 import { problemOf, reportRefusal, unauthenticated } from "../authentication/refusal.ts";
 
 /** What callers are authenticated with. */
@@ -18,7 +19,7 @@ export interface AuthenticationContext {
   /** Asked in this order; the first that finds credentials decides. */
   readonly authenticators: readonly Authenticator[];
   readonly accessOf: AccessOf;
-  /** Whether a stream ends when the credentials do that it was opened with. */
+  /** Whether a stream, of requests too, ends when the credentials do that it was opened with. */
   readonly endStreamsAtExpiry: boolean;
   readonly clock: Clock;
   readonly observer: Observer | undefined;
@@ -33,8 +34,9 @@ export function authenticationLayer(context: AuthenticationContext): ServerLayer
     unary: (next, method) => {
       if (context.accessOf(method.path) === "open") return next;
       return async (request, call) => {
-        await authenticate(call, context);
-        return next(request, call);
+        const found = await authenticate(call, context);
+        const expiry = method.requestStream ? expiryOf(found, call, context) : undefined;
+        return expiry ? expiringCall(next, request, call, expiry) : next(request, call);
       };
     },
     stream: (next, method) => {
@@ -108,13 +110,21 @@ async function openStream(
   context: AuthenticationContext,
 ): Promise<AsyncIterator<unknown>> {
   const found = await authenticate(call, context);
+  const expiry = expiryOf(found, call, context);
+  return expiry ? new ExpiringStream(next, request, call, expiry) : next(request, call)[Symbol.asyncIterator]();
+}
+
+/** When a call ends whose messages may come for longer than its credentials last; undefined if never. */
+function expiryOf(
+  found: Authentication | undefined,
+  call: ServedContext,
+  context: AuthenticationContext,
+): Expiry | undefined {
   const { clock, endStreamsAtExpiry } = context;
-  const expiresAt = endStreamsAtExpiry ? found?.expiresAt : undefined;
-  if (expiresAt === undefined || expiresAt === Number.POSITIVE_INFINITY) {
-    return next(request, call)[Symbol.asyncIterator]();
-  }
+  const { expiresAt = Number.POSITIVE_INFINITY } = found ?? {};
+  if (!endStreamsAtExpiry || expiresAt === Number.POSITIVE_INFINITY) return undefined;
   const error = () => refused(call.method, context, new CredentialError("expired while the stream was open"));
-  return new ExpiringStream(next, request, call, { clock, afterMs: expiresAt - clock.wallTime(), error });
+  return { clock, afterMs: expiresAt - clock.wallTime(), error };
 }
 
 /** A stream whose handler is opened at the first `next()`, once its caller is known. */
