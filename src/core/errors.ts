@@ -4,7 +4,7 @@ import type { AttemptFailure, RetryStop } from "./attempts.ts";
 import type { Cursor } from "./cursor.ts";
 import { type Reason, reasons } from "./reasons.ts";
 import { decodeStatus, STATUS_DETAILS } from "./rich-status.ts";
-import { detailsProblems, type TrailerInit, trailerProblems, withStatus } from "./sent-trailer.ts";
+import { detailsProblems, sentText, type TrailerInit, trailerProblems, withStatus } from "./sent-trailer.ts";
 import { parseStatusName, Status, type StatusCode, type StatusName, statusName, toStatusCode } from "./status.ts";
 import type { StatusDetail, StatusDetailInit, StatusDetailOf, StatusDetailType } from "./status-detail.ts";
 import { detailToJson } from "./status-detail-codec.ts";
@@ -65,7 +65,11 @@ export class RpcError extends Error {
   declare readonly failures: readonly AttemptFailure[];
   /** Why there was no further attempt, where the method may be retried. */
   declare readonly retryStop: RetryStop | undefined;
-  /** With reason `BREAKER_OPEN`: in how many milliseconds the next trial is due; undefined if nobody knows. */
+  /**
+   * In how many milliseconds another call makes sense: with reason `BREAKER_OPEN` the next trial is due then; with
+   * `RATE_LIMITED` and `SHED`, and where the wait for it did not fit the deadline, the server says so. Undefined if
+   * nobody knows.
+   */
   declare readonly retryAfterMs: number | undefined;
   /** With reason `CURSOR_EXPIRED`: the position that the server no longer has. */
   declare readonly cursor: Cursor;
@@ -231,7 +235,8 @@ export interface FailOptions {
 }
 
 /**
- * Refuses the call being served: its client gets this code and this message, word for word.
+ * Refuses the call being served: its client gets this code and this message, word for word; of one that takes more
+ * than 7 KiB on the wire, the beginning.
  *
  * @param code a status's name, or its number as nice-grpc's `Status` has it; not OK.
  * @throws RpcError always; TypeError for OK, for what is no status, and for trailers and details that cannot be sent.
@@ -245,8 +250,10 @@ export function fail(code: Exclude<StatusName, "OK"> | number, message: string, 
   const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.floor(pushbackMs)) };
   const problems = [...trailerProblems(trailer ?? {}), ...detailsProblems(statusDetails ?? [], trailer)];
   if (problems.length > 0) throw new TypeError(`fail: ${problems.join("; ")}`);
-  const sendTrailer = withStatus({ ...trailer, ...pushback }, { code: number, message }, statusDetails ?? []);
-  throw new RpcError({ path: "", reason: "REFUSED", code: number, details: message, sendTrailer, cause });
+  const others = { ...trailer, ...pushback };
+  const details = sentText(message, others);
+  const sendTrailer = withStatus(others, { code: number, message: details }, statusDetails ?? []);
+  throw new RpcError({ path: "", reason: "REFUSED", code: number, details, sendTrailer, cause });
 }
 
 /** gRFC A6: milliseconds until the next attempt may be made; negative: none may. */

@@ -115,7 +115,7 @@ export const reasons = {
   DEADLINE_BEFORE_RETRY: local(
     Status.UNAVAILABLE,
     "The attempt failed, and the wait before the next one did not fit the deadline.",
-    "See `failures`. Raise the timeout, or shorten the backoff.",
+    "See `failures` for what the server said, such as `RATE_LIMITED`, and `retryAfterMs` for when it wants to be asked again. Raise the timeout, or shorten the backoff.",
   ),
   BREAKER_OPEN: local(
     Status.UNAVAILABLE,
@@ -140,12 +140,12 @@ export const reasons = {
   RATE_LIMITED: wire(
     Status.RESOURCE_EXHAUSTED,
     "The server refused the call: its caller has made as many as the method's rate limit allows.",
-    "Call less often. The server says how long to wait, and a retry that has RESOURCE_EXHAUSTED among its `codes` waits so long.",
+    "Call less often. `retryAfterMs` says how long to wait, and a retry that has RESOURCE_EXHAUSTED among its `codes` waits so long; where that does not fit the deadline, the call ends with `DEADLINE_BEFORE_RETRY`.",
   ),
   SHED: wire(
     Status.RESOURCE_EXHAUSTED,
     "The server refused the call: it has too much to do, and what matters least is refused first.",
-    "See `criticality`. If calls that matter are refused, the server needs more replicas, or a higher limit.",
+    "See `criticality`; `retryAfterMs` is set for calls that may come back soon. If calls that matter are refused, the server needs more replicas, or a higher limit.",
   ),
   CURSOR_EXPIRED: wire(
     Status.OUT_OF_RANGE,

@@ -1,5 +1,5 @@
 import type { Metadata } from "nice-grpc-common";
-import { DRAIN_TRAILER, REFUSED_TRAILER, RpcError } from "./errors.ts";
+import { DRAIN_TRAILER, PUSHBACK, REFUSED_TRAILER, RpcError } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
 import { Status, toStatusCode } from "./status.ts";
 
@@ -39,7 +39,14 @@ export function statusError(status: FailedStatus): RpcError {
   }
   const reason = local ? localReason(code, status.cause) : wireReason(code, trailer);
   const sent = headersReceived || !local || status.cause !== "unsent";
-  return new RpcError({ path, reason, code, details, headersReceived, trailer, sent });
+  const retryAfterMs = reason === "RATE_LIMITED" || reason === "SHED" ? refusedFor(trailer) : undefined;
+  return new RpcError({ path, reason, code, details, headersReceived, trailer, sent, retryAfterMs });
+}
+
+/** The time that a server's refusal names; undefined if it says none, or that there is to be no other attempt. */
+function refusedFor(trailer: Metadata): number | undefined {
+  const [said, ...further] = trailer.getAll(PUSHBACK).map(String);
+  return said !== undefined && further.length === 0 && /^\d{1,10}$/.test(said) ? Number(said) : undefined;
 }
 
 function wireReason(code: number, trailer: Metadata): Reason {

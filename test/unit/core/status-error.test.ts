@@ -1,6 +1,6 @@
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
-import { DRAIN_TRAILER, REFUSED_TRAILER, RpcError } from "../../../src/core/errors.ts";
+import { DRAIN_TRAILER, PUSHBACK, REFUSED_TRAILER, RpcError } from "../../../src/core/errors.ts";
 import { Status } from "../../../src/core/status.ts";
 import { type FailedStatus, statusError } from "../../../src/core/status-error.ts";
 import type { BreakerPermit } from "../../../src/policy/breaker-permit.ts";
@@ -164,4 +164,17 @@ describe("whether the server may have seen the call", () => {
   ])("%s: %s", (_, known, sent) => {
     expect(statusError({ ...unsent, ...known }).sent).toBe(sent);
   });
+});
+
+test.each<[string, string, string[], number | undefined]>([
+  ["a rate limit's time", "RATE_LIMITED", ["250"], 250],
+  ["a shed call's time", "SHED", ["0"], 0],
+  ["a refusal for good", "SHED", ["-1"], undefined],
+  ["no time", "RATE_LIMITED", [], undefined],
+  ["what is no time", "RATE_LIMITED", ["soon"], undefined],
+  ["two times", "RATE_LIMITED", ["1", "2"], undefined],
+  ["a time of another refusal", "OTHER", ["250"], undefined],
+])("retryAfterMs has %s", (_, refused, pushbacks, expected) => {
+  const said = new Metadata({ [REFUSED_TRAILER]: refused, [PUSHBACK]: pushbacks });
+  expect(statusError({ ...failed, code: Status.RESOURCE_EXHAUSTED, trailer: said }).retryAfterMs).toBe(expected);
 });
