@@ -11,7 +11,7 @@ export const STATUS_DETAILS = "grpc-status-details-bin";
  * Java's and C's peers take 8 KiB of trailers in all unless told otherwise, and end the call with another status where
  * there is more; a kibibyte is left for what else the handler and gRPC send.
  */
-const MOST_STATUS_BYTES = 7 * 1024;
+export const MOST_STATUS_BYTES = 7 * 1024;
 
 /** The most that a field's number and length take where it is shorter than 16 KiB. */
 const FIELD_HEAD = 3;

@@ -1,5 +1,6 @@
 import { forbiddenKey } from "./metadata-keys.ts";
-import { encodeStatus, FIELD_OVERHEAD, STATUS_DETAILS } from "./rich-status.ts";
+import { encodeStatus, FIELD_OVERHEAD, MOST_STATUS_BYTES, STATUS_DETAILS } from "./rich-status.ts";
+import { cutText } from "./sent-text.ts";
 import type { StatusDetailInit } from "./status-detail.ts";
 import { detailProblems } from "./status-detail-codec.ts";
 
@@ -41,10 +42,21 @@ export function withStatus(
   status: { readonly code: number; readonly message: string },
   details: readonly StatusDetailInit[],
 ): TrailerInit | undefined {
-  const others = Object.entries(trailer).reduce((sum, [key, value]) => sum + bytesOnWire(key, value), 0);
-  const bytes = details.length > 0 ? encodeStatus(status, details, others) : undefined;
+  const bytes = details.length > 0 ? encodeStatus(status, details, bytesOf(trailer)) : undefined;
   const all = bytes ? { ...trailer, [STATUS_DETAILS]: bytes } : trailer;
   return Object.keys(all).length > 0 ? all : undefined;
+}
+
+/** As much of a status's text as there is room for beside the trailers that are given with it. */
+export function sentText(text: string, trailer: TrailerInit = {}): string {
+  return cutText(text, Math.max(LEAST_TEXT_BYTES, MOST_STATUS_BYTES - bytesOf(trailer)));
+}
+
+/** What is sent of a text however much room trailers take: whoever reads a log is to see what it is about. */
+const LEAST_TEXT_BYTES = 256;
+
+function bytesOf(trailer: TrailerInit): number {
+  return Object.entries(trailer).reduce((sum, [key, value]) => sum + bytesOnWire(key, value), 0);
 }
 
 function bytesOnWire(key: string, value: string | Uint8Array): number {

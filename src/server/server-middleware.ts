@@ -5,6 +5,7 @@ import { systemClock } from "../core/clock.ts";
 import type { RpcError } from "../core/errors.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
+import { sentText } from "../core/sent-trailer.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
@@ -152,5 +153,5 @@ function toServerError(
   for (const [key] of [...context.header]) context.header.delete(key);
   takeForbidden(context.trailer);
   for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);
-  return new ServerError(answer.code, answer.details);
+  return new ServerError(answer.code, sentText(answer.details, answer.sendTrailer));
 }

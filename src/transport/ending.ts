@@ -1,5 +1,6 @@
 import type { Metadata } from "nice-grpc-common";
 import { RpcError } from "../core/errors.ts";
+import { sentText } from "../core/sent-trailer.ts";
 import { checkKey, type GrpcStatus, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
 
@@ -28,5 +29,5 @@ export function toStatus(error: RpcError, trailer: Metadata | undefined): GrpcSt
     checkKey(key, "trailer");
     metadata.set(key, typeof value === "string" ? value : asBuffer(value));
   }
-  return { code: error.code, details: error.details, metadata };
+  return { code: error.code, details: sentText(error.details, error.sendTrailer), metadata };
 }

@@ -1,11 +1,12 @@
 import { fail } from "../../core/errors.ts";
+import { cutText } from "../../core/sent-text.ts";
 import type { FieldViolation } from "../../core/status-detail.ts";
 import { withoutStack } from "../../core/without-stack.ts";
 import type { RequestCheck } from "./request-checks.ts";
 
-/** How many violations the text names, and how much of each; the details have the others too. */
+/** How many violations the text names, and how much of each on the wire; the details have the others too. */
 const MOST_NAMED = 5;
-const MOST_CHARACTERS = 200;
+const MOST_NAMED_BYTES = 300;
 
 /** More than this never fit the trailer, and a request may have a hundred thousand. */
 const MOST_VIOLATIONS = 256;
@@ -73,7 +74,7 @@ class CheckedRequests implements AsyncIterator<unknown> {
 
 function textOf(violations: readonly FieldViolation[]): string {
   const named = violations.slice(0, MOST_NAMED).map(({ field, description }) => {
-    return `${field} ${description}`.trim().slice(0, MOST_CHARACTERS);
+    return cutText(`${field} ${description}`.trim(), MOST_NAMED_BYTES);
   });
   const more = violations.length - named.length;
   return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
