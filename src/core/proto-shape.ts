@@ -55,7 +55,7 @@ function readField({ type, many, optional }: FieldShape, found: readonly WireFie
 const READ = {
   // Apart from the rest: what came with a call is a part of a larger piece of memory.
   bytes: (value: bigint | Uint8Array) => new Uint8Array(asBytes(value)),
-  text: (value: bigint | Uint8Array) => new TextDecoder().decode(asBytes(value)),
+  text: (value: bigint | Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(asBytes(value)),
   int64: (value: bigint | Uint8Array) => BigInt.asIntN(64, asVarint(value)),
   milliseconds: (value: bigint | Uint8Array) => toMilliseconds(asBytes(value)),
 } as const satisfies Record<string, Read>;

@@ -272,6 +272,35 @@ describe("details that are too large", () => {
     expect(error).toMatchObject({ code: Status.INVALID_ARGUMENT, details: "t".repeat(6_000) });
     expect(error.statusDetails).toEqual([]);
   });
+
+  test.each([
+    ["letters", "t", 1],
+    ["spaces", " ", 3],
+    ["Chinese characters", "界", 9],
+    ["characters of two units", "😀", 12],
+  ])("a text of %s is cut between two, by its bytes on the wire", async (_, character, bytes) => {
+    const error = await told(character.repeat(30_000), [small], { "x-other": "o".repeat(500) });
+    const count = Math.floor((7 * 1_024 - 500 - "x-other".length - 32 - 3) / bytes);
+    expect(error.details).toBe(`${character.repeat(count)}...`);
+    expect(error.statusDetails).toEqual([]);
+    expect(error.trailer?.get("x-other")).toBe("o".repeat(500));
+  });
+
+  test("the text of an error of nice-grpc's is cut too", async () => {
+    const refuse = async () => {
+      throw new ServerError(Status.ABORTED, "t".repeat(30_000));
+    };
+    for (const serve of [serveOrders, serveOrdersOnNice]) {
+      const { port } = await serve({ getOrder: refuse });
+      const error = (await rejection(connectOrders(port).getOrder({}))) as RpcError;
+      expect(error).toMatchObject({ code: Status.ABORTED, details: `${"t".repeat(7 * 1_024 - 3)}...` });
+    }
+  });
+
+  test("a text that begins with a byte order mark keeps it", async () => {
+    const error = await told("no", [{ ...small, requestId: "\ufeffr" }]);
+    expect(error.statusDetail("google.rpc.RequestInfo")?.requestId).toBe("\ufeffr");
+  });
 });
 
 describe("fail", () => {
