@@ -20,7 +20,7 @@ export interface RateLimitPolicy {
   readonly burst?: number;
   /**
    * Whose calls of the method share a bucket: those of one caller, as authentication has it, which without it is the
-   * peer; of one peer, the address without its port; all of them. Default: `identity`.
+   * peer; of one peer, the address without its port, of IPv6 its network of 64 bits; all of them. Default: `identity`.
    */
   readonly key?: "identity" | "peer" | "method";
 }

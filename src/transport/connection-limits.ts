@@ -1,12 +1,13 @@
 import type { Server, Socket } from "node:net";
 import { peerIdentity } from "../core/identity.ts";
+import { peerNetworkKey } from "../core/peer-network.ts";
 import type { ServerLimits } from "./server-limits.ts";
 
 /**
  * Keeps a listening server's connections within their limits. One too many is closed before anything is read from it,
  * the client's hello for TLS included.
  *
- * Peers are told apart by their addresses. On a socket file there are none, so `maxConnectionsPerPeer` counts nobody
+ * Peers are told apart by their addresses, those of IPv6 by the first 64 bits. On a socket file there are none, so `maxConnectionsPerPeer` counts nobody
  * there: all clients of the machine would be one.
  */
 export function limitConnections(
@@ -19,7 +20,7 @@ export function limitConnections(
   server.on("connection", (socket: Socket) => {
     // Nor has a client an address that has left already.
     if (socket.remoteAddress === undefined) return;
-    const peer = peerIdentity(`${socket.remoteAddress}:0`).key;
+    const peer = peerNetworkKey(peerIdentity(`${socket.remoteAddress}:0`).key);
     const count = (counts.get(peer) ?? 0) + 1;
     counts.set(peer, count);
     socket.once("close", () => {

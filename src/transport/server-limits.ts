@@ -27,8 +27,8 @@ export interface ServerLimits {
    */
   readonly maxConnections?: number;
   /**
-   * The same for each peer, by its address without port; without effect on a socket file, where clients have none.
-   * Default: no limit, since proxies come from one address.
+   * The same for each peer, by its address without port, of IPv6 by its network of 64 bits; without effect on a socket
+   * file, where clients have none. Default: no limit, since proxies come from one address.
    */
   readonly maxConnectionsPerPeer?: number;
   /**

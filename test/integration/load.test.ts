@@ -1,7 +1,7 @@
 import { closeClient, createClient, currentCall, RpcError, Status } from "bowline";
-import { memoryRateLimit, type RateLimitStore, type ServerOptions } from "bowline/server";
+import { createServer, memoryRateLimit, type RateLimitStore, type ServerOptions } from "bowline/server";
 import { Metadata } from "nice-grpc-common";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
@@ -140,6 +140,30 @@ describe.each(servers)("%s with a limit by contract and one by code", (_, serve)
     await refusalOf(orders.getOrder({}));
     expect(asked).toEqual(["identity", "method", "identity"]);
   });
+});
+
+test("a peer is limited by its network where it has all addresses of it, and so is an identity that is a peer", async () => {
+  const keys: string[] = [];
+  const store: RateLimitStore = {
+    take({ name }, key) {
+      keys.push(`${name.split(" by ")[1]} ${key}`);
+      return 0;
+    },
+  };
+  const server = createServer({
+    drainOn: [],
+    idempotency: false,
+    validation: false,
+    authenticate: () => ({ identity: { key: "peer:2001:db8::7", source: "peer", scopes: [] } }),
+    rateLimit: { calls: 1, key: "peer", store },
+  });
+  const limited = withPolicy({ auth: {} }, { rateLimit: { calls: 1 } });
+  const port = await server.add(limited, ordersHandlers({ getOrder: async () => ({}) })).listen("[::1]:0");
+  onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+  const orders = createClient(limited, `[::1]:${port}`, { insecure: true });
+  onTestFinished(() => closeClient(orders));
+  await orders.getOrder({});
+  expect(keys).toEqual(["identity peer:2001:db8:0:0::/64", "peer peer:0:0:0:0::/64"]);
 });
 
 /** The orders service with other policies. */
@@ -360,4 +384,15 @@ test("buckets of one store are shared by the servers that have it", async () => 
   const [one, other] = await Promise.all([1, 2].map(() => serveOrders({ getOrder: async () => ({}) }, options)));
   await connectOrders(one?.port ?? 0).getOrder({});
   expect(await refusalOf(connectOrders(other?.port ?? 0).getOrder({}))).toMatchObject({ reason: "RATE_LIMITED" });
+});
+
+test("a limit of a method that nobody serves is refused when the server listens, with what there is", async () => {
+  const limit = { calls: 1 };
+  const rateLimit = { methods: { [`/${OrderService.name}/GetOder`]: limit, [`/${OrderService.name}/GetOrder`]: limit } };
+  const served = serveOrders({ getOrder: async () => ({}) }, { rateLimit });
+  const { message } = (await rejection(served)) as TypeError;
+  expect(message).toContain(`rateLimit.methods["/${OrderService.name}/GetOder"]: no such method is served; there are`);
+  expect(message).toContain(`/${OrderService.name}/GetOrder, `);
+  const empty = createServer({ drainOn: [], rateLimit: { methods: { "/a.B/C": limit } } });
+  await expect(empty.listen("127.0.0.1:0")).rejects.toThrow('["/a.B/C"]: no such method is served; no service was added');
 });

@@ -3,6 +3,7 @@ import type { CallContext } from "../../core/call-context.ts";
 import { peerIdentity } from "../../core/identity.ts";
 import type { Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
+import { peerNetworkKey } from "../../core/peer-network.ts";
 import type { ServerLayer } from "../../core/served-call.ts";
 import { tell } from "../../core/warning.ts";
 import { LaterStream } from "../limits/later-stream.ts";
@@ -89,7 +90,8 @@ function ask({ store, onError }: RateLimiting, limit: KeyedLimit, context: CallC
 
 function keyOf({ key }: KeyedLimit, { identity, peer }: CallContext): string {
   if (key === "method") return "";
-  return key === "peer" ? peerIdentity(peer).key : identity.key;
+  const caller = key === "peer" ? peerIdentity(peer) : identity;
+  return caller.source === "peer" ? peerNetworkKey(caller.key) : caller.key;
 }
 
 function refuseUnless(waitMs: number, { observer }: RateLimiting, limit: KeyedLimit, { method }: CallContext): void {
