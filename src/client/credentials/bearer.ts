@@ -2,6 +2,7 @@ import type { CallContext } from "../../core/call-context.ts";
 import { callerToken } from "../../core/caller-token.ts";
 import { checkOptions, isText, type OptionCheck } from "../../core/check-options.ts";
 import type { Credentials, Sent } from "./credentials.ts";
+import { shapeOf } from "./shape-of.ts";
 
 /** Where tokens come from: `cachedToken(…)`, or something of your own. */
 export interface TokenSource {
@@ -64,10 +65,18 @@ function servedFor(caller: CallContext | undefined): string {
 
 const SCHEME = "Bearer ";
 
-/** @throws TypeError for what is no token (RFC 6750, 2.1). */
+/** @throws TypeError for what is no token (RFC 6750, 2.1), which says why and does not quote it. */
 export function bearerHeader(token: unknown): Sent {
-  if (typeof token !== "string" || !/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
-    throw new TypeError("the token is none that could be sent (RFC 6750)");
-  }
+  const problem = tokenProblem(token);
+  if (problem) throw new TypeError(`bearer: ${problem}`);
   return { authorization: `${SCHEME}${token}` };
+}
+
+/** Why something is no token; undefined if it is one. A token is secret, so no message has it. */
+function tokenProblem(token: unknown): string | undefined {
+  if (typeof token !== "string") return `the token must be a text; it is ${shapeOf(token)}`;
+  if (token === "") return "the token is empty";
+  if (/^bearer /i.test(token)) return 'the token must come without "Bearer ", which is put before it';
+  if (/^[A-Za-z0-9._~+/-]+=*$/.test(token)) return undefined;
+  return "the token has characters that none has (RFC 6750): it is made of A-Z, a-z, 0-9, -, ., _, ~, + and /, with = at its end";
 }

@@ -1,8 +1,9 @@
 import { detached } from "../../core/call-context.ts";
-import { checkOptions, isFunction, isObject, isPositive, type OptionCheck, show } from "../../core/check-options.ts";
+import { checkOptions, isFunction, isObject, isPositive, type OptionCheck } from "../../core/check-options.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { tell, warn } from "../../core/warning.ts";
 import type { TokenSource } from "./bearer.ts";
+import { shapeOf } from "./shape-of.ts";
 
 /** A token as its issuer gives it. */
 export interface IssuedToken {
@@ -144,16 +145,41 @@ class CachedToken implements TokenSource {
   }
 
   /** @throws TypeError for what is no token that holds. */
-  #hold({ token, expiresAt }: IssuedToken): Held {
+  #hold(issued: IssuedToken): Held {
     const now = this.#clock.wallTime();
-    if (typeof token !== "string" || !(expiresAt > now)) {
-      throw new TypeError(
-        `what was fetched must be { token, expiresAt }, not over yet; expiresAt is ${show(expiresAt)}`,
-      );
-    }
+    const problems = issuedProblems(issued, now);
+    if (problems.length > 0) throw new TypeError(`cachedToken: ${problems.join("; ")}`);
+    const { token, expiresAt } = issued;
     const refreshAt = Math.max(expiresAt - this.#refreshBeforeMs, now + (expiresAt - now) / 2);
     return { token, expiresAt, refreshAt };
   }
+}
+
+/** All that is wrong with what was fetched; the token itself, which is secret, is not among it. */
+function issuedProblems(issued: unknown, now: number): string[] {
+  const { token, expiresAt } = Object(issued) as Partial<Record<keyof IssuedToken, unknown>>;
+  if (token === undefined) return [`what was fetched must be { token, expiresAt }; it is ${shapeOf(issued)}`];
+  const ends = expiryProblem(expiresAt, now);
+  return [
+    ...(typeof token === "string" ? [] : [`token must be a text; it is ${shapeOf(token)}`]),
+    ...(ends ? [`expiresAt ${ends}`] : []),
+  ];
+}
+
+/** September 2001: what is less is no time at which a token ends. */
+const LEAST_MS = 1e12;
+
+function expiryProblem(expiresAt: unknown, now: number): string | undefined {
+  const unit = "in milliseconds since 1970";
+  if (typeof expiresAt !== "number" || Number.isNaN(expiresAt)) {
+    return `must be when the token ends, ${unit}; it is ${typeof expiresAt === "number" ? expiresAt : shapeOf(expiresAt)}`;
+  }
+  if (expiresAt > now) return undefined;
+  if (expiresAt < LEAST_MS) {
+    const found = expiresAt < LEAST_MS / 1_000 ? "how long the token lives" : "in seconds";
+    return `must be ${unit}; ${expiresAt} is ${found}`;
+  }
+  return `must be in the future: the token ended ${now - expiresAt} ms ago`;
 }
 
 function warnOfRefresh(error: unknown): void {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { bearer } from "../../../src/client/credentials/bearer.ts";
 import {
   type CachedTokenOptions,
   cachedToken,
@@ -163,13 +164,49 @@ test("a server that refuses all of them has no new one fetched for each call", a
   expect(asked).toHaveLength(3);
 });
 
-test.each([{ token: "a", expiresAt: 0 }, { token: 5, expiresAt: 9e15 }, { token: "a" }, {}])(
-  "what is fetched as %j is no token",
-  async (issued) => {
-    const source = cachedToken(async () => issued as IssuedToken, { clock: fakeClock() });
-    expect(await rejection(Promise.resolve(source.token(never)))).toBeInstanceOf(TypeError);
-  },
-);
+const NOW = 1_800_000_000_000;
+const UNIT = "in milliseconds since 1970";
+
+test.each<[unknown, string]>([
+  [undefined, "what was fetched must be { token, expiresAt }; it is undefined"],
+  ["t1", "what was fetched must be { token, expiresAt }; it is a string"],
+  [{}, "what was fetched must be { token, expiresAt }; it is an object with nothing in it"],
+  [
+    { access_token: "t1", expiresAt: NOW + 1 },
+    "what was fetched must be { token, expiresAt }; it is an object with access_token, expiresAt",
+  ],
+  [{ token: 5, expiresAt: NOW + 1 }, "token must be a text; it is a number"],
+  [
+    { token: 5 },
+    `token must be a text; it is a number; expiresAt must be when the token ends, ${UNIT}; it is undefined`,
+  ],
+  [{ token: "t1", expiresAt: Number.NaN }, `expiresAt must be when the token ends, ${UNIT}; it is NaN`],
+  [
+    { token: "t1", expiresAt: new Date(NOW) },
+    `expiresAt must be when the token ends, ${UNIT}; it is an object with nothing in it`,
+  ],
+  [{ token: "t1", expiresAt: 1_800_000_600 }, `expiresAt must be ${UNIT}; 1800000600 is in seconds`],
+  [{ token: "t1", expiresAt: 600 }, `expiresAt must be ${UNIT}; 600 is how long the token lives`],
+  [{ token: "t1", expiresAt: NOW }, "expiresAt must be in the future: the token ended 0 ms ago"],
+])("what is fetched as %j is no token", async (issued, problems) => {
+  const clock = fakeClock({ wallTime: NOW });
+  const source = cachedToken(async () => issued as IssuedToken, { clock });
+  expect(await rejection(Promise.resolve(source.token(never)))).toEqual(new TypeError(`cachedToken: ${problems}`));
+});
+
+test.each<[unknown, string]>([
+  [undefined, "the token must be a text; it is undefined"],
+  [{ token: "t1" }, "the token must be a text; it is an object with token"],
+  ["", "the token is empty"],
+  ["Bearer abc", 'the token must come without "Bearer ", which is put before it'],
+  ["abc\n", "the token has characters that none has (RFC 6750)"],
+])("a bearer token that is %j is not sent, and not told", async (token, problem) => {
+  const { headers } = bearer(() => token as string).forCall(undefined);
+  const error = (await rejection((async () => headers({ signal: never } as never))())) as TypeError;
+  expect(error).toBeInstanceOf(TypeError);
+  expect(error.message.startsWith(`bearer: ${problem}`)).toBe(true);
+  expect(error.message).not.toContain("abc");
+});
 
 test("bad options are refused, all at once", () => {
   expect(() => cachedToken("t" as never, { retryMs: 0, refresh: 5 } as never)).toThrow(
