@@ -69,6 +69,15 @@ export interface TokenIssuer {
   importKeys(keys: readonly SigningKey[]): Promise<void>;
 }
 
+/** Names alone; what they must be, `sign` says with what else it is about. */
+const REQUEST: Readonly<Record<keyof TokenRequest, OptionCheck>> = {
+  subject: () => undefined,
+  audience: () => undefined,
+  scopes: (value) => (Array.isArray(value) ? undefined : `must be an array of texts; it is ${show(value)}`),
+  ttlMs: () => undefined,
+  claims: isObject,
+};
+
 /** How much longer than its tokens a key is published, in milliseconds: clocks differ. */
 const TOLERANCE_MS = 60_000;
 
@@ -125,8 +134,8 @@ class Issuer implements TokenIssuer {
   }
 
   async sign(request: TokenRequest): Promise<SignedToken> {
-    const { subject, audience, scopes = [], ttlMs = Math.min(300_000, this.#maxTtlMs), claims } = request;
-    this.#check(request, ttlMs);
+    const { subject, audience, scopes = [], ttlMs = Math.min(300_000, this.#maxTtlMs), claims } = request ?? {};
+    this.#check(request ?? {}, ttlMs);
     const { kid, algorithm, key } = await this.#current();
     const now = this.#clock.wallTime();
     const exp = Math.floor((now + ttlMs) / 1_000);
@@ -197,10 +206,14 @@ class Issuer implements TokenIssuer {
     return !next || now < next.signsFrom + this.#maxTtlMs + TOLERANCE_MS;
   }
 
-  #check({ subject, audience, scopes = [] }: TokenRequest, ttlMs: number): void {
+  #check(request: TokenRequest, ttlMs: number): void {
+    const { subject, audience, scopes } = request;
     const audiences: readonly unknown[] = [audience].flat();
-    const unfit = scopes.filter((scope) => !/^[!#-[\]-~]+$/.test(scope));
+    const unfit = (Array.isArray(scopes) ? scopes : []).filter(
+      (scope) => typeof scope !== "string" || !/^[!#-[\]-~]+$/.test(scope),
+    );
     const problems = [
+      ...checkOptions(request, REQUEST),
       ...(isName(subject) ? [] : ["subject must be a text, not empty"]),
       ...(audiences.length > 0 && audiences.every(isName) ? [] : ["audience must be a text, or an array of them"]),
       ...unfit.map(

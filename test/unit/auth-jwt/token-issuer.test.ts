@@ -1,6 +1,11 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
-import { type TokenIssuer, type TokenIssuerOptions, tokenIssuer } from "../../../src/auth-jwt/index.ts";
+import {
+  type TokenIssuer,
+  type TokenIssuerOptions,
+  type TokenRequest,
+  tokenIssuer,
+} from "../../../src/auth-jwt/index.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 
 const HOUR = 3_600_000;
@@ -140,4 +145,18 @@ test("refuses what no token can say, all at once", async () => {
         "ttlMs must be at least 1000 and at most maxTtlMs, 5000; it is 5001",
     ),
   );
+});
+
+test.each<[object, string]>([
+  [
+    { ...request, scope: "a b", ttl: 5_000 },
+    "there is no option scope; there are subject, audience, scopes, ttlMs, claims; " +
+      "there is no option ttl; there are subject, audience, scopes, ttlMs, claims",
+  ],
+  [{ ...request, scopes: "a" }, 'scopes must be an array of texts; it is "a"'],
+  [{ ...request, scopes: [5] }, "the scope 5 has more than printable ASCII without space, quote and backslash"],
+  [{ ...request, claims: "all" }, 'claims must be an object; it is "all"'],
+])("signs nothing for %j", async (wrong, problems) => {
+  const { issuer } = anIssuer();
+  await expect(issuer.sign(wrong as TokenRequest)).rejects.toThrow(new TypeError(`sign: ${problems}`));
 });
