@@ -10,25 +10,30 @@ import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts"
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
 import { type Metadata, ServerError } from "../transport/index.ts";
-import { accessProblems, contractAccess } from "./authentication/access.ts";
-import { authenticatorProblems } from "./authentication/authenticator.ts";
+import { contractAccess } from "./authentication/access.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
-import { idempotencyProblems } from "./idempotency/options.ts";
 import { serverLayers } from "./layers/index.ts";
-import { rateLimitProblems, shedProblems } from "./limits/load-options.ts";
 import { ServerLoad } from "./limits/server-load.ts";
 import { NiceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
-import { type ServerOptions, writeError } from "./server-options.ts";
+import { type ServerOptions, serverOptionProblems, writeError } from "./server-options.ts";
 import { servedMethod } from "./service.ts";
-import { isValidation } from "./validation/validation.ts";
+
+/** Of a server's options those that depend on calls alone. */
+const OPTIONS = [
+  "observer",
+  "onError",
+  "idempotency",
+  "rateLimit",
+  "shed",
+  "validation",
+  "authenticate",
+  "endStreamsAtExpiry",
+] as const;
 
 /** What holds for a server middleware. */
-export type ServerMiddlewareOptions = Pick<
-  ServerOptions,
-  "observer" | "onError" | "idempotency" | "rateLimit" | "shed" | "validation" | "authenticate" | "endStreamsAtExpiry"
->;
+export type ServerMiddlewareOptions = Pick<ServerOptions, (typeof OPTIONS)[number]>;
 
 /** What the middleware adds to nice-grpc's context. */
 export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
@@ -42,26 +47,18 @@ export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
  * `certificateInterceptor`. What it cannot do at all: drain, health, reflection, and messages encoded beforehand. With
  * `authenticate` it keeps callers from this contract's service alone: nice-grpc itself says which methods there are not.
  *
- * @throws TypeError that lists everything that is wrong with the options, and for a contract with idempotency keys
- *   where it is missing.
+ * @throws TypeError that lists everything that is wrong with the options, and for a contract with idempotency keys,
+ *   constraints or `auth` where what they need is missing.
  */
 export function serverMiddleware(
   contract: Contract,
   options: ServerMiddlewareOptions = {},
 ): ServerMiddleware<MiddlewareContext> {
+  const problems = serverOptionProblems(options, OPTIONS);
+  if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
   const onError = options.onError ?? writeError;
   const { rateLimit, shed, observer, validation } = options;
-  const unfit = validation === undefined ? undefined : isValidation(validation);
-  const problems = [
-    ...idempotencyProblems(options.idempotency),
-    ...authenticatorProblems(options.authenticate),
-    ...accessProblems(options),
-    ...rateLimitProblems(rateLimit),
-    ...shedProblems(shed),
-    ...(unfit ? [`validation ${unfit}`] : []),
-  ];
-  if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
   const load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer, onError });
   const { idempotency, authenticate, endStreamsAtExpiry } = options;
   const access = { authenticate, endStreamsAtExpiry, accessOf: contractAccess(contract) };

@@ -164,15 +164,27 @@ const SERVER: Readonly<Record<keyof ServerOptions, OptionCheck>> = {
  * @throws TypeError that lists every problem.
  */
 export function checkServerOptions(options: ServerOptions): void {
-  const problems = [
-    ...checkOptions(options, SERVER),
+  const problems = serverOptionProblems(options);
+  if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
+}
+
+/**
+ * All that is wrong with what calls are served by.
+ *
+ * @param names the options that there are. Default: all of a server's.
+ */
+export function serverOptionProblems(
+  options: ServerOptions,
+  names: readonly (keyof ServerOptions)[] = Object.keys(SERVER) as (keyof ServerOptions)[],
+): string[] {
+  return [
+    ...checkOptions(options, Object.fromEntries(names.map((name) => [name, SERVER[name]]))),
     ...authenticatorProblems(options?.authenticate),
-    ...accessProblems(options),
+    ...accessProblems(options ?? {}),
     ...idempotencyProblems(options?.idempotency),
     ...rateLimitProblems(options?.rateLimit),
     ...shedProblems(options?.shed),
   ];
-  if (problems.length > 0) throw new TypeError(`createServer: ${problems.join("; ")}`);
 }
 
 const LISTEN: Readonly<Record<keyof ListenOptions, OptionCheck>> = {

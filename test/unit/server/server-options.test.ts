@@ -1,4 +1,4 @@
-import { createServer } from "bowline/server";
+import { createServer, serverMiddleware } from "bowline/server";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { OrderService } from "../../../gen/shop/orders/v1/orders.contract.ts";
 import type { currentCall } from "../../../src/core/call-context.ts";
@@ -182,4 +182,24 @@ describe("listen refuses, before it binds anything", () => {
     const listening = createServer({ drainOn: [] }).listen(address, options);
     await expect(listening).rejects.toThrow(new TypeError(`listen(${JSON.stringify(address)}): ${problem}`));
   });
+});
+
+test("a middleware is refused what it has no option for, and what createServer is refused, all at once", () => {
+  const wrong = {
+    authentication: () => undefined,
+    rateLimits: {},
+    drainTimeoutMs: 5,
+    endStreamsAtExpiry: "x",
+    onError: 5,
+  };
+  const names = "observer, onError, idempotency, rateLimit, shed, validation, authenticate, endStreamsAtExpiry";
+  const missing = (name: string) => `there is no option ${name}; there are ${names}`;
+  expect(() => serverMiddleware(OrderService, wrong as never)).toThrow(
+    new TypeError(
+      `serverMiddleware(${OrderService.name}): ${missing("authentication")}; ${missing("rateLimits")}; ` +
+        `${missing("drainTimeoutMs")}; endStreamsAtExpiry must be true or false; it is "x"; ` +
+        "onError must be a function; it is 5; endStreamsAtExpiry takes authenticate",
+    ),
+  );
+  expect(() => serverMiddleware(OrderService, null as never)).toThrow("the options must be an object; they are null");
 });
