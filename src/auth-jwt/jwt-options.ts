@@ -2,6 +2,7 @@ import type { JSONWebKeySet } from "jose";
 import {
   checkOptions,
   isCount,
+  isDelay,
   isFunction,
   isObject,
   isPem,
@@ -33,7 +34,7 @@ export interface JwtOptions {
   readonly secret?: string | Uint8Array;
   /** Default: those that fit the kind of key; HS256, HS384 and HS512 with `secret` and never else. */
   readonly algorithms?: readonly string[];
-  /** How far the issuer's clock may be from this machine's, in milliseconds. Default: 5,000. */
+  /** How far the issuer's clock may be from this machine's, in milliseconds; finite. Default: 5,000. */
   readonly clockToleranceMs?: number;
   /** How long ago a token may have been issued, by its claim `iat`, in milliseconds. Default: as long as it is valid. */
   readonly maxAgeMs?: number;
@@ -92,7 +93,7 @@ const OPTIONS: Readonly<Record<keyof JwtOptions, OptionCheck>> = {
   secret: (value) => (sizeOf(value) >= 32 ? undefined : "must be a text or bytes, at least 32 bytes of them"),
   algorithms: (value) =>
     Array.isArray(value) && value.length > 0 ? undefined : `must be an array, not empty; it is ${show(value)}`,
-  clockToleranceMs: isNotNegative,
+  clockToleranceMs: isDelay,
   maxAgeMs: isPositive,
   type: isText,
   scopes: isFunction,

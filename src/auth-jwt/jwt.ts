@@ -12,8 +12,8 @@ import { VerifiedTokens } from "./verified-tokens.ts";
 
 /**
  * Authenticates callers by JSON Web Tokens (RFC 7519) in `authorization: Bearer …`: signature, issuer, audience, end and
- * begin are checked. A token that is bound to a certificate (RFC 8705) is taken over a connection with that certificate
- * alone.
+ * begin are checked, and that they were not issued in the future. A token that is bound to a certificate (RFC 8705) is
+ * taken over a connection with that certificate alone.
  *
  * @throws TypeError that lists everything that is wrong with the options.
  */
@@ -28,6 +28,7 @@ export function jwt(options: JwtOptions): Authenticator {
     const known = verified.get(token);
     if (known) return bound(known, call);
     const claims = await verify(token, keys, verifyOptions(options, keys));
+    checkIssued(claims, options);
     const authentication = toAuthentication(token, claims, options);
     // Not a moment after its end, whatever the tolerance says.
     verified.set(token, authentication, endOf(claims));
@@ -91,6 +92,15 @@ function toProblem(cause: unknown): Error {
   if (cause instanceof errors.JWTClaimValidationFailed) return new CredentialError(`claim ${cause.claim}`, { cause });
   const code = String(Reflect.get(Object(cause), "code"));
   return new CredentialError(PROBLEMS[code] ?? "malformed", { cause });
+}
+
+/**
+ * RFC 7519 leaves open what becomes of a token that is issued in the future. Either clock is further off than is said,
+ * and then nothing holds that is said of time, or the token is not what it says.
+ */
+function checkIssued({ iat }: Claims, { clockToleranceMs = 5_000, clock = systemClock }: JwtOptions): void {
+  const latest = clock.wallTime() + clockToleranceMs;
+  if (typeof iat === "number" && iat * 1_000 > latest) throw new CredentialError("claim iat");
 }
 
 function toAuthentication(token: string, claims: Claims, options: JwtOptions): Authentication {

@@ -116,6 +116,10 @@ describe("time", () => {
     [60, {}, { clockToleranceMs: 0 }, "expired"],
     [0, { nbf: 1_800_000_005 }, {}, "taken"],
     [0, { nbf: 1_800_000_006 }, {}, "claim nbf"],
+    [0, { iat: 1_800_000_005 }, {}, "taken"],
+    [0, { iat: 1_800_000_006 }, {}, "claim iat"],
+    [0, { iat: undefined }, {}, "taken"],
+    [0, { iat: 1_800_000_006 }, { maxAgeMs: 10_000 }, "claim iat"],
     [15, {}, { maxAgeMs: 10_000 }, "taken"],
     [16, {}, { maxAgeMs: 10_000 }, "expired"],
     [0, { iat: undefined }, { maxAgeMs: 10_000 }, "claim iat"],
@@ -174,6 +178,10 @@ describe("bad options are refused, all at once", () => {
       { ...whose, jwks: "http://id.test/jwks" },
       'jwks must begin with https:, as keys that come over plaintext are anybody\'s; it is "http://id.test/jwks"',
     ],
+    [
+      { ...whose, jwks: issuer.jwks, clockToleranceMs: Number.POSITIVE_INFINITY },
+      "clockToleranceMs must be finite, zero or greater; it is Infinity",
+    ],
     [{ ...whose, jwks: "keys" }, 'jwks must be a URL, a key set or a function; it is "keys"'],
     [{ ...whose, jwks: { keys: [] } }, "jwks must be a URL, a function, or { keys: [ … ] }, not empty"],
     [{ ...whose, secret: "short" }, "secret must be a text or bytes, at least 32 bytes of them"],
@@ -186,7 +194,7 @@ describe("bad options are refused, all at once", () => {
     ],
     [
       { ...whose, issuer: [], jwks: issuer.jwks, clockToleranceMs: -1, maxAgeMs: 0 },
-      "issuer must be a text, or an array of them; it is ; clockToleranceMs must be zero or greater; it is -1; maxAgeMs must be greater than zero; it is 0",
+      "issuer must be a text, or an array of them; it is ; clockToleranceMs must be finite, zero or greater; it is -1; maxAgeMs must be greater than zero; it is 0",
     ],
   ])("%j", (options, problem) => {
     expect(() => jwt(options as JwtOptions)).toThrow(problem);
