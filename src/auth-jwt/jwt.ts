@@ -26,13 +26,13 @@ export function jwt(options: JwtOptions): Authenticator {
     const token = bearerToken(call.metadata);
     if (token === undefined) return undefined;
     const known = verified.get(token);
-    if (known) return bound(known, call);
+    if (known) return { ...bound(known, call), token };
     const claims = await verify(token, keys, verifyOptions(options, keys));
     checkIssued(claims, options);
-    const authentication = toAuthentication(token, claims, options);
+    const authentication = toAuthentication(claims, options);
     // Not a moment after its end, whatever the tolerance says.
-    verified.set(token, authentication, endOf(claims));
-    return bound(authentication, call);
+    verified.set(token, authentication, endOf(claims, options));
+    return { ...bound(authentication, call), token };
   };
 }
 
@@ -103,20 +103,21 @@ function checkIssued({ iat }: Claims, { clockToleranceMs = 5_000, clock = system
   if (typeof iat === "number" && iat * 1_000 > latest) throw new CredentialError("claim iat");
 }
 
-function toAuthentication(token: string, claims: Claims, options: JwtOptions): Authentication {
+function toAuthentication(claims: Claims, options: JwtOptions): Authentication {
   const subject = options.subject ? options.subject(claims) : claims.sub;
   if (typeof subject !== "string" || subject === "") throw new CredentialError("claim sub");
   // It was compared with texts.
   const issuer = claims.iss as string;
   const scopes = options.scopes ? options.scopes(claims) : scopesOf(claims);
   const identity = { key: tokenKey(issuer, subject), source: "token", subject, issuer, scopes, claims } as const;
-  const expiresAt = endOf(claims) + (options.clockToleranceMs ?? 5_000);
-  // All calls that come with the token have it.
-  return freeze({ identity, expiresAt, token, tokenPartition: claimsPartition(claims) });
+  const expiresAt = endOf(claims, options) + (options.clockToleranceMs ?? 5_000);
+  // All calls that come with the token have it. It is remembered: the token itself is put beside it for each of them.
+  return freeze({ identity, expiresAt, tokenPartition: claimsPartition(claims) });
 }
 
-function endOf(claims: Claims): number {
-  return Number(claims.exp) * 1_000;
+function endOf({ exp, iat }: Claims, { maxAgeMs }: JwtOptions): number {
+  const endsAt = Number(exp) * 1_000;
+  return maxAgeMs === undefined ? endsAt : Math.min(endsAt, Number(iat) * 1_000 + maxAgeMs);
 }
 
 function scopesOf({ scope, scp }: Claims): readonly string[] {
