@@ -20,6 +20,7 @@ import { CheckRunner } from "./health/check-runner.ts";
 import { Health } from "./health/health.ts";
 import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
+import { unservedLimits } from "./limits/load-options.ts";
 import { ServerLoad } from "./limits/server-load.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
@@ -33,7 +34,7 @@ import {
   type ServerOptions,
   writeError,
 } from "./server-options.ts";
-import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
+import { methodPaths, type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
 
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
 const LAST_ANSWERS_MS = 100;
@@ -128,10 +129,12 @@ export class Server {
    * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
    * @returns the port.
    * @throws Error if the address cannot be bound; TypeError that lists everything that is wrong with it and the
-   *   options, and health checks of services that were not added.
+   *   options, and health checks and rate limits of what was not added.
    */
   async listen(address: string, options: ListenOptions = {}): Promise<number> {
-    checkListenOptions(address, options, this.health.problems());
+    const served = this.#contracts.filter(({ name }) => !name.startsWith("grpc.")).flatMap(methodPaths);
+    const unserved = unservedLimits(this.#options.rateLimit, served);
+    checkListenOptions(address, options, [...this.health.problems(), ...unserved]);
     const port = await this.#transport.listen(address, options.tls);
     this.#checks.start();
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());

@@ -1,6 +1,6 @@
 import type { CallContext as NiceCallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
 import type { RateLimitPolicy } from "../contract/server-policy.ts";
-import { arePaths, checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import { arePaths, checkOptions, isFunction, isObject, type OptionCheck, show } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import { type Method, methodKind } from "../core/method.ts";
@@ -52,6 +52,7 @@ const AROUND: Readonly<Record<keyof Around, OptionCheck>> = {
  * @throws TypeError that lists everything that is wrong with the options.
  */
 export function rateLimit(options: RateLimitMiddlewareOptions): ServerMiddleware {
+  if (isObject(options)) throw new TypeError(`rateLimit: the options must be { calls, … }; they are ${show(options)}`);
   const { methods, observer, clock = systemClock, onError = writeError, ...limit } = options;
   const missing = options.calls === undefined ? ["rateLimit.calls is missing: say how many calls there may be"] : [];
   const around = { methods, observer, clock: options.clock, onError: options.onError };

@@ -48,6 +48,11 @@ export function servedMethods(contract: Contract, handlers: object): ServedMetho
   });
 }
 
+/** The paths of a contract's methods. */
+export function methodPaths({ definition }: Contract): string[] {
+  return Object.values(definition.methods).map((one) => toMethod(definition, one).path);
+}
+
 /** A method as its server sees it: with how much its calls matter, where the contract says. */
 export function servedMethod({ definition, service, methods }: Contract, key: string, one: MethodDefinition): Method {
   const { criticality } = mergePolicy(service, methods[key] ?? {}, one.responseStream);

@@ -109,6 +109,7 @@ describe("shed()", () => {
 });
 
 test.each<[() => unknown, string]>([
+  [() => rateLimit(undefined as never), "rateLimit: the options must be { calls, … }; they are undefined"],
   [() => rateLimit({} as never), "rateLimit: calls is missing: say how many calls there may be"],
   [
     () => rateLimit({ calls: 0, methods: ["GetOrder"], observer: 1, limit: 2 } as never),
@@ -116,6 +117,10 @@ test.each<[() => unknown, string]>([
       "calls must be greater than zero; it is 0; " +
       'methods must be an array of paths, such as /package.Service/Method; it is ["GetOrder"]; ' +
       "observer must be a function; it is 1",
+  ],
+  [
+    () => shed({ maxConcurrent: 1, adaptive: {} } as never),
+    "shed: shed maxConcurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
   ],
   [
     () => shed({ maxConcurrent: 0, clock: 1 } as never),

@@ -142,6 +142,25 @@ describe.each(servers)("%s with a limit by contract and one by code", (_, serve)
   });
 });
 
+test("a caller who is over its own limit leaves the tokens that all share to the others", async () => {
+  const limited = withPolicy({ auth: {} }, { rateLimit: { calls: 3, perMs: 3_600_000, key: "method" } });
+  const { port } = await serveOrders(
+    { getOrder: async () => ({}) },
+    {
+      authenticate: ({ metadata }) => ({ identity: { key: `token:k|${metadata.get("who")}`, source: "token" } }),
+      rateLimit: { calls: 1, perMs: 3_600_000 },
+    },
+    limited,
+  );
+  const orders = connectOrders(port);
+  const callAs = (who: string) => orders.getOrder({}, { metadata: { who } });
+  const abuse = await Promise.allSettled(Array.from({ length: 20 }, () => callAs("abuser")));
+  expect(abuse.filter(({ status }) => status === "fulfilled").length).toBe(1);
+  await callAs("honest-1");
+  await callAs("honest-2");
+  expect(await refusalOf(callAs("honest-3"))).toMatchObject({ reason: "RATE_LIMITED" });
+});
+
 test("a peer is limited by its network where it has all addresses of it, and so is an identity that is a peer", async () => {
   const keys: string[] = [];
   const store: RateLimitStore = {
@@ -388,11 +407,15 @@ test("buckets of one store are shared by the servers that have it", async () => 
 
 test("a limit of a method that nobody serves is refused when the server listens, with what there is", async () => {
   const limit = { calls: 1 };
-  const rateLimit = { methods: { [`/${OrderService.name}/GetOder`]: limit, [`/${OrderService.name}/GetOrder`]: limit } };
+  const rateLimit = {
+    methods: { [`/${OrderService.name}/GetOder`]: limit, [`/${OrderService.name}/GetOrder`]: limit },
+  };
   const served = serveOrders({ getOrder: async () => ({}) }, { rateLimit });
   const { message } = (await rejection(served)) as TypeError;
   expect(message).toContain(`rateLimit.methods["/${OrderService.name}/GetOder"]: no such method is served; there are`);
   expect(message).toContain(`/${OrderService.name}/GetOrder, `);
   const empty = createServer({ drainOn: [], rateLimit: { methods: { "/a.B/C": limit } } });
-  await expect(empty.listen("127.0.0.1:0")).rejects.toThrow('["/a.B/C"]: no such method is served; no service was added');
+  await expect(empty.listen("127.0.0.1:0")).rejects.toThrow(
+    '["/a.B/C"]: no such method is served; no service was added',
+  );
 });

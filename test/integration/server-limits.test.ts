@@ -212,9 +212,9 @@ test("everything that is wrong with limits is told at once", () => {
         "rateLimit.burst must be a whole number of at least 1; it is 0.5",
         'rateLimit.key must be one of identity, peer, method; it is "ip"',
         'rateLimit.methods["GetOrder"] must be a path, such as /package.Service/Method',
-        'rateLimit.methods["/a/b"] rate_limit has no calls: say how many there may be',
-        "shed max_concurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
-        "shed.maxWaitMs has no effect, since none may wait: set max_queued, or leave it out",
+        'rateLimit.methods["/a/b"] has no calls: say how many there may be',
+        "shed maxConcurrent and adaptive exclude each other: a limit is either fixed or follows the latency",
+        "shed.maxWaitMs has no effect, since none may wait: set maxQueued, or leave it out",
       ].join("; ")}`,
     ),
   );

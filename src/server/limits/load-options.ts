@@ -103,13 +103,33 @@ export function shedProblems(options: ShedOptions | false | undefined, within = 
 /** A contract's problem in the words of options. */
 function named(within: string, path: readonly string[], message: string): string {
   const rest = path.slice(1).join(".");
-  return `${rest === "" ? within.replace(/\.$/, "") : `${within}${rest}`} ${message}`;
+  const text = message.replace(/^rate_limit /, "").replaceAll(/"[^"]*"|\b[a-z]+(?:_[a-z]+)+\b/g, inCamelCase);
+  return `${rest === "" ? within.replace(/\.$/, "") : `${within}${rest}`} ${text}`;
+}
+
+/** What stands in quotes is the user's own. */
+function inCamelCase(name: string): string {
+  if (name.startsWith('"')) return name;
+  return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** The limit that holds for a method by code; undefined if none does. */
 export function limitOf(options: RateLimitOptions, path: string): RateLimitPolicy | undefined {
   const own = options.methods && Object.hasOwn(options.methods, path) ? options.methods[path] : undefined;
   return own ?? (options.calls === undefined ? undefined : options);
+}
+
+/**
+ * What is wrong with limits of single methods once it is known which there are: a path that none has is a limit that
+ * nobody keeps.
+ *
+ * @param paths of all methods that are served.
+ */
+export function unservedLimits(options: RateLimitOptions | false | undefined, paths: readonly string[]): string[] {
+  const methods = options ? options.methods : undefined;
+  const unserved = Object.keys(methods ?? {}).filter((path) => !paths.includes(path));
+  const there = paths.length > 0 ? `there are ${paths.join(", ")}` : "no service was added";
+  return unserved.map((path) => `rateLimit.methods[${JSON.stringify(path)}]: no such method is served; ${there}`);
 }
 
 /** A limit with its defaults, and a name that is equal on all replicas. */
