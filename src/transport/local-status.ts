@@ -25,3 +25,9 @@ const TEXTS: readonly [RegExp, LocalCause][] = [
 export function localCause(details: string): LocalCause | undefined {
   return TEXTS.find(([text]) => text.test(details))?.[1];
 }
+
+/** What grpc-js says of a target that cannot be reached, without what it does not know either. */
+export function knownDetails(details: string): string {
+  if (!details.startsWith("No connection established")) return details;
+  return details.replace(/ Last error: null\./, "").replace(/\s*Resolution note:\s*$/, "");
+}

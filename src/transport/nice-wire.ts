@@ -10,7 +10,7 @@ import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
 import { type LocalCause, statusError } from "../core/status-error.ts";
-import { localCause } from "./local-status.ts";
+import { knownDetails, localCause } from "./local-status.ts";
 
 /** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
 export interface NiceCarrier {
@@ -111,7 +111,8 @@ export class NiceWire {
       return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: "deadline exceeded", headersReceived });
     }
     if (!(error instanceof ClientError) || error instanceof RpcError) return error;
-    const { code, details } = error;
+    const { code } = error;
+    const details = knownDetails(error.details);
     const expired = this.#clock.now() >= call.deadline;
     const cause = localCause(details);
     const headersReceived = this.#onHeader ? this.#header !== undefined : this.#headersMustHaveCome(cause);

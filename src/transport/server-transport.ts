@@ -128,7 +128,7 @@ export class ServerTransport {
   listen(address: string, tls: ServerTls | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, credentials(tls), (error, port) => {
-        if (error) return reject(error);
+        if (error) return reject(unbound(address, error));
         this.#bound.push(address.replace(/:0$/, `:${port}`));
         this.#limitConnections();
         resolve(port);
@@ -161,6 +161,12 @@ export class ServerTransport {
     const added = this.#server.register(method.path, handle as never, serialize, deserialize, type);
     if (!added) throw new TypeError(`${method.path} is served already`);
   }
+}
+
+/** What keeps an address from being bound, out of grpc-js's text about all that its name stands for. */
+function unbound(address: string, cause: Error): Error {
+  const [, why = cause.message] = /\[(?:(?:listen|bind) )?([^\]]+)\]$/.exec(cause.message) ?? [];
+  return new Error(`cannot listen on ${address}: ${why.replace(` ${address}`, "")}`, { cause });
 }
 
 /** Handlers' answers are encoded before they come here, where an error can still be told apart and logged. */

@@ -6,7 +6,7 @@ import { RpcError } from "../core/errors.ts";
 import { encodeMessage, type Method } from "../core/method.ts";
 import { Status } from "../core/status.ts";
 import { statusError } from "../core/status-error.ts";
-import { localCause } from "./local-status.ts";
+import { knownDetails, localCause } from "./local-status.ts";
 import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 import { RequestPump } from "./request-pump.ts";
 import type { WireCalls } from "./wire-calls.ts";
@@ -82,7 +82,8 @@ export abstract class WireCall implements InterceptingListener {
     const header = this.#header;
     this.#finish();
     if (status.code === Status.OK) return this.succeed(header, status.metadata);
-    const { code, details } = status;
+    const { code } = status;
+    const details = knownDetails(status.details);
     const expired = this.#calls.clock.now() >= call.deadline;
     const headersReceived = header !== undefined;
     const trailer = fromGrpcMetadata(status.metadata);
