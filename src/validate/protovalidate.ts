@@ -6,6 +6,7 @@ import type { FieldViolation } from "../core/status-detail.ts";
 import { withoutStack } from "../core/without-stack.ts";
 import type { MessageCheck, Validation } from "../server/index.ts";
 import { ruleProblems } from "./compile-rules.ts";
+import { sizeCheck } from "./size-limits.ts";
 import { hasMoreValues } from "./value-count.ts";
 
 /**
@@ -13,6 +14,9 @@ import { hasMoreValues } from "./value-count.ts";
  * a kilobyte, and four megabytes have room for millions.
  */
 const MOST_VALUES = 2_000;
+
+/** Of a request of more bytes than these, lists and maps are counted before it is decoded. */
+const MOST_UNCOUNTED_BYTES = 64 * 1024;
 
 /**
  * Evaluates the constraints that a contract's messages have by `buf/validate/validate.proto`:
@@ -41,7 +45,10 @@ interface Validators {
 }
 
 function checkOf({ every, first }: Validators, type: DescMessage): MessageCheck {
+  const tooLong = sizeCheck(type);
   return (bytes) => {
+    const excess = bytes.length > MOST_UNCOUNTED_BYTES ? tooLong(bytes) : undefined;
+    if (excess) return [excess];
     const message = fromBinary(type, bytes);
     const validator = hasMoreValues(message, MOST_VALUES) ? first : every;
     // Whoever breaks a constraint makes an error too, of which the violations alone are wanted.
