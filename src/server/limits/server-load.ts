@@ -57,9 +57,9 @@ export class ServerLoad {
    * @param authenticates whether whoever calls a method of that path is asked who it is. Default: nobody is.
    */
   layers(contract: Contract, authenticates: (path: string) => boolean = () => false): ServerLayers {
-    if (!contract.name.startsWith("grpc."))
-      return { ...this.#shedLayers(contract), ...this.#rateLimitLayers(contract) };
-    return this.#beforeAuthentication(authenticates, this.#surroundings.observer);
+    const { observer } = this.#surroundings;
+    if (contract.name.startsWith("grpc.")) return this.#beforeAuthentication(authenticates, observer);
+    return { ...this.#shedLayers(contract), ...this.#rateLimitLayers(contract) };
   }
 
   /** The layers of methods that there are not, whose callers are authenticated nevertheless. */
