@@ -5,6 +5,7 @@ import { RpcError } from "../core/errors.ts";
 import { tokenKey } from "../core/identity.ts";
 import type { Authentication, Authenticator, UnidentifiedCall } from "../server/index.ts";
 import { bearerToken } from "./bearer-header.ts";
+import { checkIssuer } from "./check-issuer.ts";
 import { claimsPartition } from "./claims-partition.ts";
 import { type Claims, checkJwtOptions, type JwtOptions } from "./jwt-options.ts";
 import { type Keys, keysOf } from "./keys.ts";
@@ -15,18 +16,23 @@ import { VerifiedTokens } from "./verified-tokens.ts";
  * begin are checked, and that they were not issued in the future. A token that is bound to a certificate (RFC 8705) is
  * taken over a connection with that certificate alone.
  *
+ * A token that names an issuer of others is left to the next authenticator, if there is one: several issuers with keys
+ * of their own are an array of these.
+ *
  * @throws TypeError that lists everything that is wrong with the options.
  */
 export function jwt(options: JwtOptions): Authenticator {
   checkJwtOptions(options);
   const { clock = systemClock, rememberedTokens = 1_000, rememberForMs = 60_000 } = options;
   const keys = keysOf(options);
+  const issuers = [options.issuer].flat();
   const verified = new VerifiedTokens<Authentication>(rememberedTokens, rememberForMs, clock);
   return async (call) => {
     const token = bearerToken(call.metadata);
     if (token === undefined) return undefined;
     const known = verified.get(token);
     if (known) return { ...bound(known, call), token };
+    checkIssuer(token, issuers);
     const claims = await verify(token, keys, verifyOptions(options, keys));
     checkIssued(claims, options);
     const authentication = toAuthentication(claims, options);

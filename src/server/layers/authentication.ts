@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { identify } from "../../core/call-context.ts";
 import { keepCallerToken } from "../../core/caller-token.ts";
 import type { Clock } from "../../core/clock.ts";
-import { CredentialError } from "../../core/credential-error.ts";
+import { CredentialError, ForeignCredentialError } from "../../core/credential-error.ts";
 import type { RpcError } from "../../core/errors.ts";
 import { DONE } from "../../core/message-stream.ts";
 import type { Method } from "../../core/method.ts";
@@ -61,14 +61,22 @@ async function authenticate(call: ServedContext, context: AuthenticationContext)
   throw refused(call.method, context, undefined);
 }
 
+/** @throws ForeignCredentialError if there are credentials, and all who were asked say that they are others'. */
 async function firstFound(
   call: ServedContext,
   authenticators: readonly Authenticator[],
 ): Promise<Authentication | undefined> {
+  let foreign: ForeignCredentialError | undefined;
   for (const authenticator of authenticators) {
-    const found = await authenticator(call);
-    if (found) return found;
+    try {
+      const found = await authenticator(call);
+      if (found) return found;
+    } catch (error) {
+      if (!(error instanceof ForeignCredentialError)) throw error;
+      foreign = error;
+    }
   }
+  if (foreign) throw foreign;
   return undefined;
 }
 
