@@ -1186,7 +1186,7 @@ export const RateLimitKey = {
   IDENTITY: 1,
 
   /**
-   * Those of one peer: the address without its port.
+   * Those of one peer: the address without its port, of IPv6 its network of 64 bits.
    *
    * @generated from enum value: RATE_LIMIT_KEY_PEER = 2;
    */
