@@ -122,7 +122,7 @@ import { OrderService } from "./gen/shop/orders/v1/orders.contract.ts";
 
 const target = "localhost:1";
 const credentials = "";
-const fetch = async (..._: unknown[]) => ({ json: async () => ({ access_token: "t", expires_in: 60 }) });
+const fetch = async (..._: unknown[]) => ({ ok: true, status: 200, json: async () => ({ access_token: "t" }) as { access_token: string; expires_in?: number } });
 `;
 
 const WITH_TOKENS_END = `
