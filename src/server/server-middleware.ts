@@ -13,12 +13,13 @@ import { type Metadata, ServerError } from "../transport/index.ts";
 import { contractAccess } from "./authentication/access.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
+import { unservedLimits } from "./limits/load-options.ts";
 import { ServerLoad } from "./limits/server-load.ts";
 import { NiceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
 import { type ServerOptions, serverOptionProblems, writeError } from "./server-options.ts";
-import { servedMethod } from "./service.ts";
+import { methodPaths, servedMethod } from "./service.ts";
 
 /** Of a server's options those that depend on calls alone. */
 const OPTIONS = [
@@ -54,7 +55,8 @@ export function serverMiddleware(
   contract: Contract,
   options: ServerMiddlewareOptions = {},
 ): ServerMiddleware<MiddlewareContext> {
-  const problems = serverOptionProblems(options, OPTIONS);
+  const unserved = unservedLimits(options?.rateLimit, methodPaths(contract));
+  const problems = [...serverOptionProblems(options, OPTIONS), ...unserved];
   if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
   const onError = options.onError ?? writeError;

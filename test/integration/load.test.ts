@@ -405,16 +405,19 @@ test("buckets of one store are shared by the servers that have it", async () => 
   expect(await refusalOf(connectOrders(other?.port ?? 0).getOrder({}))).toMatchObject({ reason: "RATE_LIMITED" });
 });
 
-test("a limit of a method that nobody serves is refused when the server listens, with what there is", async () => {
+test.each(servers)("%s refuses a limit of a method that nobody serves, and says what there is", async (_, serve) => {
   const limit = { calls: 1 };
   const rateLimit = {
     methods: { [`/${OrderService.name}/GetOder`]: limit, [`/${OrderService.name}/GetOrder`]: limit },
   };
-  const served = serveOrders({ getOrder: async () => ({}) }, { rateLimit });
+  const served = serve({ getOrder: async () => ({}) }, { rateLimit });
   const { message } = (await rejection(served)) as TypeError;
   expect(message).toContain(`rateLimit.methods["/${OrderService.name}/GetOder"]: no such method is served; there are`);
   expect(message).toContain(`/${OrderService.name}/GetOrder, `);
-  const empty = createServer({ drainOn: [], rateLimit: { methods: { "/a.B/C": limit } } });
+});
+
+test("a server without a service has no limits of methods", async () => {
+  const empty = createServer({ drainOn: [], rateLimit: { methods: { "/a.B/C": { calls: 1 } } } });
   await expect(empty.listen("127.0.0.1:0")).rejects.toThrow(
     '["/a.B/C"]: no such method is served; no service was added',
   );

@@ -127,7 +127,8 @@ export function limitOf(options: RateLimitOptions, path: string): RateLimitPolic
  */
 export function unservedLimits(options: RateLimitOptions | false | undefined, paths: readonly string[]): string[] {
   const methods = options ? options.methods : undefined;
-  const unserved = Object.keys(methods ?? {}).filter((path) => !paths.includes(path));
+  if (methods === undefined || isPlain(methods)) return [];
+  const unserved = Object.keys(methods).filter((path) => !paths.includes(path));
   const there = paths.length > 0 ? `there are ${paths.join(", ")}` : "no service was added";
   return unserved.map((path) => `rateLimit.methods[${JSON.stringify(path)}]: no such method is served; ${there}`);
 }
