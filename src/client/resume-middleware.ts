@@ -62,7 +62,8 @@ const MISSING = [
  * Resume as one nice-grpc client middleware:
  * `createClientFactory().use(resume({ methods, requestField: "afterRevision", cursorField: "revision" }))`. A
  * server-stream that breaks is reopened after the last message delivered, by rules S1 to S5. Calls of other methods pass
- * untouched. Make one per channel: the retry budget that reopenings draw on is its own.
+ * untouched. Make one per channel: the retry budget that reopenings draw on is its own. A stream whose messages lack
+ * `cursorField` ends with a TypeError at the first of them; whether requests have `requestField` nice-grpc does not tell.
  *
  * @throws TypeError that lists everything that is wrong with the options.
  */
@@ -87,9 +88,16 @@ function accessOf(
     ...{ type, requestField, cursorField },
     ...(progressField !== undefined && { progressField }),
     ...(limitField !== undefined && { limitField }),
-    read: (response) => Reflect.get(response as object, cursorField),
+    read: (response) => readCursor(response as object, cursorField),
     write: (request, cursor) => ({ ...(request as object), [requestField]: cursor }),
   };
+}
+
+/** @throws TypeError where generated messages have no such field: no break would be mended, or all would begin anew. */
+function readCursor(response: object, field: string): unknown {
+  if (field in response) return Reflect.get(response, field);
+  const there = Object.keys(response).join(", ");
+  throw new TypeError(`resume: the generated messages have no field ${field} (cursorField); there are ${there}`);
 }
 
 function problemsOf(options: ResumeMiddlewareOptions): string[] {

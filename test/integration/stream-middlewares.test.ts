@@ -54,6 +54,19 @@ describe("resume() on nice-grpc alone", () => {
     expect(asked).toHaveLength(2);
   });
 
+  test("a field that the messages do not have is refused at the first of them", async () => {
+    const { given } = events();
+    const client = await through(given, [], { ...quick, cursorField: "revison" });
+    const { messages, error } = await drained(client.watchOrders({}));
+    expect(messages).toEqual([]);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toMatchObject({
+      message: expect.stringMatching(
+        /^resume: the generated messages have no field revison .*there are revision, order/,
+      ),
+    });
+  });
+
   test("a status that is not resumed, and a call without retries, end as they are", async () => {
     const refusing: Partial<NiceHandlers> = {
       async *watchOrders() {
