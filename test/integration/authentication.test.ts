@@ -141,3 +141,16 @@ test("a function that finds no scopes allows nothing, whatever else the token sa
   expect(await rejection(orders.getOrder({}, bearerOf(await issuer.token())))).toMatchObject(denied);
   await orders.getOrder({}, bearerOf(await issuer.token({ permissions: ["orders.read"] })));
 });
+
+test.each([[""], [{ org: "A" }]])(
+  "a token of the partition %j, which others would have too, is a mistake",
+  async (one) => {
+    const errors: unknown[] = [];
+    const identity = { key: "token:id|u-1", source: "token", scopes: ["orders.read"] };
+    const authenticate = () => ({ identity, token: "t", tokenPartition: one }) as never;
+    const onError = (error: unknown) => void errors.push(error);
+    const { port } = await serveSecured({ getOrder: async () => ({}) }, { authenticate, idempotency: false, onError });
+    expect(await rejection(connectSecured(port).getOrder({}))).toMatchObject({ code: Status.INTERNAL });
+    expect(errors).toMatchObject([{ message: expect.stringContaining("tokenPartition") }]);
+  },
+);

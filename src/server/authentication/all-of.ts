@@ -3,7 +3,9 @@ import type { Authentication, Authenticator } from "./authenticator.ts";
 
 /**
  * An authenticator for callers that need several credentials at a time: `allOf(jwt({ … }), mtls())`. The identity is the
- * first one's, its scopes too, with the certificate that any of them found; it holds until the first of them ends.
+ * first one's, its scopes too, with the certificate that any of them found; it holds until the first of them ends. So
+ * the first is the one that tells callers apart: with `allOf(mtls(), jwt({ … }))` all users of a gateway are one caller,
+ * with one rate limit and the same idempotency keys.
  *
  * A caller with some of the credentials and not all of them is refused; one with none is none of its kind.
  *

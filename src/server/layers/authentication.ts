@@ -92,9 +92,12 @@ function accept(call: ServedContext, found: Authentication): Authentication {
   if (identity.scopes !== undefined && !areTexts(identity.scopes)) {
     throw new TypeError("an authenticator must give identity.scopes as an array of texts, or none");
   }
+  const { token, tokenPartition } = found;
+  if (tokenPartition !== undefined && (typeof tokenPartition !== "string" || tokenPartition === "")) {
+    throw new TypeError("an authenticator must give tokenPartition as a text, not empty, or none");
+  }
   identify(call, found.identity);
-  const { token } = found;
-  if (token !== undefined) keepCallerToken(call, { token, partition: found.tokenPartition ?? digest(token) });
+  if (token !== undefined) keepCallerToken(call, { token, partition: tokenPartition ?? digest(token) });
   return found;
 }
 
