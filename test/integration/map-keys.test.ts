@@ -21,7 +21,8 @@ message Counts { map<string, int32> counts = 1; map<int32, Item> numbered = 2; }
 `;
 
 const contractOf = await validatedContracts("maps", { "maps/v1/maps.proto": MAPS });
-const MapService = contractOf("MapService");
+const printed = contractOf("MapService");
+const MapService = { ...printed, service: { ...printed.service, auth: {} } };
 
 const field = (number: number, bytes: Uint8Array) =>
   Buffer.concat([Buffer.from([(number << 3) | 2, bytes.byteLength]), bytes]);
@@ -46,7 +47,8 @@ function keeping() {
 
 async function serve(validation: Validation | false, options: object = {}) {
   const { seen, handlers } = keeping();
-  const server = createServer({ drainOn: [], validation, ...options }).add(MapService as never, handlers as never);
+  const server = createServer({ drainOn: [], authenticate: false, validation, ...options });
+  server.add(MapService as never, handlers as never);
   onTestFinished(async () => void (await server.drain({ timeoutMs: 0 })));
   const connection = session(await server.listen("127.0.0.1:0"));
   const send = async (method: string, message: Uint8Array) =>
@@ -54,7 +56,7 @@ async function serve(validation: Validation | false, options: object = {}) {
   return { seen, send };
 }
 
-const authenticate = async () => ({ id: "somebody" });
+const authenticate = async () => ({ identity: { key: "somebody", source: "token" as const } });
 
 test.each([
   ["validated", protovalidate(), {}],
@@ -68,6 +70,8 @@ test.each([
   expect(await send("Put", field(1, entry("a", field(2, field(1, inherited)))))).toBe(Status.INTERNAL);
   expect(await send("Upload", field(1, inherited))).toBe(Status.INTERNAL);
   expect(seen).toEqual([]);
+  expect(await send("Put", item("a"))).toBe(Status.OK);
+  expect(seen).toHaveLength(1);
 });
 
 test("other keys that objects have are keys like any", async () => {
