@@ -23,6 +23,7 @@ import {
   type FieldRules,
   FieldRulesSchema,
   field as fieldRules,
+  file_buf_validate_validate,
   type MessageRules,
   MessageRulesSchema,
   message as messageRules,
@@ -121,6 +122,7 @@ function copyInFile(type: DescMessage, put: Planned["put"], n: number): FileDesc
 }
 
 function withoutRules(file: FileDescriptorProto): FileDescriptorProto {
+  if (!file.dependency.includes(file_buf_validate_validate.proto.name)) return file;
   const copy = clone(FileDescriptorProtoSchema, file);
   for (const message of copy.messageType) clearRules(message);
   return copy;
