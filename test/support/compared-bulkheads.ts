@@ -152,6 +152,7 @@ export class ComparedBulkheads {
   #adjust(method: number, to: AdjustedBulkhead): void {
     this.#adjusted[method] = to;
     this.#bulkheads[method]?.adjust(to, to.limited ? this.#limit : undefined);
+    this.#bulkheads[method]?.admit();
   }
 
   #at(method: number): AdjustedBulkhead {
