@@ -5,13 +5,21 @@ import { defineConfig } from "vitest/config";
 const report = process.env.BOWLINE_TEST_REPORT;
 const deep = process.env.BOWLINE_DEEP === "1";
 const slow = ["test/deep/**/*.test.ts", "test/interop/**/*.test.ts"];
+/** Their files may share what is loaded: they replace nothing that others use, and leave nothing behind. */
+const pure = ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"];
+
+const tiers = deep
+  ? [{ name: "deep", include: slow }]
+  : [
+      { name: "pure", include: pure, isolate: false },
+      { name: "wire", include: ["test/**/*.test.ts"], exclude: [...slow, ...pure] },
+    ];
 
 export default defineConfig({
   resolve: { conditions: ["bowline-source"] },
   ssr: { resolve: { conditions: ["bowline-source"] } },
   test: {
-    include: deep ? slow : ["test/**/*.test.ts"],
-    exclude: deep ? [] : slow,
+    projects: tiers.map((tier) => ({ extends: true, test: tier })),
     execArgv: ["--conditions=bowline-source"],
     // Tests start some hundred processes: what one of them has stripped of its types, the next need not.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") },

@@ -240,7 +240,7 @@ describe("TLS", () => {
   const pem = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url));
 
   async function secure(): Promise<number> {
-    const server = createOrdersServer({ drainOn: [] }).add(PatientOrders, ordersHandlers(handlers));
+    const server = createOrdersServer({ drainOn: [], validation: false }).add(PatientOrders, ordersHandlers(handlers));
     onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
     return await server.listen("127.0.0.1:0", { tls: { cert: pem("server.pem"), key: pem("server.key") } });
   }

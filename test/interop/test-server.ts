@@ -26,7 +26,7 @@ export async function serveSuite(
   authenticate: readonly Authenticator[] = [],
 ): Promise<{ readonly server: Server; readonly port: number }> {
   const load = new BackendLoad();
-  const server = createServer({ drainOn: [], ...(authenticate.length > 0 && { authenticate }) })
+  const server = createServer({ drainOn: [], authenticate: authenticate.length > 0 ? authenticate : false })
     .add(Served, handlers(load))
     .add(OpenRcaService, load.handlers());
   return { server, port: await server.listen("127.0.0.1:0", options) };
