@@ -6,13 +6,13 @@ const report = process.env.BOWLINE_TEST_REPORT;
 const deep = process.env.BOWLINE_DEEP === "1";
 const slow = ["test/deep/**/*.test.ts", "test/interop/**/*.test.ts"];
 /** Their files may share what is loaded: they replace nothing that others use, and leave nothing behind. */
-const pure = ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"];
+const shared = ["unit", "property", "conformance", "codegen"].map((folder) => `test/${folder}/**/*.test.ts`);
 
 const tiers = deep
   ? [{ name: "deep", include: slow }]
   : [
-      { name: "pure", include: pure, isolate: false },
-      { name: "wire", include: ["test/**/*.test.ts"], exclude: [...slow, ...pure] },
+      { name: "shared", include: shared, isolate: false },
+      { name: "wire", include: ["test/**/*.test.ts"], exclude: [...slow, ...shared] },
     ];
 
 export default defineConfig({
