@@ -14,7 +14,7 @@ export interface ServingBench {
 }
 
 /** How long each variant runs before it is measured, in milliseconds: until its code is compiled. */
-const WARM_UP_MS = 1_500;
+const WARM_UP_MS = 4_000;
 
 /**
  * Prints what authentication, limits, validation and idempotency keys cost a call on the server, and what it costs to
