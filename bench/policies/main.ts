@@ -56,10 +56,9 @@ Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanosec
 What is kept, copied or gathered is an order with one item. Calls share where the row says so; a server's costs are with
 a context and metadata of the call's own.
 
-The gates on costs compare what policies add to the work. No wrap that keeps a deadline and a window of time can do
-without a timer, two looks at the clock and a turn of a promise by which it hears of the end: the first three have a row
-of their own, and with the fourth they are nearly all of what the gates allow. Over \`createClient\` the timer is that of
-grpc-js, which it makes for every call that has a deadline, whoever else has policies: that row has gates too. There is no gate with 16 in flight, where the timers that opossum takes from Node
+Of the two gates on costs: no wrap that keeps a deadline and a window of time can do without a timer, two looks at the
+clock and a turn of a promise by which it hears of the end. The first three have a row of their own; with the fourth
+they are all but what the gates allow. There is no gate with 16 in flight, where the timers that opossum takes from Node
 share a list, which with one call at a time is made and dropped for each: the row of the first three alone is then a
 third of its cost. A unary call over grpc-js costs its client more than a hundred times as much as the policies; what
 they do to calls per second is in [bench.md](bench.md).`;
