@@ -153,7 +153,7 @@ export class TimerWheel {
 
   #slot(tick: number): WheelTimer {
     // The index is within bounds, whatever the tick.
-    return this.#slots[tick % SLOTS] as WheelTimer;
+    return this.#slots[tick & (SLOTS - 1)] as WheelTimer;
   }
 
   /** Moves on to a tick, and what has become due on the way to those that are due. */
