@@ -34,7 +34,7 @@ export interface AttemptFacts {
   /** Before it was sent. */
   readonly waitedMs: number;
   /** For how long of that the process stood still. */
-  readonly excusedMs: number;
+  readonly stalledMs: number;
   /** Longer than which it would have been slow. */
   readonly slowMs: number;
 }
@@ -53,12 +53,12 @@ export function settleFailed(
   codes: ReadonlySet<StatusCode>,
   facts: AttemptFacts,
 ): void {
-  const { givenMs, tookMs, excusedMs, waitedMs } = facts;
+  const { givenMs, tookMs, stalledMs, waitedMs } = facts;
   const ranOut = error.reason === "DEADLINE_EXCEEDED" || error.reason === "ATTEMPT_TIMEOUT";
-  if (ranOut && error.headersReceived) permit.success(excusedMs + waitedMs);
+  if (ranOut && error.headersReceived) permit.success(waitedMs);
   else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(givenMs, facts)) permit.ignore();
-  else if (ranOut && excusedMs > tookMs / 2) permit.ignore();
-  else settle(permit, error, codes, excusedMs + waitedMs);
+  else if (ranOut && stalledMs > tookMs / 2) permit.ignore();
+  else settle(permit, error, codes, waitedMs);
 }
 
 /**

@@ -1,7 +1,15 @@
 import type { Random } from "../core/random.ts";
-import type { BreakerPermit, BreakerRejection, BreakerState, BreakerUse } from "./breaker-permit.ts";
+import {
+  type BreakerClock,
+  type BreakerPermit,
+  type BreakerRejection,
+  type BreakerState,
+  type BreakerUse,
+  Permit,
+  type SettlePermit,
+} from "./breaker-permit.ts";
 import { type OutcomeCounts, type OutcomeWindow, outcomeWindow, reaches } from "./outcome-window.ts";
-import { type RecentClock, recentEnd } from "./recent-end.ts";
+import { recentEnd } from "./recent-end.ts";
 import { type TrialOptions, Trials } from "./trials.ts";
 
 /** When a breaker opens and closes. */
@@ -48,45 +56,17 @@ export interface BreakerTransition {
   readonly openMs?: number;
 }
 
-type Outcome = "success" | "failure" | "ignored";
-
 const NO_USE: BreakerUse = Object.freeze({});
 
 /** A permit of a disabled breaker. */
-const FREE: BreakerPermit = { granted: true, trial: false, success() {}, failure() {}, ignore() {} };
-
-let settle: (breaker: Breaker, permit: Permit, outcome: Outcome, excusedMs: number) => void;
-
-class Permit implements BreakerPermit {
-  readonly granted = true;
-  trial = false;
-  readonly generation: number;
-  readonly since: number;
-  readonly until: number;
-  readonly use: BreakerUse;
-  settled = false;
-  readonly #breaker: Breaker;
-
-  constructor(breaker: Breaker, generation: number, since: number, until: number, use: BreakerUse) {
-    this.#breaker = breaker;
-    this.generation = generation;
-    this.since = since;
-    this.until = until;
-    this.use = use;
-  }
-
-  success(excusedMs = 0): void {
-    settle(this.#breaker, this, "success", excusedMs);
-  }
-
-  failure(excusedMs = 0): void {
-    settle(this.#breaker, this, "failure", excusedMs);
-  }
-
-  ignore(): void {
-    settle(this.#breaker, this, "ignored", 0);
-  }
-}
+const FREE: BreakerPermit = {
+  granted: true,
+  trial: false,
+  stalledMs: () => 0,
+  success() {},
+  failure() {},
+  ignore() {},
+};
 
 /**
  * A circuit breaker in resilience4j's terms (rules B1 to B6). It holds no timer: what time has brought about shows
@@ -94,7 +74,7 @@ class Permit implements BreakerPermit {
  */
 export class Breaker {
   #options: BreakerOptions;
-  readonly #clock: RecentClock;
+  readonly #clock: BreakerClock;
   readonly #random: Random;
   readonly #onTransition: ((transition: BreakerTransition) => void) | undefined;
   #window: OutcomeWindow;
@@ -107,13 +87,9 @@ export class Breaker {
   #rejected = 0;
   #trials: Trials<Permit>;
 
-  static {
-    settle = (breaker, permit, outcome, excusedMs) => breaker.#settle(permit, outcome, excusedMs);
-  }
-
   constructor(
     options: BreakerOptions,
-    clock: RecentClock,
+    clock: BreakerClock,
     random: Random,
     onTransition?: (transition: BreakerTransition) => void,
   ) {
@@ -200,10 +176,10 @@ export class Breaker {
   }
 
   #permit(now: number, use: BreakerUse): Permit {
-    return new Permit(this, this.#generation, now, now + (use.trialTimeoutMs ?? this.#options.trialTimeoutMs), use);
+    return new Permit(this.#settle, this.#clock, this.#generation, now, use, this.#options.trialTimeoutMs);
   }
 
-  #settle(permit: Permit, outcome: Outcome, excusedMs: number, at?: number): void {
+  readonly #settle: SettlePermit = (permit, outcome, excusedMs, at) => {
     if (permit.settled) return;
     permit.settled = true;
     if (permit.generation !== this.#generation) return;
@@ -213,10 +189,11 @@ export class Breaker {
     const { since, use } = permit;
     const slowMs = use.slowMs ?? this.#options.slowMs;
     const now = at ?? (outcome === "success" ? recentEnd(this.#clock, since, slowMs) : this.#clock.now());
-    const slow = now - since - excusedMs > slowMs;
+    const tookMs = now - since - excusedMs;
+    const slow = tookMs > slowMs && tookMs - permit.stalledMs() > slowMs;
     if (isTrial) this.#judgeTrials(now, outcome === "failure", slow);
     else this.#judgeWindow(now, outcome === "failure", slow);
-  }
+  };
 
   #judgeWindow(now: number, failed: boolean, wasSlow: boolean): void {
     const { minimumCalls, failureRatio, slowRatio } = this.#options;

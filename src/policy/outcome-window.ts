@@ -9,10 +9,10 @@ export interface OutcomeCounts {
 
 /**
  * Whether a share of calls reaches a ratio. By division, which alone is exact where a ratio has decimals: 7 of 100
- * reach 0.07, and 0.07 · 100 is more than 7.
+ * reach 0.07, and 0.07 · 100 is more than 7. None of them reaches nothing.
  */
 export function reaches(part: number, calls: number, ratio: number): boolean {
-  return part / calls >= ratio;
+  return part > 0 && part / calls >= ratio;
 }
 
 /** The latest outcomes of calls, as a breaker looks at them. */
