@@ -10,7 +10,8 @@ import { Status } from "../../src/core/status.ts";
 import { RetryBudget } from "../../src/policy/retry-budget.ts";
 import { RetryThrottling } from "../../src/policy/retry-throttling.ts";
 import { seededRandom } from "../../src/testing/index.ts";
-import { composed, layersOf, method, reply } from "./get-order.ts";
+import { composed, layersOf, method } from "./get-order.ts";
+import { reply } from "./subject.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** What the calls of one run came to, once it had settled. */

@@ -1,53 +1,46 @@
 import { median, quantile } from "../median.ts";
-import type { Costs } from "./cost.ts";
-import type { Subject } from "./subject.ts";
+import type { RowCosts } from "./cost-worker.ts";
 
-/** What the gates compare, and what all costs are shown beside. */
-export interface Compared {
-  readonly work: Subject;
-  readonly pipeline: Subject;
-  readonly opossum: Subject;
-  readonly cockatiel: Subject;
-}
-
-/** How much of a peer's cost the pipeline may have. */
-const GATES = [
-  { peer: "opossum", most: 1 / 3 },
-  { peer: "cockatiel", most: 1 / 20 },
+/** The peers, and how much of each one's cost a gated row may have. */
+const PEERS = [
+  { peer: "opossum", title: "opossum: breaker with timeout", most: 1 / 3 },
+  { peer: "cockatiel", title: "cockatiel: `wrap(retry, breaker, timeout)`", most: 1 / 20 },
 ] as const;
 
 /** A table of costs and, if there are gates, what came of them. */
-export function costSection(title: string, costs: Costs, compared: Compared, gated: boolean): string {
-  const gates = GATES.map(({ peer, most }) => {
-    const ratio = median(ratios(costs, compared.pipeline, compared[peer]));
-    const verdict = ratio <= most ? "pass" : "FAIL";
-    return `- ${verdict}: ${compared.pipeline.title} ${ratio.toFixed(3)}× ${compared[peer].title}, at most ${most.toFixed(3)}`;
-  });
-  return [`## ${title}`, table(costs, compared), gated ? gates.join("\n") : "No gate."].join("\n\n");
+export function costSection(title: string, rows: readonly RowCosts[], gated: boolean): string {
+  const gates = rows.filter((row) => row.gated).flatMap(gatesOf);
+  return [`## ${title}`, table(rows), gated ? gates.join("\n") : "No gate."].join("\n\n");
 }
 
-function table(costs: Costs, { work, opossum, cockatiel }: Compared): string {
-  const lines = [...costs].map(([subject, nanos]) => {
-    const over = median(nanos) - median(costs.get(work) ?? []);
-    const cells = [Math.round(median(nanos)), subject === work ? "" : Math.round(over)];
-    return `| ${[subject.title, ...cells, ratio(costs, subject, opossum), ratio(costs, subject, cockatiel)].join(" | ")} |`;
+function gatesOf(row: RowCosts): string[] {
+  return PEERS.map(({ peer, title, most }) => {
+    const ratio = median(ratios(row, peer));
+    return `- ${ratio <= most ? "pass" : "FAIL"}: ${row.title} ${ratio.toFixed(3)}× ${title}, at most ${most.toFixed(3)}`;
+  });
+}
+
+function table(rows: readonly RowCosts[]): string {
+  const lines = rows.map((row) => {
+    const over = Math.round(median(row.nanos) - median(row.work));
+    const cells = [row.title, Math.round(median(row.nanos)), over === 0 ? "" : over];
+    return `| ${[...cells, ...PEERS.map(({ peer }) => ratio(row, peer))].join(" | ")} |`;
   });
   return [
-    `| | ns per call | over the work | × ${opossum.title} | × ${cockatiel.title} |`,
+    `| | ns per call | over the work | ${PEERS.map(({ title }) => `× ${title}`).join(" | ")} |`,
     "|---|---|---|---|---|",
     ...lines,
   ].join("\n");
 }
 
-function ratio(costs: Costs, subject: Subject, peer: Subject): string {
-  const all = ratios(costs, subject, peer);
+function ratio(row: RowCosts, peer: "opossum" | "cockatiel"): string {
+  const all = ratios(row, peer);
   return `${median(all).toFixed(3)} (${quantile(all, 0.25).toFixed(3)}–${quantile(all, 0.75).toFixed(3)})`;
 }
 
-function ratios(costs: Costs, subject: Subject, peer: Subject): number[] {
-  const base = costs.get(peer) ?? [];
-  return (costs.get(subject) ?? []).flatMap((nanos, round) => {
-    const other = base[round];
+function ratios(row: RowCosts, peer: "opossum" | "cockatiel"): number[] {
+  return row.nanos.flatMap((nanos, round) => {
+    const other = row[peer][round];
     return other ? [nanos / other] : [];
   });
 }

@@ -5,18 +5,14 @@ import { composeUnary, type Layers } from "../../src/client/pipeline.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { toMethod } from "../../src/contract/definition.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
-import type { Reply, UnaryHandler } from "../../src/core/call.ts";
+import type { UnaryHandler } from "../../src/core/call.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { Method } from "../../src/core/method.ts";
 import type { Observer } from "../../src/core/observer.ts";
 import type { Random } from "../../src/core/random.ts";
-import { Metadata } from "../../src/transport/index.ts";
 
 /** The method that is called: safe to repeat. */
 export const method: Method = toMethod(OrderService.definition, OrderService.definition.methods.getOrder);
-
-/** What every attempt that succeeds answers. */
-export const reply: Reply = { message: {}, header: new Metadata(), trailer: new Metadata() };
 
 /** The layers that a client of its own has by this policy. */
 export function layersOf(

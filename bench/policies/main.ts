@@ -3,14 +3,12 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { ask, startChild } from "../child.ts";
 import { type Amplification, type StrategyName, simulate } from "./amplification.ts";
 import { amplificationSection } from "./amplification-report.ts";
-import { measureCosts } from "./cost.ts";
 import { costSection } from "./cost-report.ts";
-import { keys } from "./keys.ts";
-import { ours } from "./ours.ts";
-import { cockatiel, opossum } from "./peers.ts";
-import { sharing } from "./sharing.ts";
+import type { CostOrder, RowCosts } from "./cost-worker.ts";
+import { rows } from "./rows.ts";
 
 const { values } = parseArgs({
   options: {
@@ -23,18 +21,14 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const windowMs = Number(values.window);
 
-const own = ours();
-const wraps = cockatiel();
-const breakers = opossum();
-const peers = [...Object.values(wraps), breakers.without, breakers.withTimeout];
-const compared = { ...own, opossum: breakers.withTimeout, cockatiel: wraps.wrap };
 const sections: string[] = [];
 for (const inFlight of [1, 16]) {
-  const subjects = [...Object.values(own), ...keys(), ...sharing(inFlight), ...peers];
-  const costs = await measureCosts(subjects, { inFlight, rounds, windowMs });
-  sections.push(costSection(`Cost per call, ${inFlight} in flight`, costs, compared, inFlight === 1));
+  const costs: RowCosts[] = [];
+  const { all, stop } = rows(inFlight);
+  stop();
+  for (const row of all.keys()) costs.push(await measureRow({ row, inFlight, rounds, windowMs }));
+  sections.push(costSection(`Cost per call, ${inFlight} in flight`, costs, inFlight === 1));
 }
-breakers.stop();
 
 const results = new Map<number, Map<StrategyName, Amplification>>();
 for (const failureRatio of [0.1, 0.5, 1]) {
@@ -49,19 +43,26 @@ sections.push(amplificationSection(results));
 const head = `# Benchmark of the policies
 
 Last output of \`npm run bench:policies -- --save\`. All costs are those of a call that succeeds at once: an async
-function that waits for what is there already. One process, ${rounds} rounds of ${windowMs} ms windows, their order
-reversed every round, equal settings. A ratio is the median over the rounds, within a round; in brackets the quartiles.
-Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanoseconds hold for this machine only.
+function that waits for what is there already. Each row has a process of its own, in which it is measured beside the
+work alone and both peers, so that nobody runs on code that was compiled for another: ${rounds} rounds of ${windowMs} ms
+windows, their order reversed every round, equal settings. A ratio is the median over the rounds, within a round; in
+brackets the quartiles. Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Nanoseconds hold for
+this machine only.
 
 What is kept, copied or gathered is an order with one item. Calls share where the row says so; a server's costs are with
 a context and metadata of the call's own.
 
-Of the two gates on costs: no wrap that keeps a deadline and a window of time can do without a timer, two looks at the
-clock and a turn of a promise by which it hears of the end. The first three have a row of their own; with the fourth
-they are all but what the gates allow. There is no gate with 16 in flight, where the timers that opossum takes from Node
-share a list, which with one call at a time is made and dropped for each: the row of the first three alone is then a
-third of its cost. A unary call over grpc-js costs its client more than a hundred times as much as the policies; what
-they do to calls per second is in [bench.md](bench.md).`;
+There is no gate with 16 in flight, where the timers that opossum takes from Node share a list, which with one call at a
+time is made and dropped for each. A unary call over grpc-js costs its client more than a hundred times as much as the
+policies; what they do to calls per second is in [bench.md](bench.md).`;
 const text = `${[head, ...sections].join("\n\n")}\n`;
 console.log(text);
+/** Measures a row in a process of its own. */
+async function measureRow(order: CostOrder): Promise<RowCosts> {
+  const { child } = await startChild(new URL("./cost-worker.ts", import.meta.url));
+  const costs = await ask<RowCosts>(child, order);
+  child.disconnect();
+  return costs;
+}
+
 if (values.save) writeFileSync(new URL("../../docs/bench-policies.md", import.meta.url), text);

@@ -9,9 +9,9 @@ declare module "opossum" {
     readonly volumeThreshold: number;
   }
 
-  export default class CircuitBreaker<T> {
-    constructor(action: () => Promise<T>, options: Options);
-    fire(): Promise<T>;
+  export default class CircuitBreaker<In, Out> {
+    constructor(action: (input: In) => Promise<Out>, options: Options);
+    fire(input: In): Promise<Out>;
     shutdown(): void;
   }
 }

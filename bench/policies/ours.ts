@@ -6,8 +6,8 @@ import type { Call, Reply } from "../../src/core/call.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Observer } from "../../src/core/observer.ts";
 import { systemRandom } from "../../src/core/random.ts";
-import { composed, layersOf, method, reply } from "./get-order.ts";
-import { type Subject, settings, work } from "./subject.ts";
+import { composed, layersOf, method } from "./get-order.ts";
+import { reply, request, type Subject, settings, work } from "./subject.ts";
 import { through, untimed } from "./through.ts";
 
 const { failureRatio, windowMs, minimumCalls, openMs, timeoutMs, ...retry } = settings;
@@ -25,11 +25,12 @@ async function timed({ deadline, startedAt }: Call): Promise<Reply> {
 }
 
 /** What no pipeline can do without that has a deadline, and a breaker with a window of time. */
-async function least(): Promise<void> {
+async function least(): Promise<Reply> {
   const timer = systemClock.setTimer(timeoutMs, expire, systemClock.now());
   await undefined;
   timer.cancel();
   systemClock.now();
+  return reply;
 }
 
 function expire(): void {
@@ -41,13 +42,13 @@ export function ours() {
   const whole = unaryMethod(method, composed(layers(), timed));
   const { run } = circuitBreaker(breaker);
   return {
-    work: { title: "the work alone", call: work },
+    work: { title: "the work alone", call: () => work(request) },
     least: { title: "the work, a timer and two looks at the clock", call: least },
     deadline: through("deadline", pick("deadline"), timed),
     deadlineAndRetry: through("deadline + retry", pick("deadline", "retryOrHedge"), timed),
     pipeline: through("deadline + retry + breaker", layers(), timed),
     direct: through("… as over `createClient`, where grpc-js has the timer", layers(), untimed),
-    whole: { title: "… as the application calls it", call: () => whole({}) },
+    whole: { title: "… as the application calls it", call: () => whole(request) },
     observed: through("… with an observer", layers(watch), timed),
     retry: through("retry by itself", pick("retryOrHedge"), untimed),
     hedge: hedged("hedge by itself, after a delay of 50 ms", { delayMs: 50 }),
@@ -57,7 +58,7 @@ export function ours() {
     adaptiveLimit: isolated("adaptive limit by itself", { adaptiveLimit: {} }),
     both: isolated("bulkhead and adaptive limit", { bulkhead: {}, adaptiveLimit: {} }),
     throttle: isolated("client throttling by itself", { throttle: {} }),
-    run: { title: "`circuitBreaker().run`", call: () => run(work) },
+    run: { title: "`circuitBreaker().run`", call: () => run(() => work(request)) },
   } satisfies Record<string, Subject>;
 }
 

@@ -11,7 +11,10 @@ import {
   wrap,
 } from "cockatiel";
 import CircuitBreaker from "opossum";
-import { type Subject, settings, work } from "./subject.ts";
+import { request, type Subject, settings, work } from "./subject.ts";
+
+/** A call, as cockatiel's policies are handed one. */
+const asked = () => work(request);
 
 /** cockatiel's policies, each by itself and wrapped around each other. */
 export function cockatiel(): Record<"breaker" | "retry" | "timeout" | "wrap", Subject> {
@@ -21,10 +24,10 @@ export function cockatiel(): Record<"breaker" | "retry" | "timeout" | "wrap", Su
   const again = retrying();
   const all = wrap(retrying(), breaker(), limit);
   return {
-    breaker: { title: "cockatiel: breaker", call: () => guard.execute(work) },
-    retry: { title: "cockatiel: retry", call: () => again.execute(work) },
-    timeout: { title: "cockatiel: timeout", call: () => limit.execute(work) },
-    wrap: { title: "cockatiel: `wrap(retry, breaker, timeout)`", call: () => all.execute(work) },
+    breaker: { title: "cockatiel: breaker", call: () => guard.execute(asked) },
+    retry: { title: "cockatiel: retry", call: () => again.execute(asked) },
+    timeout: { title: "cockatiel: timeout", call: () => limit.execute(asked) },
+    wrap: { title: "cockatiel: `wrap(retry, breaker, timeout)`", call: () => all.execute(asked) },
   };
 }
 
@@ -53,8 +56,8 @@ export function opossum(): { readonly withTimeout: Subject; readonly without: Su
   const timed = new CircuitBreaker(work, { ...options, timeout: timeoutMs });
   const untimed = new CircuitBreaker(work, { ...options, timeout: false });
   return {
-    withTimeout: { title: "opossum: breaker with timeout", call: () => timed.fire() },
-    without: { title: "opossum: breaker without timeout", call: () => untimed.fire() },
+    withTimeout: { title: "opossum: breaker with timeout", call: () => timed.fire(request) },
+    without: { title: "opossum: breaker without timeout", call: () => untimed.fire(request) },
     stop() {
       timed.shutdown();
       untimed.shutdown();

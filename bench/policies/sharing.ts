@@ -9,8 +9,8 @@ import type { Reply, UnaryHandler } from "../../src/core/call.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { systemRandom } from "../../src/core/random.ts";
 import { Batching } from "../../src/policy/batching.ts";
-import { layersOf, method, reply } from "./get-order.ts";
-import type { Subject } from "./subject.ts";
+import { layersOf, method } from "./get-order.ts";
+import { reply, type Subject } from "./subject.ts";
 import { through, untimed } from "./through.ts";
 
 /** An order with one item: what is kept, copied and gathered. */

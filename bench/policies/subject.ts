@@ -1,12 +1,22 @@
+import type { Reply } from "../../src/core/call.ts";
+import { Metadata } from "../../src/transport/index.ts";
+
 /** What is measured: one call through some policies, around the same work. */
 export interface Subject {
   readonly title: string;
   call(): Promise<unknown>;
 }
 
-/** What every subject runs: an async function that waits once, for what is there already. */
-export async function work(): Promise<void> {
+/** What every call asks for, if it matters not what. */
+export const request: object = {};
+
+/** What every call is answered with. */
+export const reply: Reply = { message: {}, header: new Metadata(), trailer: new Metadata() };
+
+/** What every subject runs: an async function that is asked for something, and waits once for what is there already. */
+export async function work(_request: object): Promise<Reply> {
   await undefined;
+  return reply;
 }
 
 /** The settings that all of them have, in milliseconds and shares. */

@@ -2,10 +2,10 @@ import type { Layers } from "../../src/client/pipeline.ts";
 import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { NO_DEADLINE } from "../../src/core/deadline.ts";
-import { composed, method, reply } from "./get-order.ts";
-import type { Subject } from "./subject.ts";
+import { composed, method } from "./get-order.ts";
+import { reply, type Subject, request as same } from "./subject.ts";
 
-const [sameRequest, options] = [{}, {}];
+const options = {};
 
 /** A call of GetOrder as it enters the pipeline. */
 function begin(request: object): Call {
@@ -35,7 +35,7 @@ export function through(
   title: string,
   layers: Layers,
   attempt: UnaryHandler,
-  request: () => object = () => sameRequest,
+  request: () => object = () => same,
 ): Subject {
   const handler = composed(layers, attempt);
   return { title, call: () => handler(begin(request())) };
