@@ -65,6 +65,8 @@ export class NiceWire {
     const { next, options } = carrier as NiceCarrier;
     return next(request, {
       ...options,
+      // Also where it is a layer that says so, as resume does: what stands inside of it may retry by itself.
+      ...(call.options.retry === false && { retry: false }),
       metadata: this.#sentMetadata(call),
       signal: this.#controller.signal,
       ...(onHeader && { onHeader: (header: Metadata) => this.#headers(header) }),

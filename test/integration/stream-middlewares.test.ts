@@ -1,4 +1,4 @@
-import { type ResumeCallOptions, RpcError, resume, stall } from "bowline";
+import { type ResumeCallOptions, RpcError, resume, retry, stall } from "bowline";
 import type { FaultRule } from "bowline/testing";
 import { type CallOptions, ServerError, Status } from "nice-grpc";
 import { describe, expect, test } from "vitest";
@@ -116,6 +116,55 @@ describe("resume() on nice-grpc alone", () => {
       break;
     }
     await left.promise;
+  });
+});
+
+describe("resume() around retry()", () => {
+  /** Yields what is new since it was asked, and keeps how often that was. */
+  const live = () => {
+    const calls: unknown[] = [];
+    const given: Partial<NiceHandlers> = {
+      async *watchOrders(request) {
+        calls.push(request);
+        yield { revision: BigInt(calls.length) };
+      },
+    };
+    return { calls, given };
+  };
+  const again = () => retry({ initialBackoffMs: 1 });
+  const stacked = async (given: Partial<NiceHandlers>, rules: FaultRule[], fromStart: boolean) => {
+    const proxy = await proxyTo(await serveNice(given), rules);
+    return connectNice(portOf(proxy), again(), resume({ ...quick, fromStart }));
+  };
+
+  test("no stream that began now is opened again, with messages lost in between", async () => {
+    const { calls, given } = live();
+    const client = await stacked(given, [{ on: "call", first: 1, fault: "drop", clientSees: "cut" }], false);
+    const { messages, error } = await drained(client.watchOrders({}));
+    expect(error).toMatchObject({ reason: "CURSOR_UNKNOWN" });
+    expect([messages, calls.length]).toEqual([[], 1]);
+  });
+
+  test("a stream from the start is", async () => {
+    const { calls, given } = live();
+    const client = await stacked(given, [{ on: "call", first: 1, fault: "drop", clientSees: "cut" }], true);
+    const { messages, error } = await drained(client.watchOrders({}));
+    expect([error, revisionsOf(messages), calls.length]).toEqual([undefined, [2n], 2]);
+  });
+
+  test("a call without retries has none from either", async () => {
+    let calls = 0;
+    const refusing: Partial<NiceHandlers> = {
+      // biome-ignore lint/correctness/useYield: it refuses
+      async *watchOrders() {
+        calls += 1;
+        throw new ServerError(Status.UNAVAILABLE, "too busy");
+      },
+    };
+    const once: ResumeCallOptions & CallOptions = { retry: false };
+    const { error } = await drained((await stacked(refusing, [], true)).watchOrders({}, once));
+    expect(error).toMatchObject({ code: Status.UNAVAILABLE, details: "too busy" });
+    expect(calls).toBe(1);
   });
 });
 
