@@ -1,6 +1,7 @@
 import { clientMiddleware, closeClient, EncodedMessage, type ObserverEvent, RpcError, Status } from "bowline";
 import { createChannel, createClientFactory, Metadata } from "nice-grpc";
 import { expect, onTestFinished, test } from "vitest";
+import type { MethodPolicy } from "../../src/contract/policy.ts";
 import { answered, connectItems, type ItemsClient, itemsContract, serveItems } from "../support/batched-items.ts";
 import { gate, rejection } from "../support/orders.ts";
 
@@ -104,6 +105,31 @@ test("calls gather with those that send the same metadata, for the same, and wit
   expect(batches.toSorted()).toEqual([["a", "f"], ["b", "d"], ["c"], ["e"]]);
   const tokens = batches.map((ids, n) => [ids[0], contexts[n]?.metadata.get("token")]);
   expect(Object.fromEntries(tokens)).toEqual({ a: undefined, b: "x", c: "y", e: undefined });
+});
+
+test.each<[string, MethodPolicy]>([
+  ["keeps answers", { cache: { ttlMs: 60_000 } }],
+  ["shares attempts", { coalesce: {} }],
+])("where the method that takes many %s, nobody gets what was answered for another", async (_, many) => {
+  let asked = 0;
+  const { port } = await serveItems(async ({ requests }) => {
+    const [order, both] = [++asked, new Promise((resolve) => setTimeout(resolve, 20))];
+    await both;
+    return { entries: requests.map(({ id }) => ({ item: { id: `${id} of answer ${order}` } })) };
+  });
+  const items = connectItems(port, itemsContract({}, many));
+  const as = (partition: string) => items.getItem({ id: "mine" }, { partition });
+  const answers = [...(await Promise.all([as("alice"), as("bob")])), await as("alice")];
+  expect(new Set(answers.slice(0, 2).map(({ id }) => id))).toEqual(new Set(["mine of answer 1", "mine of answer 2"]));
+  expect(answers[2]).toEqual("cache" in many ? answers[0] : { id: "mine of answer 3" });
+});
+
+test("where the method that takes many keeps answers, a call can ask the server all the same", async () => {
+  const { port, batches } = await serveItems();
+  const items = connectItems(port, itemsContract({}, { cache: { ttlMs: 60_000 } }));
+  await items.getItem({ id: "a" });
+  await Promise.all([items.getItem({ id: "a" }), items.getItem({ id: "a" }, { cache: false })]);
+  expect(batches).toEqual([["a"], ["a"]]);
 });
 
 test("what a middleware adds for each caller keeps their calls apart", async () => {

@@ -39,10 +39,10 @@ export function batchLayer(context: BatchContext): Layer {
   };
 }
 
-/** Who gathers with whom: those who send the same, for the same, and allow the same attempts. */
+/** Who gathers with whom: those who send the same, for the same, and allow the same attempts and answers. */
 function keyOf({ options, metadata }: Call): string {
-  const { partition, retry, maxAttempts, waitForReady } = options;
-  return JSON.stringify([partition, retry, maxAttempts, waitForReady, ...metadataEntries(metadata)]);
+  const { partition, cache, retry, maxAttempts, waitForReady } = options;
+  return JSON.stringify([partition, cache, retry, maxAttempts, waitForReady, ...metadataEntries(metadata)]);
 }
 
 /** The request as it is now: an application may change its own while the call waits for others. */

@@ -165,9 +165,12 @@ function criticalityOf(waiters: readonly ReplyWaiter[]): Pick<CallOptions, "crit
 }
 
 /** What all of the calls have in common. */
-function optionsOf({ retry, maxAttempts, waitForReady }: CallOptions, timeoutMs: number): CallOptions {
+function optionsOf(options: CallOptions, timeoutMs: number): CallOptions {
+  const { partition, cache, retry, maxAttempts, waitForReady } = options;
   return {
     timeoutMs,
+    ...(partition !== undefined && { partition }),
+    ...(cache !== undefined && { cache }),
     ...(retry !== undefined && { retry }),
     ...(maxAttempts !== undefined && { maxAttempts }),
     ...(waitForReady !== undefined && { waitForReady }),
