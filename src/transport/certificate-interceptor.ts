@@ -1,18 +1,17 @@
+import { randomUUID } from "node:crypto";
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
 import type { PeerCertificate } from "../core/identity.ts";
-import { systemRandom } from "../core/random.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
 
-/** The metadata key under which `serverMiddleware` is told where a call's certificate is kept. */
+/** The metadata key under which middlewares are told where a call's certificate is kept. */
 const CERTIFICATE_KEY = "bowline-certificate";
 
 /**
- * Certificates of calls that no middleware has taken yet. What is handed on is a ticket and not the certificate, which
- * a client could write into its metadata as well. A call of another service's never takes its own: the oldest go.
+ * Certificates of the calls whose streams are open. What is handed on is a ticket and not the certificate, which a
+ * client could write into its metadata as well.
  */
 const kept = new Map<string, () => PeerCertificate | undefined>();
-const MOST_KEPT = 10_000;
 
 /**
  * Lets `serverMiddleware` see clients' certificates, for `mtls()`: `createServer({ interceptors:
@@ -21,34 +20,30 @@ const MOST_KEPT = 10_000;
 export const certificateInterceptor: ServerInterceptor = (_method, call) => {
   const start = call.start;
   call.start = (listener) => {
-    const receive = listener.onReceiveMetadata;
+    const ticket: string = randomUUID();
+    const { onReceiveMetadata, onCancel } = listener;
     listener.onReceiveMetadata = (metadata) => {
+      kept.set(ticket, () => peerCertificateOf(call));
       // Set over what the client sent under this name.
-      metadata.set(
-        CERTIFICATE_KEY,
-        keep(() => peerCertificateOf(call)),
-      );
-      receive.call(listener, metadata);
+      metadata.set(CERTIFICATE_KEY, ticket);
+      onReceiveMetadata.call(listener, metadata);
+    };
+    // grpc-js says so of every call when its stream closes.
+    listener.onCancel = () => {
+      kept.delete(ticket);
+      onCancel.call(listener);
     };
     start.call(call, listener);
   };
   return call as ServerInterceptingCall;
 };
 
-function keep(certificate: () => PeerCertificate | undefined): string {
-  const ticket = `${systemRandom()}${systemRandom()}`;
-  kept.set(ticket, certificate);
-  const [oldest] = kept.keys();
-  if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
-  return ticket;
-}
-
-/** Takes the certificate that belongs to a call out of its metadata; undefined without the interceptor. */
+/**
+ * Takes out of a call's metadata whose certificate it came with; undefined without the interceptor. Each middleware that
+ * the call passes may ask, of a copy of the metadata.
+ */
 export function takeCertificate(metadata: Metadata): (() => PeerCertificate | undefined) | undefined {
   const ticket = metadata.get(CERTIFICATE_KEY);
   metadata.delete(CERTIFICATE_KEY);
-  if (typeof ticket !== "string") return undefined;
-  const certificate = kept.get(ticket);
-  kept.delete(ticket);
-  return certificate;
+  return typeof ticket === "string" ? kept.get(ticket) : undefined;
 }

@@ -2,9 +2,20 @@ import { readFileSync } from "node:fs";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { type CallContext, type ClientOptions, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
-import { type Authenticators, allOf, certificateInterceptor, mtls, serverMiddleware } from "bowline/server";
-import { createServer as createNiceServer } from "nice-grpc";
-import { expect, onTestFinished, test } from "vitest";
+import {
+  type Authenticators,
+  allOf,
+  certificateInterceptor,
+  idempotency,
+  memoryIdempotency,
+  mtls,
+  rateLimit,
+  serverMiddleware,
+  shed,
+} from "bowline/server";
+import { createServer as createNiceServer, Metadata, type ServerMiddleware } from "nice-grpc";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { takeCertificate } from "../../src/transport/certificate-interceptor.ts";
 import { ordersHandlers, rejection } from "../support/orders.ts";
 import {
   AUDIENCE,
@@ -102,9 +113,10 @@ test("a token that is bound to a certificate is taken with that one alone (RFC 8
 });
 
 /** The same on nice-grpc's own server. */
-async function servingNice(interceptors: readonly (typeof certificateInterceptor)[]) {
+async function servingNice(interceptors: readonly (typeof certificateInterceptor)[], before?: ServerMiddleware) {
   const seen: CallContext["identity"][] = [];
-  const nice = createNiceServer({ interceptors } as object).use(
+  const bare = createNiceServer({ interceptors } as object);
+  const nice = (before ? bare.use(before) : bare).use(
     serverMiddleware(SecuredOrders, { authenticate: certificate, idempotency: false, validation: false }),
   );
   const getOrder = async (_request: object, { identity }: CallContext) => {
@@ -125,4 +137,32 @@ test("nice-grpc's server sees certificates by an interceptor, and believes no me
   const without = await servingNice([]);
   const forged = without.orders.getOrder({}, { metadata: { "bowline-certificate": "0.10.2" } });
   expect(await rejection(forged)).toMatchObject(unauthenticated);
+});
+
+test.each<[string, ServerMiddleware]>([
+  ["shed()", shed({ maxConcurrent: 50, loopDelayMs: Number.POSITIVE_INFINITY })],
+  ["rateLimit()", rateLimit({ calls: 50 })],
+  ["idempotency()", idempotency(SecuredOrders.definition, { store: memoryIdempotency(), methods: ["getOrder"] })],
+])("a middleware that goes before, such as %s, leaves the certificate to the others", async (_name, before) => {
+  const { seen, orders } = await servingNice([certificateInterceptor], before as ServerMiddleware);
+  await orders.getOrder({}, { metadata: { "idempotency-key": "k-1" } });
+  expect(seen).toMatchObject([{ key: SPIFFE }]);
+});
+
+test("a call's certificate is kept for as long as its stream is open, however often it is asked for", async () => {
+  const received: Metadata[] = [];
+  const certificateOf = (metadata: Metadata) => takeCertificate(new Metadata(metadata))?.();
+  // biome-ignore lint/correctness/useYield: nice-grpc's middlewares take a generator that returns the response
+  const answering: ServerMiddleware = async function* answer(_call, { metadata }) {
+    received.push(metadata);
+    const found = { commonName: "client" };
+    expect([certificateOf(metadata), certificateOf(metadata)]).toMatchObject([found, found]);
+    return {} as never;
+  };
+  const { seen, orders } = await servingNice([certificateInterceptor], answering);
+  await orders.getOrder({});
+  await orders.getOrder({});
+  expect(seen).toEqual([]);
+  expect(received).toHaveLength(2);
+  await vi.waitFor(() => expect(received.map(certificateOf)).toEqual([undefined, undefined]));
 });
