@@ -44,5 +44,5 @@ export function filter<Message>(
   options: OperatorOptions = {},
 ): OperatorStream<Message> {
   checkArguments("filter", { source: [source, isSource], isWanted: [isWanted, isFunction] }, options, EVERY);
-  return new Filter(until(source, options.signal), isWanted);
+  return until(new Filter(source, isWanted), options.signal);
 }

@@ -30,5 +30,5 @@ export function map<In, Out>(
   options: OperatorOptions = {},
 ): OperatorStream<Out> {
   checkArguments("map", { source: [source, isSource], transform: [transform, isFunction] }, options, EVERY);
-  return new Mapped(until(source, options.signal), transform);
+  return until(new Mapped(source, transform), options.signal);
 }

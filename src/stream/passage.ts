@@ -1,3 +1,4 @@
+import type { OperatorStream } from "./operator-stream.ts";
 import { NOTHING, Outlet } from "./outlet.ts";
 import { Intake, type Sink } from "./upstream.ts";
 
@@ -39,7 +40,15 @@ export class Passage<Message> extends Outlet<Message> implements Sink<Message> {
   }
 }
 
-/** A source that ends as soon as a signal aborts, whatever it waits for. Without a signal it is the source itself. */
+/**
+ * A stream that ends as soon as a signal aborts, whatever it waits for; around an operator, its callback too. Without a
+ * signal it is the stream itself.
+ */
+export function until<Message>(
+  stream: OperatorStream<Message>,
+  signal: AbortSignal | undefined,
+): OperatorStream<Message>;
+export function until<Message>(source: AsyncIterable<Message>, signal: AbortSignal | undefined): AsyncIterable<Message>;
 export function until<Message>(
   source: AsyncIterable<Message>,
   signal: AbortSignal | undefined,

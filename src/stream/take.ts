@@ -41,5 +41,6 @@ export function take<Message>(
   options: OperatorOptions = {},
 ): OperatorStream<Message> {
   checkArguments("take", { source: [source, isSource], count: [count, isAmount] }, options, EVERY);
+  // Around its source: that is left, and with it the signal, together with the last message.
   return new Take(until(source, options.signal), count);
 }

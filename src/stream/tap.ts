@@ -31,5 +31,5 @@ export function tap<Message>(
   options: OperatorOptions = {},
 ): OperatorStream<Message> {
   checkArguments("tap", { source: [source, isSource], look: [look, isFunction] }, options, EVERY);
-  return new Tap(until(source, options.signal), look);
+  return until(new Tap(source, look), options.signal);
 }

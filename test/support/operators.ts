@@ -31,17 +31,25 @@ export interface OperatorCase {
   readonly keeps: "all" | "some" | "first 3" | "even ones";
   /** Whether a callback sees each message. */
   readonly calls: boolean;
+  /** Whether the promise that it returns is waited for. */
+  readonly awaits: boolean;
   /** Whether a pending `next()` is done when the stream is left, even if its source's is not. */
   readonly settlesByItself: boolean;
 }
 
-const plain = { readsAhead: 0, keeps: "all", calls: false, settlesByItself: true } as const;
+const plain = { readsAhead: 0, keeps: "all", calls: false, awaits: false, settlesByItself: true } as const;
 const relay = { ...plain, calls: true, settlesByItself: false } as const;
 const nothing = () => undefined;
 
 /** Calls back with a message, and returns it as it is. */
 function seen(visit: (message: number) => unknown, message: number): number {
   visit(message);
+  return message;
+}
+
+/** Does so, and waits for it. */
+async function awaited(visit: (message: number) => unknown, message: number): Promise<number> {
+  await visit(message);
   return message;
 }
 
@@ -55,8 +63,8 @@ export const operators: readonly OperatorCase[] = [
   {
     ...relay,
     name: "map with a promise",
-    make: (source, { visit = nothing, ...options }) =>
-      map(source, async (message) => seen(visit, message), only(options)),
+    awaits: true,
+    make: (source, { visit = nothing, ...options }) => map(source, (message) => awaited(visit, message), only(options)),
   },
   {
     ...relay,
@@ -69,14 +77,21 @@ export const operators: readonly OperatorCase[] = [
     ...relay,
     name: "filter with a promise",
     keeps: "even ones",
+    awaits: true,
     make: (source, { visit = nothing, ...options }) =>
-      filter(source, async (message) => seen(visit, message) % 2 === 0, only(options)),
+      filter(source, async (message) => (await awaited(visit, message)) % 2 === 0, only(options)),
   },
   { ...relay, calls: false, name: "take", keeps: "first 3", make: (source, options) => take(source, 3, only(options)) },
   {
     ...relay,
     name: "tap",
     make: (source, { visit = nothing, ...options }) => tap(source, (message) => void visit(message), only(options)),
+  },
+  {
+    ...relay,
+    name: "tap with a promise",
+    awaits: true,
+    make: (source, { visit = nothing, ...options }) => tap(source, (message) => awaited(visit, message), only(options)),
   },
   { ...plain, name: "batch", readsAhead: 3, make: (source, options) => batch(source, 3, 100, timed(options)) },
   { ...plain, name: "merge", readsAhead: 1, make: (source, options) => merge([source], only(options)) },
@@ -93,8 +108,9 @@ export const operators: readonly OperatorCase[] = [
     name: "mapConcurrent, unordered",
     readsAhead: 3,
     calls: true,
+    awaits: true,
     make: (source, { visit = nothing, ...options }) =>
-      mapConcurrent(source, 3, async (message) => seen(visit, message), { ...only(options), ordered: false }),
+      mapConcurrent(source, 3, (message) => awaited(visit, message), { ...only(options), ordered: false }),
   },
   {
     ...plain,

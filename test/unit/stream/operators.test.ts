@@ -154,6 +154,28 @@ describe.each(operators.filter(({ calls }) => calls))("the callback of $name", (
   });
 });
 
+test.each(operators.filter(({ awaits }) => awaits))(
+  "the callback of $name does not hold up a signal while its promise is pending",
+  async (operator) => {
+    const source = sourceOf(0, 2, 4);
+    const controller = new AbortController();
+    const late = Promise.withResolvers<void>();
+    const stream = operator.make(source, { signal: controller.signal, visit: () => late.promise });
+    const reads = Promise.allSettled([stream.next(), stream.next()]);
+    await setImmediate();
+    controller.abort("enough");
+    expect(await Promise.race([reads, setImmediate("nothing")])).toEqual([
+      { status: "rejected", reason: "enough" },
+      { status: "fulfilled", value: DONE },
+    ]);
+    expect(source.returns).toBe(source.ended ? 0 : 1);
+    late.reject("too late");
+    await setImmediate();
+    expect(await stream.next()).toEqual(DONE);
+    expect(getEventListeners(controller.signal, "abort").length).toBe(0);
+  },
+);
+
 function broken(what: string): never {
   throw new Error(what);
 }
