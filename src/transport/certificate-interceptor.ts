@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
 import type { PeerCertificate } from "../core/identity.ts";
+import { unguessable } from "../core/random.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
 
 /** The metadata key under which middlewares are told where a call's certificate is kept. */
@@ -20,7 +20,7 @@ const kept = new Map<string, () => PeerCertificate | undefined>();
 export const certificateInterceptor: ServerInterceptor = (_method, call) => {
   const start = call.start;
   call.start = (listener) => {
-    const ticket: string = randomUUID();
+    const ticket = unguessable();
     const { onReceiveMetadata, onCancel } = listener;
     listener.onReceiveMetadata = (metadata) => {
       kept.set(ticket, () => peerCertificateOf(call));
