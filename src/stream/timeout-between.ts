@@ -10,6 +10,8 @@ class TimeoutBetween<Message> extends Passage<Message> {
   readonly #clock: Clock;
   /** Since when somebody waits. */
   #since: number | undefined;
+  /** For how long the process had stood still in all, by then. */
+  #stoodStillMs = 0;
   /** One for many messages: when it fires, it looks how long the last wait has lasted. */
   #timer: Timer | undefined;
 
@@ -26,7 +28,10 @@ class TimeoutBetween<Message> extends Passage<Message> {
 
   protected override pull(): void {
     if (!this.isWanted) return;
-    this.#since ??= this.#clock.now();
+    if (this.#since === undefined) {
+      this.#since = this.#clock.now();
+      this.#stoodStillMs = this.#stalledMs;
+    }
     if (!this.#timer) this.#startTimer(this.#timeoutMs);
     super.pull();
   }
@@ -36,17 +41,21 @@ class TimeoutBetween<Message> extends Passage<Message> {
     return super.leave();
   }
 
+  get #stalledMs(): number {
+    return this.#clock.stalledMs?.() ?? 0;
+  }
+
   #startTimer(delayMs: number): void {
-    const stoodStillMs = this.#clock.stalledMs?.() ?? 0;
     this.#timer = this.#clock.setTimer(delayMs, () => {
       this.#timer = undefined;
-      // While the process stood still, messages may have come that it had no time to look at.
-      this.#look((this.#clock.stalledMs?.() ?? 0) - stoodStillMs);
+      this.#look();
     });
   }
 
-  #look(excusedMs: number): void {
+  #look(): void {
     if (this.#since === undefined) return;
+    // While the process stood still, messages may have come that it had no time to look at.
+    const excusedMs = this.#stalledMs - this.#stoodStillMs;
     const leftMs = this.#since + this.#timeoutMs + excusedMs - this.#clock.now();
     if (leftMs > 0) this.#startTimer(leftMs);
     else this.end({ error: stalled(this.#timeoutMs) });

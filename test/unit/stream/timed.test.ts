@@ -130,20 +130,45 @@ describe("timeoutBetween", () => {
     expect([timers, clock.pending]).toEqual([1, 0]);
   });
 
-  test("time for which the process stood still does not count", async () => {
-    const [source, clock] = [new MessageSource<number>(), fakeClock()];
-    let stoodStillMs = 0;
+  /** A clock that is told for how long the process stood still in all. */
+  function standing() {
+    const clock = fakeClock();
+    const stood = { stillMs: 0 };
     const standing = {
       now: () => clock.now(),
       wallTime: () => clock.wallTime(),
       setTimer: (delayMs: number, fire: () => void) => clock.setTimer(delayMs, fire),
-      stalledMs: () => stoodStillMs,
+      stalledMs: () => stood.stillMs,
     };
-    const read = timeoutBetween(source, 100, { clock: standing }).next();
+    return { clock, standing, stood };
+  }
+
+  test("time for which the process stood still does not count, however often it does", async () => {
+    const source = new MessageSource<number>();
+    const { clock, standing: given, stood } = standing();
+    const read = timeoutBetween(source, 100, { clock: given }).next();
     const failed = expect(read).rejects.toMatchObject({ reason: "STALLED" });
     await clock.advance(50);
-    stoodStillMs = 80;
-    await clock.advance(129);
+    stood.stillMs = 80;
+    await clock.advance(60);
+    stood.stillMs = 120;
+    await clock.advance(109);
+    expect(source.returns).toBe(0);
+    await clock.advance(1);
+    await failed;
+  });
+
+  test("time for which it stood still before somebody waited excuses nothing", async () => {
+    const source = new MessageSource<number>();
+    const { clock, standing: given, stood } = standing();
+    const stream = timeoutBetween(source, 100, { clock: given });
+    const first = stream.next();
+    stood.stillMs = 1_000;
+    await clock.advance(20);
+    source.give(1);
+    await first;
+    const failed = expect(stream.next()).rejects.toMatchObject({ reason: "STALLED" });
+    await clock.advance(99);
     expect(source.returns).toBe(0);
     await clock.advance(1);
     await failed;
