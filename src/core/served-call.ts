@@ -21,8 +21,9 @@ export interface ServedContext extends CallContext {
    */
   readonly certificate: PeerCertificate | undefined;
   /**
-   * Calls `listener` once, when the handler has ended and its answer is on its way, or nobody waits for one any more.
-   * A layer that only watches needs no more than this, for unary methods and streams alike.
+   * Calls `listener` once, when the handler has ended and its answer is on its way, or nobody waits for one any more;
+   * at once if that was before, as where a middleware gave up on a call that still waited. A layer that only watches
+   * needs no more than this, for unary methods and streams alike.
    */
   onEnd(listener: (end: ServedEnd) => void): void;
 }
@@ -44,15 +45,23 @@ export interface ServerLayer {
   stream(next: ServeStream, method: Method): ServeStream;
 }
 
-/** Keeps who wants to hear of a served call's end, and tells each of them once. */
+/** Keeps who wants to hear of a served call's end, and tells each of them once, also who comes after it. */
 export class EndListeners {
   #listeners: ((end: ServedEnd) => void)[] = [];
+  #end: ServedEnd | undefined;
+
+  /** Whether the end has come. */
+  get told(): boolean {
+    return this.#end !== undefined;
+  }
 
   add(listener: (end: ServedEnd) => void): void {
     this.#listeners.push(listener);
+    if (this.#end) this.tell(this.#end);
   }
 
   tell(end: ServedEnd): void {
+    this.#end ??= end;
     for (const listener of this.#listeners.splice(0)) tell("a listener of a call's end threw", () => listener(end));
   }
 }

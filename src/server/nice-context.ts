@@ -35,7 +35,7 @@ export class NiceContext implements ServedContext {
   /** nice-grpc's own, whatever signal a layer gives the handler. */
   readonly #callSignal: AbortSignal;
   readonly #certificate: (() => PeerCertificate | undefined) | undefined;
-  #ends: EndListeners | undefined;
+  readonly #ends = new EndListeners();
 
   constructor(method: Method, next: NiceContext["next"], context: NiceCallContext, clock: Clock) {
     const wallDeadline = Number(context.metadata.get(DEADLINE_KEY) ?? NO_DEADLINE);
@@ -69,7 +69,6 @@ export class NiceContext implements ServedContext {
   }
 
   onEnd(listener: (end: ServedEnd) => void): void {
-    this.#ends ??= new EndListeners();
     this.#ends.add(listener);
   }
 
@@ -80,7 +79,7 @@ export class NiceContext implements ServedContext {
 
   /** The handler has ended. */
   finish(end: ServedEnd): void {
-    this.#ends?.tell(this.cancelled ? endOfCancelled(this.#callSignal.reason) : end);
+    this.#ends.tell(this.cancelled ? endOfCancelled(this.#callSignal.reason) : end);
   }
 }
 

@@ -21,9 +21,8 @@ export class ServerContext implements ServedContext {
   #trailer: Metadata | undefined;
   #identity: Identity | undefined;
   #controller: AbortController | undefined;
-  #finished = false;
   #cancelReason: { readonly reason: unknown } | undefined;
-  #ends: EndListeners | undefined;
+  readonly #ends = new EndListeners();
 
   constructor(method: Method, call: IncomingCall, clock: Clock) {
     this.method = method;
@@ -107,19 +106,17 @@ export class ServerContext implements ServedContext {
   }
 
   onEnd(listener: (end: ServedEnd) => void): void {
-    this.#ends ??= new EndListeners();
     this.#ends.add(listener);
   }
 
   /** The handler has finished: what happens to the call now aborts nothing. */
   finish(end: ServedEnd): void {
-    this.#finished = true;
-    this.#ends?.tell(this.#cancelReason ? endOfCancelled(this.#cancelReason.reason) : end);
+    this.#ends.tell(this.#cancelReason ? endOfCancelled(this.#cancelReason.reason) : end);
   }
 
   /** Whether it makes no difference any more that the client is gone. */
   get over(): boolean {
-    return this.#finished || this.#cancelReason !== undefined;
+    return this.#ends.told || this.#cancelReason !== undefined;
   }
 
   /** Aborts the signal; only the first reason counts. */

@@ -133,6 +133,18 @@ describe("telemetry tells when calls arrive and end, and with what their clients
     expect(events[1]?.id).toBe(events[0]?.id);
   });
 
+  test("at once, where the call ended before it came to the layer", () => {
+    const { events, ends, context, layer } = setUp();
+    ends.tell({ outcome: "cancelled" });
+    for (const [, serve] of shapes) serve(layer, context);
+    expect(events.map(({ type }) => type)).toEqual([
+      "served.started",
+      "served.ended",
+      "served.started",
+      "served.ended",
+    ]);
+  });
+
   test("two calls have two ids", () => {
     const { events, context, layer } = setUp();
     for (const [, serve] of shapes) serve(layer, context);
