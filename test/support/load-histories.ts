@@ -24,7 +24,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant("call" as const),
       criticality: fc.constantFrom(undefined, ...CRITICALITIES),
       withinMs: fc.constantFrom(5, 30, 60, 1_000, Number.POSITIVE_INFINITY),
-      kind: fc.constantFrom<Kind>("unary", "unary", "stream", "stream", "unread"),
+      kind: fc.constantFrom<Kind>("unary", "unary", "upload", "stream", "stream", "unread"),
     }),
   },
   { weight: 5, arbitrary: which.map((which) => ({ do: "answer" as const, which })) },

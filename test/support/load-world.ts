@@ -11,7 +11,9 @@ import { aMethod } from "./scripted.ts";
 
 const MAX_WAIT_MS = 40;
 const unaryMethod = aMethod();
+const uploadMethod = aMethod("client-stream");
 const streamMethod = aMethod("server-stream");
+const METHODS = { unary: unaryMethod, upload: uploadMethod, stream: streamMethod, unread: streamMethod };
 
 /** A call as the layer sees it; the server ends it. */
 class World {
@@ -19,10 +21,10 @@ class World {
   readonly controller: AbortController = new AbortController();
   readonly #ends = new EndListeners();
 
-  constructor(clock: FakeClock, criticality: Criticality | undefined, deadlineAt: number, stream: boolean) {
+  constructor(clock: FakeClock, criticality: Criticality | undefined, deadlineAt: number, kind: Kind) {
     const remainingMs = () => Math.max(0, deadlineAt - clock.now());
     const onEnd = (listener: (end: ServedEnd) => void) => this.#ends.add(listener);
-    const method = stream ? streamMethod : unaryMethod;
+    const method = METHODS[kind];
     const { signal } = this.controller;
     this.context = { method, criticality, deadlineAt, remainingMs, signal, onEnd } as unknown as ServedContext;
   }
@@ -32,8 +34,8 @@ class World {
   }
 }
 
-/** A call with one response; a stream; one that is never read, as by a middleware that gives up. */
-export type Kind = "unary" | "stream" | "unread";
+/** A call with one response; a client's stream; a stream; one that is never read, as by a middleware that gives up. */
+export type Kind = "unary" | "upload" | "stream" | "unread";
 
 /** A handler that runs, and how it may end. */
 interface Running {
@@ -47,6 +49,7 @@ export class LoadWorld {
   readonly problems: string[] = [];
   readonly #shedder: Shedder;
   readonly #unary: ServeUnary;
+  readonly #upload: ServeUnary;
   readonly #stream: ServeStream;
   readonly #limit: number;
   readonly #made: World[] = [];
@@ -62,7 +65,9 @@ export class LoadWorld {
       loopDelayMs: () => this.#lagMs,
     };
     const layer = shedLayer(gate);
-    this.#unary = layer.unary((_, context) => this.#run(context).next.promise, unaryMethod);
+    const answered: ServeUnary = (_, context) => this.#run(context).next.promise;
+    this.#unary = layer.unary(answered, unaryMethod);
+    this.#upload = layer.unary(answered, uploadMethod);
     this.#stream = layer.stream(
       (_, context) => ({
         [Symbol.asyncIterator]: () => ({
@@ -75,15 +80,14 @@ export class LoadWorld {
   }
 
   call(criticality: Criticality | undefined, withinMs: number, kind: Kind): void {
-    const world = new World(this.clock, criticality, this.clock.now() + withinMs, kind !== "unary");
+    const world = new World(this.clock, criticality, this.clock.now() + withinMs, kind);
     this.#made.push(world);
     this.#open += 1;
     const end = (end: ServedEnd) => {
       this.#open -= 1;
       world.end(end);
     };
-    const served = kind === "unary" ? this.#unary("request", world.context) : this.#read(world, kind === "stream");
-    served.then(
+    this.#serve(world, kind).then(
       () => end({ outcome: "ok" }),
       () => end({ outcome: "error" }),
     );
@@ -127,7 +131,7 @@ export class LoadWorld {
       while (this.#running.length > 0) this.answer(0);
       await this.clock.advance(MAX_WAIT_MS);
     }
-    // A stream that nobody has read counts for a second at most.
+    // A stream that nobody has read, and an upload, counts for a second at most.
     await this.clock.advance(OPENING_MS);
     const { running, queued } = this.#shedder.snapshot();
     return [
@@ -136,6 +140,12 @@ export class LoadWorld {
       ...(running + queued === 0 ? [] : [`${running} permits and ${queued} places are left`]),
       ...(this.clock.pending === 0 ? [] : [`${this.clock.pending} timers are left`]),
     ];
+  }
+
+  #serve(world: World, kind: Kind): Promise<unknown> {
+    if (kind === "unary") return this.#unary("request", world.context);
+    if (kind === "upload") return this.#upload("request", world.context);
+    return this.#read(world, kind === "stream");
   }
 
   async #read(world: World, first: boolean): Promise<void> {

@@ -6,24 +6,28 @@ import { LaterStream } from "../limits/later-stream.ts";
 import { enter, type ShedGate } from "../limits/shed-gate.ts";
 
 /**
- * How long a stream counts as being opened at most, in milliseconds: one that has had nothing to say until then may be
- * quiet for hours.
+ * How long a stream, of requests or of responses, counts as being opened at most, in milliseconds: one that has had
+ * nothing to say until then may be quiet for hours.
  */
 export const OPENING_MS = 1_000;
 
 /**
- * Refuses calls where the server has too much to do, before anything is done for them. A call with one response counts
- * until its handler has ended, whether or not its client still waits. Of a stream its opening counts, to its first
- * message or its end: watches that stay open for hours would use the limit up, and they tell nothing of latency.
+ * Refuses calls where the server has too much to do, before anything is done for them. A unary call counts until its
+ * handler has ended, whether or not its client still waits. Of a stream its opening counts, to its first response or its
+ * end: watches that stay open for hours, and clients that upload or are silent for as long as they like, would use the
+ * limit up, and they tell nothing of latency.
  */
 export function shedLayer(gate: ShedGate): ServerLayer {
   return {
-    unary: (next) => async (request, context) => {
-      const turn = enter(gate, context);
-      const permit = turn instanceof Promise ? await turn : turn;
-      context.onEnd((end) => settle(permit, end));
-      return next(request, context);
-    },
+    unary:
+      (next, { requestStream }) =>
+      async (request, context) => {
+        const turn = enter(gate, context);
+        const permit = turn instanceof Promise ? await turn : turn;
+        if (requestStream) holdWhileOpening(permit, context, gate.clock);
+        else context.onEnd((end) => settle(permit, end));
+        return next(request, context);
+      },
     stream: (next) => (request, context) => {
       const open = (permit: ShedPermit) => {
         const opened = holdWhileOpening(permit, context, gate.clock);
