@@ -70,7 +70,8 @@ export class FetchedKeys {
   };
 
   get #usable(): boolean {
-    return this.#ageMs <= this.#terms.keysMaxAgeMs + this.#terms.keysStaleMs;
+    // Either may be Infinity, as is the age of none.
+    return this.#keys !== undefined && this.#ageMs <= this.#terms.keysMaxAgeMs + this.#terms.keysStaleMs;
   }
 
   get #ageMs(): number {
@@ -87,7 +88,7 @@ export class FetchedKeys {
   async #refresh(): Promise<void> {
     const { keysMaxAgeMs } = this.#terms;
     const age = this.#ageMs;
-    if (age <= keysMaxAgeMs / 2) return;
+    if (this.#keys && age <= keysMaxAgeMs / 2) return;
     const failed = this.#failure !== undefined;
     const begun = this.#begin(failed ? this.#restMs : 0);
     // While they cannot be fetched nobody waits who can do with the old ones.

@@ -80,6 +80,23 @@ test("a rotation is followed: an unknown key has the set fetched anew, and made-
   expect(served.asked).toBe(3);
 });
 
+test("keys that never grow old are fetched once", async () => {
+  const { served, clock, call } = await authenticating({ keysMaxAgeMs: Number.POSITIVE_INFINITY });
+  expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+  await clock.advance(7 * 86_400_000);
+  expect(await call(first.token(long))).toMatchObject({ identity: { subject: "u-1" } });
+  expect(served.asked).toBe(1);
+});
+
+test("keys that go on for ever are asked for again in a second where there were none", async () => {
+  const { served, clock, call } = await authenticating({ keysStaleMs: Number.POSITIVE_INFINITY });
+  served.answer = (response) => void response.writeHead(503).end();
+  expect(await rejection(call(first.token()))).toMatchObject(unavailable);
+  served.answer = undefined;
+  await clock.advance(1_000);
+  expect(await call(first.token())).toMatchObject({ identity: { subject: "u-1" } });
+});
+
 test("a key that was withdrawn is not taken once the set is too old", async () => {
   const { served, clock, call } = await authenticating({ keysMaxAgeMs: 600_000 });
   await call(first.token(long));
