@@ -4,6 +4,8 @@ import type { Method } from "../core/method.ts";
 /**
  * The places of the pipeline, outermost first, for methods with one response. Users never order layers by hand. A
  * place stays empty until its mechanism exists, or where a method's policy does not ask for it.
+ *
+ * Credentials are waited for above whatever goes by how long the target takes: the wait is not of its doing.
  */
 export const UNARY_ORDER = [
   "criticality",
@@ -16,10 +18,10 @@ export const UNARY_ORDER = [
   "batch",
   "throttle",
   "retryOrHedge",
+  "credentials",
   "breaker",
   "bulkhead",
   "attemptDeadline",
-  "credentials",
   "attemptTelemetry",
 ] as const;
 
@@ -30,11 +32,11 @@ export const STREAM_ORDER = [
   "deadline",
   "resume",
   "retryOrHedge",
+  "credentials",
   "breaker",
   "bulkhead",
   "attemptDeadline",
   "stall",
-  "credentials",
   "attemptTelemetry",
 ] as const;
 

@@ -31,10 +31,10 @@ const GIVEN_UP_EARLY_MS = 4 * DEADLINE_RESERVE_MS;
 
 /**
  * A DEADLINE_EXCEEDED of the server's is taken for ours if it comes when the time that it was told is all but over.
- * One that comes earlier is about a shorter time of the server's own.
+ * One that comes earlier is about a shorter time of the server's own. What was never sent has run into nothing.
  */
 function ranIntoIt(error: unknown, remainingMs: number): error is RpcError {
-  if (!(error instanceof RpcError) || error.code !== Status.DEADLINE_EXCEEDED) return false;
+  if (!(error instanceof RpcError) || error.code !== Status.DEADLINE_EXCEEDED || error.attempts === 0) return false;
   return error.reason === "DEADLINE_EXCEEDED" || remainingMs <= GIVEN_UP_EARLY_MS;
 }
 

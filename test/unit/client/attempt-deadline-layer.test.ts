@@ -102,6 +102,14 @@ describe("unary", () => {
     expect(await rejection(reply)).toMatchObject(tooLong);
   });
 
+  test("what was never sent ran into nothing, however late it is", async () => {
+    const { clock, attempt, reply } = start();
+    await clock.advance(100);
+    const failure = exceeded({ reason: "DEADLINE_BEFORE_SEND", attempts: 0 });
+    attempt.fail(failure);
+    expect(await rejection(reply)).toBe(failure);
+  });
+
   test("one during which the call's own deadline passed says that", async () => {
     const { clock, attempt, reply } = start({ deadline: 101 });
     await clock.advance(101);
