@@ -30,7 +30,7 @@ export interface Answer extends Repeatable {
   delay(delayMs: number): this;
   /** Ends the call with a status. */
   fail(code: Exclude<StatusName, "OK">, options?: FailureOptions): Repeatable;
-  /** Says nothing more until the client leaves. */
+  /** Says nothing more until the client leaves: no heartbeat either. */
   hang(): Repeatable;
 }
 

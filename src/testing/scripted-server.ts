@@ -106,7 +106,9 @@ class Scripted {
       (request: unknown, context: CallContext) =>
         one.method.responseStream ? this.#answer(one, request, context) : this.#answerOnce(one, request, context),
     ]);
-    this.#server.add(this.#contract as Contract<Contract["definition"], unknown, object>, Object.fromEntries(handlers));
+    // Nothing is sent that the script does not say.
+    const contract = { ...this.#contract, heartbeats: {} } as Contract<Contract["definition"], unknown, object>;
+    this.#server.add(contract, Object.fromEntries(handlers));
     this.target = `127.0.0.1:${await this.#server.listen("127.0.0.1:0")}`;
     return this;
   }

@@ -161,6 +161,20 @@ describe("a stream of responses", () => {
   });
 });
 
+test("a stream that hangs sends no heartbeats either, which its client takes for a stall", async () => {
+  const Beating = contract<typeof PatientOrders.definition, OrderServiceClient, OrderServiceHandlers>({
+    ...PatientOrders,
+    methods: { ...PatientOrders.methods, watchOrders: { heartbeat: { field: "heartbeat", intervalMs: 20 } } },
+  });
+  const { server, orders } = await start(Beating);
+  server.expect("watchOrders").send({ revision: 1n }).hang();
+  const { messages, error } = await drain(orders.watchOrders({}, { timeoutMs: 3_000 }));
+  expect([messages.length, error]).toEqual([1, expect.objectContaining({ reason: "STALLED" })]);
+  await server.idle();
+  expect(server.calls).toMatchObject([{ state: "left" }]);
+  server.verify();
+});
+
 describe("a method whose client streams", () => {
   test("is replied to once everything came", async () => {
     const { server, orders } = await start();
