@@ -5,6 +5,7 @@ import { DEADLINE_RESERVE_MS, NO_DEADLINE } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
 import { FailedStream } from "../../core/failed-stream.ts";
 import { linkSignals } from "../../core/signals.ts";
+import { handOn } from "./hand-on.ts";
 
 /** How long calls of a method may take, in milliseconds. */
 export interface Timeouts {
@@ -26,7 +27,7 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
       if (!(deadline > call.startedAt)) return Promise.reject(tooLate(call));
       if (!parent) return next(limited(call, deadline, call.signal));
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
-      const reply = next(limited(call, deadline, signal));
+      const reply = handOn(next, limited(call, deadline, signal));
       return cleanup ? reply.finally(cleanup) : reply;
     },
     stream: (next) => (call) => {
@@ -35,9 +36,14 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
       if (!(deadline > call.startedAt)) return new FailedStream(tooLate(call));
       if (!parent) return next(limited(call, deadline, call.signal));
       const { signal, cleanup } = linkSignals(call.signal, parent.signal);
-      const stream = next(limited(call, deadline, signal));
-      if (cleanup) stream.watch({ onEnd: cleanup });
-      return stream;
+      try {
+        const stream = next(limited(call, deadline, signal));
+        if (cleanup) stream.watch({ onEnd: cleanup });
+        return stream;
+      } catch (error) {
+        cleanup?.();
+        throw error;
+      }
     },
   };
 }

@@ -43,9 +43,14 @@ export function telemetryLayer(subject: Subject, observer: Observer, clock: Cloc
     },
     stream: (next) => (call) => {
       started(call);
-      const stream = next(call);
-      stream.watch({ onEnd: (end) => ended(call, endOfStream(end)) });
-      return stream;
+      try {
+        const stream = next(call);
+        stream.watch({ onEnd: (end) => ended(call, endOfStream(end)) });
+        return stream;
+      } catch (error) {
+        ended(call, endOf(error, call));
+        throw error;
+      }
     },
   };
 }

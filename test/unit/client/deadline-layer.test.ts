@@ -179,6 +179,18 @@ describe("what the layer leaves behind on signals that outlive the call", () => 
     expect(count()).toEqual([0, 0]);
   });
 
+  test("nothing once what comes below has thrown at once", async () => {
+    const { count, context, call } = setUp();
+    const mistake = new TypeError("no such property");
+    const thrown = () => {
+      throw mistake;
+    };
+    const reply = runInCall(context, () => layer.unary(thrown, call.method)(call));
+    await expect(reply).rejects.toBe(mistake);
+    expect(() => runInCall(context, () => layer.stream(thrown, call.method)(call))).toThrow(mistake);
+    expect(count()).toEqual([0, 0]);
+  });
+
   test("either of the two cancels the call, with its reason", async () => {
     const { own, context, call } = setUp();
     const attempt = new ScriptedUnary();

@@ -117,6 +117,18 @@ describe("a stream", () => {
   });
 });
 
+test("what is refused at once, by a throw, has its end told, whatever its shape", async () => {
+  const { clock, events, observe } = setUp();
+  const layer = telemetryLayer("call", observe, clock);
+  const refused = () => {
+    throw failure;
+  };
+  await expect(layer.unary(refused, aMethod())(aCall())).rejects.toBe(failure);
+  expect(() => layer.stream(refused, aMethod())(aCall())).toThrow(failure);
+  const end = { type: "call.ended", id: 1, method, status: "NOT_FOUND", reason: "STATUS", durationMs: 0 };
+  expect(events).toEqual([{ type: "call.started", id: 1, method }, end, { type: "call.started", id: 1, method }, end]);
+});
+
 describe("a call and its attempt", () => {
   const types = ["call.started", "attempt.started", "attempt.ended", "call.ended"];
   const layersOf = ({ clock, observe }: ReturnType<typeof setUp>) => ({
