@@ -1,6 +1,6 @@
 import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
-import type { Attempt, Call } from "../core/call.ts";
+import type { Attempt } from "../core/call.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { systemRandom } from "../core/random.ts";
@@ -8,7 +8,6 @@ import { type ClientTls, channelAttempt, createChannel } from "../transport/inde
 import { keepBreakers } from "./breakers-of.ts";
 import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
-import { withCredentials } from "./credentials/call-credentials.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
 import { streamMethod, unaryMethod } from "./invoke.ts";
 import { LivePolicies } from "./live-policies.ts";
@@ -35,9 +34,7 @@ export function createClient<Client extends object>(
   const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target };
   const state = new ClientState(surroundings, retryThrottling, retryBudget);
   const policies = new LivePolicies(contract, options, state);
-  const { credentials, partition } = options;
-  const begin = (call: Call) => (credentials ? withCredentials(call, credentials, partition) : call);
-  const wiring = { policies, state, attempt, begin, foreign: composeForeign(options.use ?? []) };
+  const wiring = { policies, state, attempt, foreign: composeForeign(options.use ?? []) };
   const client: Record<string | symbol, unknown> = {};
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
@@ -72,28 +69,26 @@ interface Wiring {
   readonly policies: LivePolicies;
   readonly state: ClientState;
   readonly attempt: Attempt;
-  /** What every call begins with: it finds out what allows it. */
-  readonly begin: (call: Call) => Call;
   readonly foreign: ReturnType<typeof composeForeign>;
 }
 
-function makeUnary(key: string, method: Method, { policies, state, attempt, begin, foreign }: Wiring) {
+function makeUnary(key: string, method: Method, { policies, state, attempt, foreign }: Wiring) {
   let pipeline = attempt.unary;
   policies.follow(key, method, (layers) => {
     pipeline = composeUnary(layers, attempt, method);
     // For the calls that become parts of this method's.
     state.pipelines.set(key, pipeline);
   });
-  const call = unaryMethod(method, (call) => pipeline(begin(call)));
+  const call = unaryMethod(method, (call) => pipeline(call));
   return foreign ? aroundUnary(foreign, method, call) : call;
 }
 
-function makeStream(key: string, method: Method, { policies, attempt, begin, foreign }: Wiring) {
+function makeStream(key: string, method: Method, { policies, attempt, foreign }: Wiring) {
   let pipeline = attempt.stream;
   policies.follow(key, method, (layers) => {
     pipeline = composeStream(layers, attempt, method);
   });
-  const call = streamMethod(method, (call) => pipeline(begin(call)));
+  const call = streamMethod(method, (call) => pipeline(call));
   return foreign ? aroundStream(foreign, method, call) : call;
 }
 

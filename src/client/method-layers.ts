@@ -13,6 +13,7 @@ import { hedgeLayers } from "./hedge-layers.ts";
 import { isolationLayers } from "./isolation-layers.ts";
 import { attemptDeadlineLayer } from "./layers/attempt-deadline.ts";
 import { breakerLayer } from "./layers/breaker.ts";
+import { callCredentialsLayer } from "./layers/call-credentials.ts";
 import { credentialsLayer } from "./layers/credentials.ts";
 import { criticalityLayer } from "./layers/criticality.ts";
 import { deadlineLayer, type Timeouts } from "./layers/deadline.ts";
@@ -54,7 +55,10 @@ export function methodLayers(
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
     ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, method.path, state),
     ...breakerLayers(policy, breakerName(contract, own, method), timeouts, state),
-    ...(options.credentials && { credentials: credentialsLayer({ clock, closed: state.closed }) }),
+    ...(options.credentials && {
+      callCredentials: callCredentialsLayer(options.credentials, options.partition),
+      credentials: credentialsLayer({ clock, closed: state.closed }),
+    }),
     ...(observer && {
       telemetry: telemetryLayer("call", observer, clock, target),
       attemptTelemetry: telemetryLayer("attempt", observer, clock, target),

@@ -1,8 +1,18 @@
-import { bearer, type CallContext, cachedToken, closeClient, createClient, forwardCallerToken, Status } from "bowline";
+import {
+  bearer,
+  type CallContext,
+  cachedToken,
+  closeClient,
+  createClient,
+  forwardCallerToken,
+  type ObserverEvent,
+  Status,
+} from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { type Authentication, type Authenticators, allOf } from "bowline/server";
 import { expect, test } from "vitest";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { Order } from "../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { connectItems, itemsContract, serveItems } from "../support/batched-items.ts";
 import { rejection } from "../support/orders.ts";
@@ -292,6 +302,31 @@ test("a client that is closed waits for no token, and sends nothing that it must
     ...NO_CREDENTIALS,
     cause: { message: 'credentials that cannot be sent: "grpc-timeout" is gRPC\'s own' },
   });
+  expect(server.calls).toEqual([]);
+});
+
+test("a call that nothing allows is seen from its start to its end, and a fallback stands in for it", async () => {
+  const server = await rawServer();
+  const seen: string[] = [];
+  const observer = (event: ObserverEvent) =>
+    void seen.push(`${event.type} ${Reflect.get(event, "reason") ?? ""}`.trim());
+  const credentials = {
+    forCall: () => {
+      throw new Error("the session store is away");
+    },
+  };
+  const cached = { ...SecuredOrders.methods, getOrder: { timeoutMs: 10_000, cache: { ttlMs: 60_000 } } };
+  using orders = createClient({ ...SecuredOrders, methods: cached }, `127.0.0.1:${server.port}`, {
+    credentials,
+    observer,
+    fallback: { getOrder: ({ orderId = "" }, { reason }) => Order.fromPartial({ orderId, customerId: reason }) },
+  });
+  expect(await orders.getOrder({ orderId: "o-1" })).toMatchObject({ orderId: "o-1", customerId: "NO_CREDENTIALS" });
+  const refused = { ...NO_CREDENTIALS, cause: { message: "the session store is away" } };
+  expect(await rejection(orders.createOrder({}))).toMatchObject(refused);
+  expect(await rejection(orders.watchOrders({}).next())).toMatchObject(refused);
+  const failed = ["call.started", "call.ended NO_CREDENTIALS"];
+  expect(seen).toEqual(["call.started", "policy", "call.ended", ...failed, ...failed]);
   expect(server.calls).toEqual([]);
 });
 

@@ -28,8 +28,9 @@ export function credentialOption(options: CallOptions): CallOptions {
  * @throws RpcError NO_CREDENTIALS if there is nothing that would allow it.
  */
 export function withCredentials(call: Call, credentials: Credentials, partition: string | undefined): Call {
-  // The call says who is calling, as its metadata says; answers are kept apart by that too.
-  if (call.metadata?.has("authorization")) return call;
+  // The call says who is calling, as its metadata says; answers are kept apart by that too. A batch is allowed by what
+  // allows the calls in it.
+  if (call.metadata?.has("authorization") || credentialsOf(call)) return call;
   const { options, method } = call;
   const allowed = begin(credentials, method.path);
   // What is no text is for those to complain of who look at it.
