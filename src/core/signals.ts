@@ -20,3 +20,21 @@ export function linkSignals(a: AbortSignal | undefined, b: AbortSignal | undefin
   };
   return { signal: controller.signal, cleanup };
 }
+
+/**
+ * What some work comes to, or fails with, unless a signal aborts before: whoever waits then goes on without it.
+ *
+ * @throws the signal's reason, also if it aborted before.
+ */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const onAbort = () => reject(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  work.then(resolve, reject);
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,7 +1,7 @@
-import { closeClient, createClient, currentCall, RpcError, Status } from "bowline";
+import { closeClient, createClient, currentCall, type Observer, RpcError, Status } from "bowline";
 import { createServer, memoryRateLimit, type RateLimitStore, type ServerOptions } from "bowline/server";
 import { Metadata } from "nice-grpc-common";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
@@ -101,6 +101,30 @@ describe.each(servers)("%s limits rates", (_, serve) => {
     expect(await Array.fromAsync(orders.listOrders({}))).toEqual([]);
     expect(seen).toMatchObject([{ message: "the store is away" }]);
     expect(asked[0]).toBe(`/${OrderService.name}/GetOrder 10/1000/10 by identity peer:127.0.0.1`);
+  });
+
+  test("in a store that says nothing, no longer than the call's deadline and its client wait", async () => {
+    const asked = [gate(), gate()];
+    const ended: string[] = [];
+    let [questions, runs] = [0, 0];
+    const store: RateLimitStore = {
+      take() {
+        asked[questions++]?.resolve();
+        return new Promise(() => {});
+      },
+    };
+    const observer: Observer = ({ type, method }) => void (type === "served.ended" && ended.push(method));
+    const getOrder = async () => ({ orderId: `o-${++runs}` });
+    const { port } = await serve({ getOrder }, { rateLimit: { calls: 10, store }, observer });
+    const orders = connectOrders(port);
+    expect(await rejection(orders.getOrder({}, { timeoutMs: 50 }))).toMatchObject({ code: Status.DEADLINE_EXCEEDED });
+    const leaving = new AbortController();
+    const left = rejection(Array.fromAsync(orders.listOrders({}, { signal: leaving.signal })));
+    await asked[1]?.promise;
+    leaving.abort();
+    await left;
+    await vi.waitFor(() => expect(ended).toHaveLength(2));
+    expect([questions, runs]).toEqual([2, 0]);
   });
 
   test("and none where it is switched off", async () => {

@@ -6,10 +6,19 @@ import type { ServerLayer } from "../../core/served-call.ts";
 export const deadlineLayer: ServerLayer = {
   unary: (next) => (request, context) => (isLate(context) ? refuse() : next(request, context)),
   stream: (next) => (request, context) => {
-    if (isLate(context)) tooLate();
+    refuseLate(context);
     return next(request, context);
   },
 };
+
+/**
+ * Refuses a call that was in time when it came, and has waited since.
+ *
+ * @throws RpcError DEADLINE_EXCEEDED.
+ */
+export function refuseLate(context: CallContext): void {
+  if (isLate(context)) tooLate();
+}
 
 function isLate(context: CallContext): boolean {
   return context.remainingMs() <= 0;

@@ -5,10 +5,12 @@ import type { Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import { peerNetworkKey } from "../../core/peer-network.ts";
 import type { ServerLayer } from "../../core/served-call.ts";
+import { unlessAborted } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
 import { LaterStream } from "../limits/later-stream.ts";
 import type { RateLimit, RateLimitStore } from "../limits/rate-limit-store.ts";
 import { rateLimited } from "../limits/refusals.ts";
+import { refuseLate } from "./deadline.ts";
 
 /** A limit of one method, and whose calls share a bucket of it. */
 export interface KeyedLimit extends RateLimit, Pick<RateLimitSettings, "key"> {}
@@ -52,7 +54,8 @@ export function rateLimitLayer(limiting: RateLimiting): ServerLayer {
 /**
  * Takes a token of each limit; at once where the store answers at once.
  *
- * @throws RpcError, or rejects with one, if there is none.
+ * @throws RpcError, or rejects with one, if there is none; rejects with the signal's reason if the call is over before
+ *   the store has answered, and with DEADLINE_EXCEEDED if its time is.
  */
 export function take(limiting: RateLimiting, limits: readonly KeyedLimit[], context: CallContext): Verdict {
   for (const [index, limit] of limits.entries()) {
@@ -70,8 +73,9 @@ async function takeLater(
   context: CallContext,
   taken: Promise<number>,
 ): Promise<void> {
-  refuseUnless(await taken, limiting, limit, context);
+  refuseUnless(await unlessAborted(taken, context.signal), limiting, limit, context);
   await take(limiting, rest, context);
+  refuseLate(context);
 }
 
 /** A store that fails lets calls go on: a limit that cannot be counted is no reason to serve nobody. */
