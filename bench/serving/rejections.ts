@@ -6,7 +6,7 @@ import { turnsPerMs, work } from "./work.ts";
 
 /** A way to reject calls. */
 export interface Rejecting extends Variant {
-  /** Whether one must cost less than a tenth of a call that does 1 ms of work. */
+  /** Whether one must cost less than a tenth of a call that does 1 ms of work, as those that overload causes must. */
   readonly gated: boolean;
 }
 
@@ -29,7 +29,7 @@ export const rejections: Readonly<Record<string, Rejecting>> = {
   },
   overRate: {
     title: "over its rate: RESOURCE_EXHAUSTED",
-    gated: true,
+    gated: false,
     serve: () => ({
       options: { rateLimit: { calls: 1, perMs: 3_600_000 } },
       calls: { ahead: 1, answer: "RESOURCE_EXHAUSTED" },
@@ -46,7 +46,7 @@ export const rejections: Readonly<Record<string, Rejecting>> = {
   },
   noToken: {
     title: "without a token: UNAUTHENTICATED",
-    gated: true,
+    gated: false,
     serve: async () => ({
       options: { authenticate: (await sameToken()).authenticate },
       calls: { answer: "UNAUTHENTICATED" },
@@ -62,7 +62,7 @@ export const rejections: Readonly<Record<string, Rejecting>> = {
   },
   noScope: {
     title: "without the scope: PERMISSION_DENIED",
-    gated: true,
+    gated: false,
     serve: () => ({
       options: { authenticate: knownCaller },
       scopes: ["orders.none"],
@@ -71,7 +71,7 @@ export const rejections: Readonly<Record<string, Rejecting>> = {
   },
   invalid: {
     title: "with a request that breaks a constraint: INVALID_ARGUMENT",
-    gated: true,
+    gated: false,
     serve: () => ({
       options: { validation: protovalidate() },
       calls: { request: "wrong", answer: "INVALID_ARGUMENT" },

@@ -55,6 +55,12 @@ export class ShedQueue<T extends Waiting> {
     return expired;
   }
 
+  /** Whether one would leave for a call of this criticality: it matters less, or its deadline has passed. */
+  yields(criticality: Criticality, now: number): boolean {
+    const rank = CRITICALITIES.indexOf(criticality);
+    return this.#levels.some(([next], level) => next !== undefined && (level < rank || next.deadlineAt <= now));
+  }
+
   #taken(one: T | undefined): T | undefined {
     if (one) this.#size -= 1;
     return one;

@@ -156,9 +156,9 @@ export class Shedder {
    * @param loopDelayMs how far the event loop lags, in milliseconds.
    */
   tryAcquire(call: Waiting, loopDelayMs = 0): ShedPermit | ShedPlace | ShedRefusal {
-    const { maxQueued } = this.#options;
-    if (loopDelayMs > this.#options.loopDelayMs * DELAYS[call.criticality]) return refusal("event-loop");
-    const permit = this.#queue.size === 0 ? this.#take(maxQueued > 0 ? 1 : SHARES[call.criticality]) : undefined;
+    const outlook = this.outlook(call, loopDelayMs);
+    if (outlook === "event-loop") return refusal(outlook);
+    const permit = outlook === "runs" ? this.#take() : undefined;
     if (permit) return permit;
     if (!this.#makePlace(call)) return refusal("limit");
     const place = new Place(this, call);
@@ -166,17 +166,31 @@ export class Shedder {
     return place;
   }
 
+  /**
+   * What a call that came now would get: it runs, it waits, or why it is refused. Changes nothing.
+   *
+   * @param loopDelayMs how far the event loop lags, in milliseconds.
+   */
+  outlook({ criticality }: Pick<Waiting, "criticality">, loopDelayMs = 0): "runs" | "waits" | "event-loop" | "limit" {
+    const { maxQueued } = this.#options;
+    if (loopDelayMs > this.#options.loopDelayMs * DELAYS[criticality]) return "event-loop";
+    if (this.#queue.size === 0 && this.#hasRoom(maxQueued > 0 ? 1 : SHARES[criticality])) return "runs";
+    const canWait = this.#queue.size < maxQueued || this.#queue.yields(criticality, this.#clock.now());
+    return canWait ? "waits" : "limit";
+  }
+
   snapshot(): ShedderSnapshot {
     const { limit, inFlight } = this.#limit.snapshot();
     return { limit, running: inFlight, queued: this.#queue.size };
   }
 
-  /** @param share of the limit that it may use; a ratio. */
-  #take(share: number): Permit | undefined {
-    if (share < 1) {
-      const { limit, inFlight } = this.#limit.snapshot();
-      if (inFlight >= Math.ceil(limit * share)) return undefined;
-    }
+  /** @param share of the limit that may be used; a ratio. */
+  #hasRoom(share: number): boolean {
+    const { limit, inFlight } = this.#limit.snapshot();
+    return inFlight < limit * share;
+  }
+
+  #take(): Permit | undefined {
     const permit = this.#limit.tryAcquire();
     return permit && new Permit(this, permit);
   }
@@ -200,7 +214,7 @@ export class Shedder {
     if (this.#queue.size === 0) return;
     this.#dropExpired();
     while (this.#queue.size > 0) {
-      const permit = this.#take(1);
+      const permit = this.#take();
       if (!permit) return;
       this.#queue.takeFirst()?.end(permit);
     }

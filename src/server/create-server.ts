@@ -3,6 +3,7 @@ import { ServerReflection as ReflectionV1Alpha } from "../../gen/grpc/reflection
 import { Health as HealthContract } from "../../gen/health/v1/health.contract.ts";
 import type { Contract } from "../contract/contract.ts";
 import { sleep, systemClock } from "../core/clock.ts";
+import { CRITICALITY_KEY } from "../core/criticality.ts";
 import type { Method } from "../core/method.ts";
 import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
@@ -85,6 +86,12 @@ export class Server {
     );
     const { rateLimit, shed } = options;
     this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });
+    // nice-grpc's middlewares want to see all calls.
+    if (!options.use?.length) {
+      this.#transport.refuseEarly((path, text) =>
+        this.#closing ? undefined : this.#load.refusal(path, text(CRITICALITY_KEY)),
+      );
+    }
     this.#serving = {
       clock: systemClock,
       active: this.#active,

@@ -3,7 +3,10 @@ import type { Server as GrpcServer, ServerInterceptingCall, ServerInterceptor } 
 import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import type { Clock } from "../core/clock.ts";
 import { parseGrpcTimeout } from "../core/deadline.ts";
+import type { RpcError } from "../core/errors.ts";
 import { Status } from "../core/status.ts";
+import { toStatus } from "./ending.ts";
+import type { GrpcStatus } from "./incoming-call.ts";
 
 /** How grpc-js's server asks whether a call is one of gRPC's, before it looks at anything else of it. */
 interface Verifying {
@@ -15,6 +18,14 @@ interface Deferrable {
   readonly stream?: ServerHttp2Stream;
   deadline: number;
 }
+
+/**
+ * What a call is refused with before anything has been made for it; undefined if it is not.
+ *
+ * @param path the method that is called.
+ * @param text what its metadata has under a key, which does not end with `-bin`.
+ */
+export type EarlyRefusal = (path: string, text: (key: string) => string | undefined) => RpcError | undefined;
 
 /** `application/grpc` alone, or with what the messages are encoded in. Other names that begin so are other protocols'. */
 const CONTENT_TYPE = /^application\/grpc($|[+;])/;
@@ -30,8 +41,11 @@ export class CallHeaders {
   /** When calls end whose timeout grpc-js cannot keep, in milliseconds of wall time. */
   readonly #distant = new WeakMap<ServerHttp2Stream, number>();
 
-  constructor(clock: Clock) {
+  readonly #refusal: EarlyRefusal;
+
+  constructor(clock: Clock, refusal: EarlyRefusal) {
     this.#clock = clock;
+    this.#refusal = refusal;
   }
 
   /**
@@ -50,7 +64,7 @@ export class CallHeaders {
       const type = headers["content-type"] ?? "";
       // It answers what it is not given, too.
       if (!verifyContentType.call(server, stream, CONTENT_TYPE.test(type) ? headers : {})) return false;
-      return this.#takeTimeout(stream, headers);
+      return this.#takeTimeout(stream, headers) && !this.#isRefused(stream, headers);
     };
   }
 
@@ -68,13 +82,20 @@ export class CallHeaders {
     return call as ServerInterceptingCall;
   };
 
+  #isRefused(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+    const text = (key: string) => headers[key]?.toString();
+    const error = this.#refusal(headers[":path"] ?? "", text);
+    if (error) refuse(stream, toStatus(error, undefined));
+    return error !== undefined;
+  }
+
   /** Leaves to grpc-js what it can keep. */
   #takeTimeout(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
     const header = headers["grpc-timeout"];
     if (header === undefined) return true;
     const timeoutMs = parseGrpcTimeout(String(header));
     if (timeoutMs === undefined) {
-      refuse(stream, MALFORMED);
+      refuse(stream, { code: Status.INTERNAL, details: MALFORMED });
       return false;
     }
     if (timeoutMs > LONGEST_32_BIT_MS) {
@@ -85,10 +106,18 @@ export class CallHeaders {
   }
 }
 
+type Refusal = Pick<GrpcStatus, "code" | "details"> & Partial<GrpcStatus>;
+
 /** Answers before there is a call of grpc-js's. */
-function refuse(stream: ServerHttp2Stream, details: string): void {
-  const status = { "grpc-status": Status.INTERNAL, "grpc-message": encodeURI(details) };
-  stream.respond({ ":status": 200, "content-type": "application/grpc+proto", ...status }, { endStream: true });
+function refuse(stream: ServerHttp2Stream, { code, details, metadata }: Refusal): void {
+  const status = { "grpc-status": code, "grpc-message": encodeURI(details) };
+  const headers = {
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+    ...metadata?.toHttp2Headers(),
+    ...status,
+  };
+  stream.respond(headers, { endStream: true });
   // What else comes is dropped, as grpc-js does: it would hold the stream open otherwise.
   stream.resume();
 }

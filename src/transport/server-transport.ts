@@ -11,7 +11,7 @@ import {
 import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
-import { CallHeaders } from "./call-headers.ts";
+import { CallHeaders, type EarlyRefusal } from "./call-headers.ts";
 import { limitConnections } from "./connection-limits.ts";
 import { type Ending, sendOrFail, toStatus } from "./ending.ts";
 import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
@@ -57,6 +57,7 @@ export class ServerTransport {
   readonly #unsendable: Unsendable;
   readonly #limits: Required<ServerLimits>;
   readonly #bound: string[] = [];
+  #earlyRefusal: EarlyRefusal | undefined;
   /** The listening servers whose connections are limited. */
   readonly #limited = new Set<HttpServer>();
 
@@ -69,7 +70,7 @@ export class ServerTransport {
     this.#unsendable = unsendable;
     this.#limits = limits;
     const { interceptors = [], ...further } = (channelOptions ?? {}) as ServerOptions;
-    const headers = new CallHeaders(clock);
+    const headers = new CallHeaders(clock, (path, text) => this.#earlyRefusal?.(path, text));
     this.#server = new GrpcServer({
       ...toGrpcLimits(limits),
       "grpc.enable_channelz": 0,
@@ -80,6 +81,11 @@ export class ServerTransport {
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.
     const { commonServerOptions } = this.#server as unknown as { commonServerOptions: { settings?: object } };
     Object.assign(commonServerOptions, toHttp2Limits(limits, commonServerOptions.settings));
+  }
+
+  /** Has calls refused by their headers alone. */
+  refuseEarly(refusal: EarlyRefusal): void {
+    this.#earlyRefusal = refusal;
   }
 
   addUnary(method: Method, serve: UnaryServer): void {

@@ -3,6 +3,7 @@ import { type MethodPolicy, mergePolicy } from "../../contract/policy.ts";
 import { LOOP_DELAY_MS, resolveShed } from "../../contract/resolve-serving.ts";
 import type { ShedPolicy } from "../../contract/server-policy.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import { systemRandom } from "../../core/random.ts";
@@ -13,6 +14,7 @@ import { Shedder } from "../../policy/shedding.ts";
 import { type KeyedLimit, type RateLimiting, rateLimitLayer } from "../layers/rate-limit.ts";
 import { shedLayer } from "../layers/shed.ts";
 import type { ServerLayers } from "../pipeline.ts";
+import { EarlyShedding } from "./early-shedding.ts";
 import { limitOf, namedLimit, type RateLimitOptions, type ShedOptions } from "./load-options.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { memoryRateLimit } from "./rate-limit-store.ts";
@@ -43,11 +45,23 @@ export class ServerLoad {
   /** Of what no contract of the server's own says anything. */
   #strangers: ShedGate | undefined;
   #limiting: Omit<RateLimiting, "limitsOf"> | undefined;
+  readonly #early: EarlyShedding;
 
   constructor(surroundings: LoadSurroundings) {
     this.#surroundings = surroundings;
     this.#loopDelay = new LoopDelay(surroundings.clock);
     this.#gate = surroundings.shed ? this.#gateOf(surroundings.shed) : undefined;
+    this.#early = new EarlyShedding(surroundings.observer);
+  }
+
+  /**
+   * What a call is refused with before anything has been made for it; undefined if it is not. It is never said too much,
+   * and not where a function decides whom to believe.
+   *
+   * @param criticality how much it matters, as its client says.
+   */
+  refusal(path: string, criticality: string | undefined): RpcError | undefined {
+    return this.#early.refusal(path, criticality);
   }
 
   /**
@@ -83,13 +97,15 @@ export class ServerLoad {
   #shedLayers(contract: Contract): ServerLayers {
     if (this.#surroundings.shed === false) return {};
     const shared = contract.service.shed ? this.#gateOf(contract.service.shed, contract.name) : this.#gate;
-    const own = new Map<string, ServerLayer>();
-    for (const [path, { shed }] of policiesOf(contract)) if (shed) own.set(path, shedLayer(this.#gateOf(shed, path)));
-    if (!shared && own.size === 0) return {};
-    const around = (method: Method): ServerLayer[] => {
-      const before = own.get(method.path);
-      return [...(before ? [before] : []), ...(shared ? [shedLayer(shared)] : [])];
-    };
+    const gates = new Map<string, readonly ShedGate[]>();
+    for (const [path, { shed, criticality }] of policiesOf(contract)) {
+      const own = shed && this.#gateOf(shed, path);
+      const before = [own, shared].filter((gate) => gate !== undefined);
+      gates.set(path, before);
+      if (!this.#surroundings.shed?.trustCriticality) this.#early.add(path, { gates: before, criticality });
+    }
+    if ([...gates.values()].every((before) => before.length === 0)) return {};
+    const around = ({ path }: Method) => (gates.get(path) ?? []).map(shedLayer);
     const shed: ServerLayer = {
       unary: (next, method) => around(method).reduceRight((inner, layer) => layer.unary(inner, method), next),
       stream: (next, method) => around(method).reduceRight((inner, layer) => layer.stream(inner, method), next),

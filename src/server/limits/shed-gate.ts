@@ -40,7 +40,7 @@ export function enter(gate: ShedGate, context: ServedContext): ShedPermit | Prom
   const { deadlineAt } = context;
   const turn = gate.shedder.tryAcquire({ criticality, deadlineAt }, gate.loopDelayMs());
   if (turn.granted) return turn;
-  if (!turn.queued) throw refused(gate, context, criticality, turn.because);
+  if (!turn.queued) throw refused(gate, context.method.path, criticality, turn.because);
   return wait(gate, context, turn);
 }
 
@@ -55,7 +55,7 @@ function criticalityOf({ trustCriticality }: ShedGate, context: CallContext): Cr
 
 function wait(gate: ShedGate, context: ServedContext, place: ShedPlace): Promise<ShedPermit> {
   const { promise, resolve, reject } = Promise.withResolvers<ShedPermit>();
-  const refuse = (because: ShedCause) => reject(refused(gate, context, place.criticality, because));
+  const refuse = (because: ShedCause) => reject(refused(gate, context.method.path, place.criticality, because));
   const { signal } = context;
   let over: unknown;
   const leave = (reason: unknown) => {
@@ -83,8 +83,8 @@ function wait(gate: ShedGate, context: ServedContext, place: ShedPlace): Promise
   });
 }
 
-function refused(gate: ShedGate, context: CallContext, criticality: Criticality, because: ShedCause): RpcError {
-  const { path } = context.method;
+/** What a call is refused with; the observer is told. @param path the method that was called. */
+export function refused(gate: ShedGate, path: string, criticality: Criticality, because: ShedCause): RpcError {
   if (gate.observer) {
     const detail = { criticality, because };
     notify(gate.observer, { type: "policy", policy: "shed", action: "rejected", method: path, detail });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CRITICALITIES, type Criticality } from "../../../src/core/criticality.ts";
 import { AdaptiveLimit } from "../../../src/policy/adaptive-limit.ts";
@@ -196,4 +197,24 @@ test("a limit that follows the latency lets in as many as it stands at", () => {
   expect(shedder.snapshot().limit).toBeGreaterThan(4);
   const running = Array.from({ length: 60 }, () => shedder.tryAcquire(call)).filter(({ granted }) => granted).length;
   expect(running).toBe(shedder.snapshot().limit);
+});
+
+test("what a call would get is what it gets, and asking changes nothing", () => {
+  const lag = fc.constantFrom(0, 150, 250, 450);
+  const call = fc.record({ criticality: fc.constantFrom(...CRITICALITIES), deadlineAt: fc.integer({ max: 60 }), lag });
+  const step = fc.record({ call, passMs: fc.nat(20), giveBack: fc.boolean() });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4 }), fc.nat(3), fc.array(step), (limit, maxQueued, steps) => {
+      const { clock, shedder, permits, ask } = aShedder(limit, maxQueued);
+      for (const { call, passMs, giveBack } of steps) {
+        clock.time += passMs;
+        if (giveBack) permits.pop()?.success();
+        const before = shedder.snapshot();
+        const outlook = shedder.outlook(call, call.lag);
+        expect(shedder.snapshot()).toEqual(before);
+        const turn = ask("a", call.criticality, call.deadlineAt, call.lag);
+        expect(turn.granted ? "runs" : turn.queued ? "waits" : turn.because).toBe(outlook);
+      }
+    }),
+  );
 });
