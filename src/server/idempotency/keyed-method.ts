@@ -8,7 +8,7 @@ import { linkSignals } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
 import type { ClaimOutcome } from "../../policy/idempotency.ts";
 import { Lease } from "./lease.ts";
-import { type EncodedAnswer, Run, takenOverError } from "./run.ts";
+import { type EncodedAnswer, type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency } from "./served-key.ts";
 import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
 import type { Waiters } from "./waiters.ts";
@@ -99,12 +99,13 @@ export class KeyedMethod {
     const { store, clock, encoded } = this.#keyed;
     if (takenOver) this.#report("taken-over");
     const lease = new Lease(store, claim, clock, (error) => this.#tell(error, call));
-    const run = new Run(store, this.#method, { claim, takenOver, lease });
+    const held = { claim, takenOver, lease };
+    const run = new Run(store, this.#method, held);
     const { signal, cleanup } = linkSignals(call.signal, lease.lost);
     showIdempotency(call, run.view);
     Object.defineProperty(call, "signal", { value: signal, enumerable: true, configurable: true });
     try {
-      const answer = await this.#answer(run, claim, request, call).finally(() => lease.end());
+      const answer = await this.#answer(run, held, request, call).finally(() => lease.end());
       if (!run.committed && !(await this.#keep(claim, answer.bytes, call))) lease.lose();
       if (!lease.lost.aborted) return encoded ? new EncodedMessage(answer.bytes) : answer.message;
     } catch (error) {
@@ -117,11 +118,13 @@ export class KeyedMethod {
     throw takenOverError(this.#method.path);
   }
 
-  async #answer(run: Run, claim: Claim, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
+  async #answer(run: Run, { claim, lease }: Held, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
     try {
       const message = await this.#handler(request, call);
       return run.committed ?? { message, bytes: encodeMessage(this.#method.response, message) };
     } catch (error) {
+      // A renewal that finds the claim given back would take it for another's.
+      lease.end();
       // What was committed stands, whatever the handler said after it.
       if (!run.committed) await this.#release(claim, call);
       throw error;

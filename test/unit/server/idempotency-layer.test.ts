@@ -118,6 +118,24 @@ describe("a claim", () => {
     expect(asked).toEqual(["claim 0", "release 0"]);
   });
 
+  test.each<[string, number]>([
+    ["that would be due meanwhile", 0],
+    ["that is under way", 100],
+  ])("is released by its owner, whatever a renewal finds %s", async (_, runsMs) => {
+    const [end, release, renewed] = [gate<never>(), gate(), gate<boolean>()];
+    const refusal = new RangeError("no");
+    const { clock, call } = setUp(() => end.promise, { release: () => release.promise, renew: () => renewed.promise });
+    const failed = rejection(call());
+    await clock.advance(runsMs);
+    end.reject(refusal);
+    await clock.advance(150);
+    renewed.resolve(false);
+    await clock.advance(0);
+    release.resolve();
+    expect(await failed).toBe(refusal);
+    expect(clock.pending).toBe(0);
+  });
+
   test("is released for an answer that cannot be encoded", async () => {
     const { call, asked } = setUp(async () => 1n);
     await expect(call()).rejects.toThrow(TypeError);
