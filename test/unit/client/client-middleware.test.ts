@@ -31,13 +31,19 @@ async function returned(generator: AsyncGenerator<unknown, unknown, undefined>):
 }
 
 describe("clientMiddleware", () => {
-  test("keeps its own options to itself, and hands on those of others", async () => {
+  test("keeps its own options to itself, and hands on those of others, and that nothing is to be repeated", async () => {
     const { passed, call } = aNiceCall(getOrder, false, async () => "order");
     const own = { timeoutMs: 100, inherit: false, retry: false, maxAttempts: 2, metadata: { a: "b" } as never };
     const plain = contract({ ...OrderService, methods: {} });
     expect(await returned(clientMiddleware(plain)(call, { ...own, traced: true } as never))).toBe("order");
-    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual(["metadata", "onTrailer", "signal", "traced"]);
-    expect(passed[0]?.options.traced).toBe(true);
+    expect(Object.keys(passed[0]?.options ?? {}).sort()).toEqual([
+      "metadata",
+      "onTrailer",
+      "retry",
+      "signal",
+      "traced",
+    ]);
+    expect(passed[0]?.options).toMatchObject({ traced: true, retry: false });
   });
 
   test("asks for the headers of a call that may be retried, since they commit it", async () => {
