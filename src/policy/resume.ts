@@ -8,7 +8,10 @@ import { Backoff, type BackoffOptions } from "./backoff.ts";
 export interface ResumeOptions extends BackoffOptions {
   /** Statuses after which it is. */
   readonly codes: ReadonlySet<StatusCode>;
-  /** How often in a row it may break without a message in between. */
+  /**
+   * How often in a row it may break without a message in between. A heartbeat is none, unless the stream has stood for
+   * `maxBackoffMs` by then.
+   */
   readonly maxFailures: number;
   /** Whether a request without a position begins at the first message, and not now. */
   readonly fromStart: boolean;
@@ -127,15 +130,21 @@ export class Resume {
     this.#cursor ??= cursor;
   }
 
-  /** A message came; its position if it has one. */
-  message(cursor: Cursor | undefined, marker: boolean): Verdict {
+  /**
+   * A message came; its position if it has one.
+   *
+   * @param standingMs of a marker: for how long the attempt has stood.
+   */
+  message(cursor: Cursor | undefined, marker: boolean, standingMs = 0): Verdict {
     const isNew = cursor === undefined || !this.#isPassed(cursor);
     if (!isNew && !marker) return "duplicate";
     if (!marker && this.remaining <= 0) return "surplus";
-    this.#alive();
+    const tellsNew = !marker || (cursor !== undefined && isNew);
+    // Every attempt may come as far as a heartbeat and no further; but a stream that is quiet for days may break often.
+    if (tellsNew || standingMs >= this.#options.maxBackoffMs) this.#alive();
     if (cursor !== undefined && isNew) this.#cursor = cursor;
     // A marker that tells nothing new may stand before the message that the server sends again.
-    if (!marker || (cursor !== undefined && isNew)) this.#fresh = false;
+    if (tellsNew) this.#fresh = false;
     if (marker) return "marker";
     this.#delivered += 1;
     return "deliver";
@@ -200,7 +209,7 @@ export class Resume {
     return retryAfterMs === undefined || this.#rejections > 1 ? soonMs : retryAfterMs;
   }
 
-  /** The stream gave a sign of life: what fails next begins to count anew (rule S4). */
+  /** The stream has come further, or has stood for long: what fails next begins to count anew (rule S4). */
   #alive(): void {
     this.#failures = 0;
     this.#drains = 0;

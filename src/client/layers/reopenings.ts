@@ -56,9 +56,11 @@ export class Reopenings {
   #request: unknown;
   #permit: BudgetPermit | undefined;
   #hold: Timer | undefined;
-  /** Since the last message. */
+  /** In a row, as the machine counts them. */
   #failures: AttemptFailure[] = [];
   #reopenings = 0;
+  /** When the last opening began. */
+  #beganAt = 0;
   /** Whether the client itself kept the last opening from its target. */
   #rejected = false;
   /** When it broke, until it is open again. */
@@ -89,6 +91,7 @@ export class Reopenings {
   begin(): Call {
     const { signal, options } = this.#call;
     if (signal?.aborted) throw signal.reason;
+    this.#beganAt = this.#context.clock.now();
     const call = this.#reopenings === 0 ? this.#call : this.#reopening();
     if (this.#context.options.fromStart || this.cursor !== undefined) return call;
     // Whether it may be opened again depends on how it broke (rule S5), and a retry below would not ask.
@@ -105,11 +108,13 @@ export class Reopenings {
 
   /** What to do with a message. */
   message(message: unknown): Verdict {
-    const { access, isMarker } = this.#context;
+    const { access, isMarker, clock } = this.#context;
     const read = access.read(message);
-    const verdict = this.#machine.message(isPosition(read, this.#ordered) ? read : undefined, isMarker(message));
+    const marker = isMarker(message);
+    const standingMs = marker ? clock.now() - this.#beganAt : 0;
+    const verdict = this.#machine.message(isPosition(read, this.#ordered) ? read : undefined, marker, standingMs);
     if (verdict === "duplicate") this.#context.report?.(this.#call, "dropped", { cursor: showCursor(read) });
-    else if (this.#failures.length > 0) this.#failures = [];
+    else if (this.#failures.length > 0 && this.#machine.failures === 0) this.#failures = [];
     this.#resumed();
     return verdict;
   }
@@ -244,10 +249,10 @@ export class Reopenings {
   }
 
   #reopening(): Call {
-    const { access, clock } = this.#context;
+    const { access } = this.#context;
     const { cursor } = this.#machine;
     const request = cursor === undefined ? this.#request : access.write(this.#request, cursor);
-    return { ...this.#call, request: this.#limited(request), startedAt: clock.now() };
+    return { ...this.#call, request: this.#limited(request), startedAt: this.#beganAt };
   }
 
   #limited(request: unknown): unknown {

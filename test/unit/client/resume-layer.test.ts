@@ -454,16 +454,29 @@ describe("what is hidden", () => {
     expect(stream.cursor).toBe(40n);
   });
 
-  test("a heartbeat without a position is a sign of life: failures begin to count anew", async () => {
-    const { stream, attempts, clock } = open({ maxFailures: 1 });
-    void read(stream);
-    for (let n = 0; n < 5; n += 1) {
-      newest(attempts).message(marker());
+  /** Each attempt stands for so long, gives a heartbeat and breaks; the next one comes after so many milliseconds. */
+  async function breakAfter(standingMs: number, waits: number[], maxFailures: number) {
+    const opened = open({ maxFailures });
+    const next = read(opened.stream);
+    for (const waitMs of waits) {
+      await opened.clock.advance(standingMs);
+      newest(opened.attempts).message(marker());
       await setImmediate();
-      newest(attempts).fail(aCut());
-      await clock.advance(50);
+      newest(opened.attempts).fail(aCut());
+      await opened.clock.advance(waitMs);
     }
-    expect(attempts.streams).toHaveLength(6);
+    return { ...opened, next };
+  }
+
+  test("a heartbeat is no message: failures are counted on, and all of them told", async () => {
+    const { next, attempts } = await breakAfter(999, [50, 100, 0], 2);
+    expect(await rejection(next)).toMatchObject({ retryStop: "MAX_ATTEMPTS", attempts: 3, failures: { length: 3 } });
+    expect(attempts.streams).toHaveLength(3);
+  });
+
+  test("unless the stream has stood for as long as the longest backoff: then they begin to count anew", async () => {
+    const { attempts } = await breakAfter(1_000, [50, 50, 50, 50], 1);
+    expect(attempts.streams).toHaveLength(5);
   });
 });
 

@@ -102,19 +102,6 @@ describe("a marker", () => {
     expect(machine.message(8n, false)).toBe("duplicate");
     expect(machine.remaining).toBe(2);
   });
-
-  test.each<[string, Cursor]>([
-    ["without a position", undefined],
-    ["of a new position", 6n],
-    ["of the position that is known", 5n],
-    ["of an earlier position", 4n],
-  ])("%s is a sign of life: what breaks next is the first in a row", (_, cursor) => {
-    const machine = placed({ maxFailures: 2 });
-    breaks(machine, 2);
-    expect(machine.message(cursor, true)).toBe("marker");
-    expect(machine.failures).toBe(0);
-    expect(breaks(machine, 3)).toEqual([reopen(50, "backoff"), reopen(100, "backoff"), fail("MAX_FAILURES")]);
-  });
 });
 
 describe("a pin", () => {
@@ -276,6 +263,23 @@ describe("OUT_OF_RANGE (rule S3)", () => {
     expect(machine.message(3n, false)).toBe("deliver");
     machine.restart({ cursor: undefined, limit: Number.POSITIVE_INFINITY });
     expect(machine.message(1n, false)).toBe("deliver");
+  });
+});
+
+describe("failures begin to count anew", () => {
+  test.each<[string, Cursor | undefined, boolean, number, number]>([
+    ["with a message", 6n, false, 0, 1],
+    ["with a message that has no position", undefined, false, 0, 1],
+    ["with a marker of a new position", 6n, true, 0, 1],
+    ["not with a heartbeat before it has stood for the longest backoff", undefined, true, 999, 3],
+    ["not with a marker of an old position before that", 5n, true, 999, 3],
+    ["with a heartbeat after that", undefined, true, 1_000, 1],
+  ])("%s", (_, cursor, marker, standingMs, failures) => {
+    const machine = placed({ maxFailures: 2 });
+    breaks(machine, 2);
+    machine.message(cursor, marker, standingMs);
+    const decisions = [reopen(50, "backoff"), reopen(100, "backoff"), fail("MAX_FAILURES")];
+    expect(breaks(machine, 4 - failures)).toEqual(decisions.slice(failures - 1));
   });
 });
 
