@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd } from "../core/message-stream.ts";
-import { forbiddenKey } from "../core/metadata-keys.ts";
+import { cannotBeSent, forbiddenKey, unsendable } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import type { ResponseStream } from "../core/response-stream.ts";
 import { tell } from "../core/warning.ts";
@@ -88,21 +88,30 @@ function toCall(method: Method, request: unknown, options: CallOptions, carrier:
 }
 
 function toMetadata(init: MetadataInit, { path }: Method, throughMiddlewares: boolean): Metadata {
+  let details = "metadata that cannot be read: it takes an object or pairs, of texts and under keys in -bin of bytes";
   try {
+    const entries = Symbol.iterator in init ? [...init] : Object.entries(init);
+    const problem = entries.map(([key, value]) => problemOf(key, value, throughMiddlewares)).find(Boolean);
     // nice-grpc's Metadata is no class that `instanceof` knows.
-    const metadata = "getAll" in init && typeof init.getAll === "function" ? (init as Metadata) : new Metadata(init);
-    for (const [key] of metadata) {
-      if (!throughMiddlewares || !SENT_BY_MIDDLEWARES.has(key)) refuse(forbiddenKey(key));
-    }
-    return metadata;
-  } catch (cause) {
-    const details = `the metadata cannot be sent: ${cause instanceof Error ? cause.message : cause}`;
-    throw new RpcError({ path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0, cause });
+    if (!problem)
+      return "getAll" in init && typeof init.getAll === "function" ? (init as Metadata) : new Metadata(entries);
+    details = problem;
+  } catch {
+    // What was thrown may quote a value, which may be secret.
   }
+  throw new RpcError({ path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0 });
 }
 
-function refuse(problem: string | undefined): void {
-  if (problem) throw new TypeError(problem);
+/** Why the application's metadata cannot be sent, if it cannot. */
+function problemOf(key: string, values: unknown, throughMiddlewares: boolean): string | undefined {
+  const forbidden = throughMiddlewares && SENT_BY_MIDDLEWARES.has(key) ? undefined : forbiddenKey(key);
+  const problem =
+    forbidden ??
+    [values]
+      .flat()
+      .map((value) => unsendable(key, value))
+      .find(Boolean);
+  return problem && cannotBeSent("metadata", key, problem);
 }
 
 /** The responses of one call. The call is made when the first one is asked for. */

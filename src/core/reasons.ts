@@ -58,8 +58,8 @@ export const reasons = {
   ),
   REQUEST_NOT_ENCODABLE: local(
     Status.INTERNAL,
-    "The request does not fit its message type; nothing was sent.",
-    "See `cause`.",
+    "The request does not fit its message type, or its metadata cannot be sent; nothing was sent.",
+    "See `details`. They quote no metadata, which may be secret.",
   ),
   NO_CREDENTIALS: local(
     Status.UNAVAILABLE,

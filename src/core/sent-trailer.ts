@@ -1,4 +1,4 @@
-import { forbiddenKey } from "./metadata-keys.ts";
+import { cannotBeSent, forbiddenKey, unsendable } from "./metadata-keys.ts";
 import { encodeStatus, FIELD_OVERHEAD, MOST_STATUS_BYTES, STATUS_DETAILS } from "./rich-status.ts";
 import { cutText } from "./sent-text.ts";
 import type { StatusDetailInit } from "./status-detail.ts";
@@ -10,22 +10,9 @@ export type TrailerInit = Readonly<Record<string, string | Uint8Array>>;
 /** What the transport would refuse of trailers, when it is too late to tell the handler. */
 export function trailerProblems(trailer: TrailerInit): string[] {
   return Object.entries(trailer).flatMap(([key, value]) => {
-    const problem = trailerProblem(key, value);
-    return problem ? [`the trailer ${JSON.stringify(key)} cannot be sent: ${problem}`] : [];
+    const problem = forbiddenKey(key) ?? unsendable(key, value);
+    return problem ? [cannotBeSent("trailer", key, problem)] : [];
   });
-}
-
-function trailerProblem(key: string, value: unknown): string | undefined {
-  const forbidden = forbiddenKey(key);
-  if (forbidden) return forbidden;
-  if (!/^[\w.-]+$/.test(key)) return 'a key has digits, letters, "_", "-" and "." alone';
-  if (key.toLowerCase().endsWith("-bin")) {
-    return value instanceof Uint8Array ? undefined : "a key that ends in -bin takes bytes";
-  }
-  if (typeof value !== "string") return "only a key that ends in -bin takes anything but text";
-  return /^[ -~]*$/.test(value)
-    ? undefined
-    : "a text has printable ASCII alone; bytes go under a key that ends in -bin";
 }
 
 /** All that keeps the details of a status from being sent beside these trailers. */

@@ -1,11 +1,33 @@
 import { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import { Metadata } from "nice-grpc-common";
+import { cannotBeSent, unsendable } from "../core/metadata-keys.ts";
 
-/** Metadata as grpc-js sends it; one value per header of `headers` besides. */
-export function toGrpcMetadata(
-  metadata: Metadata | undefined,
-  headers?: Readonly<Record<string, string>>,
-): GrpcMetadata {
+/**
+ * Metadata as grpc-js sends it; one value per header of `headers` besides.
+ *
+ * @throws TypeError for what cannot be sent, in words of ours: grpc-js quotes the value, which may be secret.
+ */
+export function toGrpcMetadata(metadata: Metadata | undefined, headers?: Headers): GrpcMetadata {
+  try {
+    return written(metadata, headers);
+  } catch {
+    throw new TypeError(problemOf([...(metadata ?? []), ...Object.entries(headers ?? {})]));
+  }
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+function problemOf(entries: readonly (readonly [string, unknown])[]): string {
+  const problems = entries.flatMap(([key, values]) =>
+    [values].flat().flatMap((value) => {
+      const problem = unsendable(key, value);
+      return problem ? [cannotBeSent("metadata", key, problem)] : [];
+    }),
+  );
+  return problems[0] ?? "metadata that cannot be read";
+}
+
+function written(metadata: Metadata | undefined, headers: Headers | undefined): GrpcMetadata {
   const result = new GrpcMetadata();
   if (metadata) {
     for (const [key, values] of metadata) {

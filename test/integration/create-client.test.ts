@@ -139,7 +139,7 @@ test("refuses a request that does not fit its message, and sends nothing", async
   const error = await rejection(orders.createOrder({ items: [{ unitPriceCents: "many" }] }));
   expect(error).toMatchObject({ code: Status.INTERNAL, reason: "REQUEST_NOT_ENCODABLE", attempts: 0 });
   const metadata = { "no spaces": "here" };
-  const illegal = { reason: "REQUEST_NOT_ENCODABLE", details: expect.stringContaining("'no spaces'") };
+  const illegal = { reason: "REQUEST_NOT_ENCODABLE", details: expect.stringContaining('"no spaces"') };
   expect(await rejection(orders.getOrder({}, { metadata }))).toMatchObject(illegal);
   expect(await rejection(orders.listOrders({}, { metadata }).next())).toMatchObject(illegal);
   const stream = await rejection(orders.importOrders([{ order: {} }] as never));

@@ -300,7 +300,7 @@ test("a client that is closed waits for no token, and sends nothing that it must
   const wrong = connectSecured(server.port, { credentials: forbidden });
   expect(await rejection(wrong.getOrder({}))).toMatchObject({
     ...NO_CREDENTIALS,
-    cause: { message: 'credentials that cannot be sent: "grpc-timeout" is gRPC\'s own' },
+    cause: { message: 'the credential "grpc-timeout" cannot be sent: "grpc-timeout" is gRPC\'s own' },
   });
   expect(server.calls).toEqual([]);
 });

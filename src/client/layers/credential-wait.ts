@@ -1,7 +1,7 @@
 import type { Call } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
-import { forbiddenKey } from "../../core/metadata-keys.ts";
+import { cannotBeSent, forbiddenKey, unsendable } from "../../core/metadata-keys.ts";
 import { noCredentials } from "../credentials/call-credentials.ts";
 import type { CallCredentials, Sent } from "../credentials/credentials.ts";
 
@@ -53,8 +53,10 @@ export class CredentialWait {
   async #obtain(allowed: CallCredentials, { method }: Call): Promise<Sent> {
     try {
       const sent = await allowed.headers({ method, signal: this.#controller.signal });
-      const problem = Object.keys(sent).map(forbiddenKey).find(Boolean);
-      if (problem) throw new TypeError(`credentials that cannot be sent: ${problem}`);
+      for (const [key, value] of Object.entries(sent)) {
+        const problem = forbiddenKey(key) ?? unsendable(key, value);
+        if (problem) throw new TypeError(cannotBeSent("credential", key, problem));
+      }
       return sent;
     } catch (cause) {
       throw noCredentials(method.path, cause);

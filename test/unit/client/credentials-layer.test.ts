@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { OrderServiceDefinition } from "../../../gen/shop/orders/v1/orders.ts";
 import type { Credentials, Sent } from "../../../src/client/credentials/credentials.ts";
@@ -85,6 +86,28 @@ describe.each(forms)("%s", (_, drive) => {
     await give(0);
     first.reply("another");
     expect(await first.outcome).toBe("another");
+  });
+
+  test.each<[string, Sent, string]>([
+    [
+      "a text",
+      { authorization: "s3cr3t\n" },
+      'the credential "authorization" cannot be sent: a text has printable ASCII alone; bytes go under a key that ends in -bin',
+    ],
+    ["bytes", { "x-bin": "s3cr3t" }, 'the credential "x-bin" cannot be sent: a key that ends in -bin takes bytes'],
+    [
+      "a key of gRPC's",
+      { "grpc-timeout": "s3cr3t" },
+      `the credential "grpc-timeout" cannot be sent: "grpc-timeout" is gRPC's own`,
+    ],
+  ])("what cannot be sent is named, and never quoted: %s", async (_, sent, message) => {
+    const { layer, asked } = allowing();
+    const driven = drive(layer);
+    asked[0]?.resolve(sent);
+    const error = await rejection(driven.outcome);
+    expect(error).toMatchObject({ reason: "NO_CREDENTIALS", attempts: 0, cause: { message } });
+    expect(inspect(error)).not.toContain("s3cr3t");
+    expect(driven.calls).toEqual([]);
   });
 
   test("a call whose deadline passes in that wait was never sent, and says nothing of the target", async () => {

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, test, vi } from "vitest";
 import { streamMethod, unaryMethod } from "../../../src/client/invoke.ts";
@@ -78,7 +79,34 @@ describe("a call's start", () => {
     const unary = new ScriptedUnary();
     const error = await unaryMethod(aMethod(), unary.handler)("request", bad).catch((reason) => reason);
     expect(error).toBeInstanceOf(RpcError);
-    expect(error).toMatchObject({ ...refusal, details: expect.stringContaining("Metadata key 'no spaces'") });
+    expect(error).toMatchObject({
+      ...refusal,
+      details: expect.stringContaining('the metadata "no spaces" cannot be sent'),
+    });
+    expect(unary.calls).toEqual([]);
+  });
+
+  const asciiAlone = "a text has printable ASCII alone; bytes go under a key that ends in -bin";
+  const unreadable =
+    "metadata that cannot be read: it takes an object or pairs, of texts and under keys in -bin of bytes";
+
+  test.each<[string, unknown, string]>([
+    ["a value", { authorization: "s3cr3t\n" }, `the metadata "authorization" cannot be sent: ${asciiAlone}`],
+    ["one of several", [["x-key", ["fine", "s3cr3t\n"]]], `the metadata "x-key" cannot be sent: ${asciiAlone}`],
+    [
+      "text for bytes",
+      { "x-bin": "s3cr3t" },
+      'the metadata "x-bin" cannot be sent: a key that ends in -bin takes bytes',
+    ],
+    ["a value alone", "Bearer s3cr3t", unreadable],
+    ["values within values", { "x-key": [["s3cr3t"]] }, "only a key that ends in -bin takes anything but text"],
+    ["nothing", null, unreadable],
+  ])("says what of the metadata cannot be sent, and never quotes it: %s", async (_, metadata, details) => {
+    const unary = new ScriptedUnary();
+    const options = { metadata: metadata as never };
+    const error = await unaryMethod(aMethod(), unary.handler)("request", options).catch((reason) => reason);
+    expect(error).toMatchObject({ ...refusal, details: expect.stringContaining(details) });
+    expect(inspect(error)).not.toContain("s3cr3t");
     expect(unary.calls).toEqual([]);
   });
 

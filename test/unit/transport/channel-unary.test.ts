@@ -67,7 +67,7 @@ describe("what is sent", () => {
     [
       "metadata that is not ASCII",
       { metadata: new Map([["a", ["ü"]]]) as never },
-      'the request cannot be encoded: Metadata string value "ü" contains illegal characters',
+      'the request cannot be encoded: the metadata "a" cannot be sent: a text has printable ASCII alone; bytes go under a key that ends in -bin',
     ],
     [
       "one message where many are taken",

@@ -20,6 +20,15 @@ describe("metadata", () => {
     expect(metadata.get("x-key")).toEqual(["ours"]);
   });
 
+  test.each<[string, unknown, Record<string, string> | undefined, string]>([
+    ["the application's", new Map([["x-key", ["fine", "s3cr3t\n"]]]), undefined, "x-key"],
+    ["a header's", undefined, { authorization: "s3cr3t\n" }, "authorization"],
+  ])("that cannot be sent is named, and not quoted: %s", (_, metadata, headers, key) => {
+    const says = "cannot be sent: a text has printable ASCII alone; bytes go under a key that ends in -bin";
+    const error = new TypeError(`the metadata "${key}" ${says}`);
+    expect(() => toGrpcMetadata(metadata as never, headers)).toThrow(error);
+  });
+
   test("of nothing is empty", () => {
     expect(toGrpcMetadata(undefined).getMap()).toEqual({});
     expect([...fromGrpcMetadata(new GrpcMetadata())]).toEqual([]);
