@@ -26,6 +26,11 @@ export interface ServedContext extends CallContext {
    * needs no more than this, for unary methods and streams alike.
    */
   onEnd(listener: (end: ServedEnd) => void): void;
+  /**
+   * Has the call end no sooner than this settles, whatever its client was answered: for a layer that answers while the
+   * handler is still at work.
+   */
+  outlasts(work: Promise<unknown>): void;
 }
 
 /** Serves a call with one response: resolves with it, or rejects with whatever went wrong. */
@@ -49,9 +54,10 @@ export interface ServerLayer {
 export class EndListeners {
   #listeners: ((end: ServedEnd) => void)[] = [];
   #end: ServedEnd | undefined;
+  #work: Promise<unknown> | undefined;
 
-  /** Whether the end has come. */
-  get told(): boolean {
+  /** Whether the call was answered; work of its handler's may go on. */
+  get answered(): boolean {
     return this.#end !== undefined;
   }
 
@@ -60,8 +66,20 @@ export class EndListeners {
     if (this.#end) this.tell(this.#end);
   }
 
+  /** Nobody is told before this has settled. */
+  hold(work: Promise<unknown>): void {
+    const all = Promise.allSettled([work, this.#work]);
+    this.#work = all;
+    void all.then(() => {
+      if (this.#work === all) this.#work = undefined;
+      if (this.#end) this.tell(this.#end);
+    });
+  }
+
+  /** Tells how the call ended, once nothing of it is at work. The first end is the one. */
   tell(end: ServedEnd): void {
     this.#end ??= end;
+    if (this.#work) return;
     for (const listener of this.#listeners.splice(0)) tell("a listener of a call's end threw", () => listener(end));
   }
 }

@@ -72,6 +72,10 @@ export class NiceContext implements ServedContext {
     this.#ends.add(listener);
   }
 
+  outlasts(work: Promise<unknown>): void {
+    this.#ends.hold(work);
+  }
+
   /** Whether the client is gone, or its deadline passed. */
   get cancelled(): boolean {
     return this.#callSignal.aborted;

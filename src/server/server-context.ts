@@ -109,6 +109,10 @@ export class ServerContext implements ServedContext {
     this.#ends.add(listener);
   }
 
+  outlasts(work: Promise<unknown>): void {
+    this.#ends.hold(work);
+  }
+
   /** The handler has finished: what happens to the call now aborts nothing. */
   finish(end: ServedEnd): void {
     this.#ends.tell(this.#cancelReason ? endOfCancelled(this.#cancelReason.reason) : end);
@@ -116,7 +120,7 @@ export class ServerContext implements ServedContext {
 
   /** Whether it makes no difference any more that the client is gone. */
   get over(): boolean {
-    return this.#ends.told || this.#cancelReason !== undefined;
+    return this.#ends.answered || this.#cancelReason !== undefined;
   }
 
   /** Aborts the signal; only the first reason counts. */

@@ -77,6 +77,7 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     };
     const active: ActiveCall = { abandon };
     serving.active.add(active);
+    context.onEnd(() => serving.active.remove(active));
     call.onCancelled(() => cancelled(context));
     let end: ServedEnd = { outcome: "ok" };
     try {
@@ -91,7 +92,6 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
       respond({ error, trailer: context.writtenTrailer });
     } finally {
       context.finish(end);
-      serving.active.remove(active);
     }
   };
 }
@@ -108,6 +108,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
     if (serving.isDraining()) return drain();
     const active: ActiveCall = { drain, abandon: drain };
     serving.active.add(active);
+    context.onEnd(() => serving.active.remove(active));
     call.onCancelled(() => cancelled(context));
     const send = (message: unknown) => {
       context.flushHeader();
@@ -125,7 +126,6 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
       sink.end({ error, trailer: context.writtenTrailer });
     } finally {
       context.finish(end);
-      serving.active.remove(active);
     }
   };
 }

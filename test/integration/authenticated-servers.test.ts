@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { bearer, createClient, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { type Authenticator, createServer, memoryIdempotency, serverMiddleware } from "bowline/server";
@@ -90,6 +91,49 @@ test("a stream ends when its credentials do", async () => {
   expect(await rejection(stream.next())).toMatchObject(unauthenticated);
   expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1);
   expect(await ended.promise).toMatchObject({ reason: "UNAUTHENTICATED" });
+});
+
+test("a drain waits for what handlers still do when their callers' credentials have ended", async () => {
+  const rollback = gate();
+  const brief = () => ({
+    identity: { key: "token:x|u-1", source: "token" as const, scopes: ["orders.read"] },
+    expiresAt: Date.now() + 100,
+  });
+  const undo = async ({ signal }: { signal: AbortSignal }) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    await rollback.promise;
+  };
+  const secured = contract<typeof SecuredOrders.definition, OrderServiceClient, OrderServiceHandlers>({
+    ...SecuredOrders,
+    methods: { ...SecuredOrders.methods, importOrders: { auth: {} } },
+  });
+  const { server, port } = await serveSecured(
+    {
+      importOrders: async (_requests, context) => {
+        await undo(context);
+        return {};
+      },
+      // biome-ignore lint/correctness/useYield: it has nothing to say
+      async *watchOrders(_request, context) {
+        await undo(context);
+      },
+    },
+    { authenticate: brief, idempotency: false },
+    { secured },
+  );
+  using orders = createClient(secured, `127.0.0.1:${port}`);
+  const silent = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) };
+  const refused = [orders.importOrders(silent), orders.watchOrders({}).next()].map((call) => rejection(call));
+  for (const error of await Promise.all(refused)) expect(error).toMatchObject(unauthenticated);
+  expect(server.activeCalls).toBe(2);
+  let drained = false;
+  const drain = server.drain().finally(() => {
+    drained = true;
+  });
+  await sleep(150);
+  expect(drained).toBe(false);
+  rollback.resolve();
+  expect(await drain).toEqual({ abandoned: 0 });
 });
 
 test("a bidi stream goes both ways, once its caller is known", async () => {

@@ -5,7 +5,7 @@ import type { Expiry } from "./expiring-stream.ts";
 
 /**
  * Serves a client's stream until its time is over: then the caller is answered with the error, and so are its handler's
- * signal and the requests that it reads, whatever the client goes on to send.
+ * signal and the requests that it reads, whatever the client goes on to send. The call ends when its handler does.
  */
 export async function expiringCall(
   next: ServeUnary,
@@ -18,14 +18,16 @@ export async function expiringCall(
   // The context itself, as everything below knows it by identity.
   Object.defineProperty(context, "signal", { value: signal, enumerable: true, configurable: true });
   const expired = Promise.withResolvers<never>();
+  const requests = expiringRequests(request as AsyncIterable<unknown>, controller.signal);
+  const handled = (async () => next(requests, context))();
   const timer = clock.setTimer(afterMs, () => {
     const reason = error();
+    context.outlasts(handled);
     controller.abort(reason);
     expired.reject(reason);
   });
-  const requests = expiringRequests(request as AsyncIterable<unknown>, controller.signal);
   try {
-    return await Promise.race([next(requests, context), expired.promise]);
+    return await Promise.race([handled, expired.promise]);
   } finally {
     timer.cancel();
     cleanup?.();

@@ -18,7 +18,7 @@ export interface Expiry {
 
 /**
  * A handler's stream that ends with an error when its time is over: whoever waits for a message is told at once, and
- * the handler's signal aborts with the error.
+ * the handler's signal aborts with the error. The call ends when its handler does.
  */
 export class ExpiringStream implements AsyncIterableIterator<unknown, undefined> {
   readonly #context: ServedContext;
@@ -83,6 +83,7 @@ export class ExpiringStream implements AsyncIterableIterator<unknown, undefined>
     for (const reject of this.#waiting) reject(error);
     // A generator takes it after the step that it is in, in the context of its call.
     const left = runInCall(this.#context, async () => this.#iterator.return?.());
+    this.#context.outlasts(left);
     left.catch((cause: unknown) => warn(`${this.#context.method.path}: the handler threw after its end`, cause));
   }
 }

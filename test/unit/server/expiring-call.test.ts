@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { RpcError } from "../../../src/core/errors.ts";
 import type { ServedContext, ServeUnary } from "../../../src/core/served-call.ts";
 import { Status } from "../../../src/core/status.ts";
 import { authenticationLayer } from "../../../src/server/layers/authentication.ts";
@@ -6,7 +7,7 @@ import { requestStream } from "../../../src/server/requests.ts";
 import { ServerContext } from "../../../src/server/server-context.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import { ScriptedArrival } from "../../support/incoming.ts";
-import { rejection } from "../../support/orders.ts";
+import { gate, rejection } from "../../support/orders.ts";
 import { aMethod } from "../../support/scripted.ts";
 
 const expired = { code: Status.UNAUTHENTICATED, details: "the call needs valid credentials" };
@@ -89,6 +90,34 @@ describe("a client's stream whose credentials end", () => {
     await clock.advance(1_000);
     expect(await refused).toMatchObject(expired);
     expect(await Promise.all(waiting)).toMatchObject([expired, expired]);
+  });
+
+  test("ends when its handler has ended, however it does", async () => {
+    const work = gate<never>();
+    const ends: unknown[] = [];
+    const { clock, context, answer } = call(silent(), () => work.promise);
+    context.onEnd((end) => ends.push(end));
+    const refused = rejection(answer);
+    await clock.advance(1_000);
+    const error = (await refused) as RpcError;
+    context.finish({ outcome: "error", error });
+    expect(context.over).toBe(true);
+    await clock.advance(60_000);
+    expect(ends).toEqual([]);
+    work.reject(new Error("rolled back"));
+    await clock.advance(0);
+    expect(ends).toEqual([{ outcome: "error", error }]);
+    context.onEnd((end) => ends.push(end));
+    expect(ends).toHaveLength(2);
+  });
+
+  test("whose handler throws before it does anything is answered so", async () => {
+    const mistake = new Error("a mistake");
+    const { answer, clock } = call(silent(), () => {
+      throw mistake;
+    });
+    expect(await rejection(answer)).toBe(mistake);
+    expect(clock.pending).toBe(0);
   });
 
   test("goes on where that is said", async () => {

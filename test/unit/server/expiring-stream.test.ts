@@ -1,4 +1,5 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import type { RpcError } from "../../../src/core/errors.ts";
 import type { ServedContext, ServeStream } from "../../../src/core/served-call.ts";
 import { Status } from "../../../src/core/status.ts";
 import type { Authentication, Authenticator } from "../../../src/server/authentication/authenticator.ts";
@@ -80,6 +81,29 @@ describe("a stream whose credentials end", () => {
     const waiting = [stream.next(), stream.next()].map((next) => rejection(next));
     await clock.advance(1_000);
     for (const error of await Promise.all(waiting)) expect(error).toMatchObject(expired);
+  });
+
+  test("ends when its handler has ended", async () => {
+    const rollback = gate();
+    const ends: unknown[] = [];
+    const { clock, stream, context } = open(async function* (_request, { signal }) {
+      try {
+        yield 1;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      } finally {
+        await rollback.promise;
+      }
+    });
+    context.onEnd((end) => ends.push(end));
+    await stream.next();
+    const refused = rejection(stream.next());
+    await clock.advance(1_000);
+    const error = (await refused) as RpcError;
+    context.finish({ outcome: "error", error });
+    await clock.advance(60_000);
+    expect(ends).toEqual([]);
+    rollback.resolve();
+    await vi.waitFor(() => expect(ends).toEqual([{ outcome: "error", error }]));
   });
 
   test("goes on where that is said", async () => {
