@@ -25,7 +25,7 @@ import { Breaker, type BreakerTransition } from "../policy/breaker.ts";
 import type { BreakerState } from "../policy/breaker-permit.ts";
 import { BreakerSet } from "../policy/breaker-set.ts";
 import { Bulkhead, type BulkheadOptions } from "../policy/bulkhead.ts";
-import { ClientThrottle } from "../policy/client-throttle.ts";
+import { ClientThrottle, type ClientThrottleOptions } from "../policy/client-throttle.ts";
 import { HedgePace } from "../policy/hedge-pace.ts";
 import { ResponseCache } from "../policy/response-cache.ts";
 import type { RetryShare } from "../policy/retry.ts";
@@ -59,7 +59,10 @@ export class ClientState {
   readonly #senders = new Map<string, () => void>();
   readonly #closing = new AbortController();
   #limit: AdaptiveLimit | undefined;
+  /** By criticality. */
   readonly #throttles = new Map<string, ClientThrottle>();
+  /** What they go by, those included that are made later. */
+  #throttleOptions: ClientThrottleOptions | undefined;
 
   constructor(surroundings: Surroundings, throttling?: RetryThrottlingPolicy, budget?: RetryBudgetPolicy) {
     this.surroundings = surroundings;
@@ -84,7 +87,10 @@ export class ClientState {
     this.retryShare.throttling.adjust(resolveThrottling(retryThrottling));
     this.retryShare.budget.adjust(resolveBudget(retryBudget));
     if (adaptiveLimit) this.adaptiveLimit(adaptiveLimit).adjust(resolveAdaptiveLimit(adaptiveLimit));
-    if (throttle) for (const one of this.#throttles.values()) one.adjust(resolveThrottle(throttle));
+    if (!throttle) return;
+    const options = resolveThrottle(throttle);
+    this.#throttleOptions = options;
+    for (const one of this.#throttles.values()) one.adjust(options);
   }
 
   /** How long the calls of a method wait before they are hedged; made at first. */
@@ -103,14 +109,16 @@ export class ClientState {
   }
 
   /**
-   * The throttle of the target's calls of one criticality; made by this policy if there is none yet. Each has its own
-   * (SRE book): a target that has too much to do rejects what matters least, and takes on the rest.
+   * The throttle of the target's calls of one criticality; made by this policy if there is none yet, and nothing has
+   * been adjusted. Each has its own (SRE book): a target that has too much to do rejects what matters least, and takes
+   * on the rest.
    *
    * @param criticality as it is sent; empty where nothing is.
    */
   throttle(policy: ThrottlePolicy, criticality = ""): ClientThrottle {
     const { clock, random } = this.surroundings;
-    const throttle = this.#throttles.get(criticality) ?? new ClientThrottle(resolveThrottle(policy), clock, random);
+    this.#throttleOptions ??= resolveThrottle(policy);
+    const throttle = this.#throttles.get(criticality) ?? new ClientThrottle(this.#throttleOptions, clock, random);
     this.#throttles.set(criticality, throttle);
     return throttle;
   }

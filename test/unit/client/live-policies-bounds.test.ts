@@ -1,9 +1,29 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { CRITICALITY_KEY } from "../../../src/core/criticality.ts";
 import { LiveOrders } from "../../support/live-orders.ts";
 import { aFailure } from "../../support/retrying.ts";
 
 const GET_ORDER = "/shop.orders.v1.OrderService/GetOrder";
+
+test("a throttle goes by what holds, for calls too that matter as much as none did before", async () => {
+  const throttled = (windowMs: number) => ({ service: { throttle: { windowMs } } });
+  const orders = new LiveOrders(throttled(1_000));
+  const fail = async (criticality: string) => {
+    orders.call("getOrder", { headers: { [CRITICALITY_KEY]: criticality } });
+    await orders.fail(aFailure());
+  };
+  await fail("sheddable");
+  orders.update(throttled(60_000));
+  await fail("critical");
+  await orders.clock.advance(2_000);
+  const requests = (criticality: string) => orders.state.throttle({}, criticality).snapshot().requests;
+  expect(requests("critical")).toBe(1);
+  orders.update(throttled(1_000));
+  await fail("critical_plus");
+  await orders.clock.advance(2_000);
+  expect(requests("critical_plus")).toBe(0);
+});
 
 describe("a bulkhead", () => {
   const bounded = (maxConcurrent: number, maxQueued = 9) => ({
