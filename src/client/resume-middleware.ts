@@ -72,25 +72,29 @@ export function resume(options: ResumeMiddlewareOptions): ClientMiddleware<Resum
   if (problems.length > 0) throw new TypeError(`resume: ${problems.join("; ")}`);
   const { methods, retryBudget, clock = systemClock, random = systemRandom, observer, cursorType = "int64" } = options;
   const state = new ClientState({ clock, random, observer, target: undefined }, undefined, retryBudget);
-  const access = accessOf(options, cursorType);
+  const cursors = cursorsOf(options, cursorType);
   const find = perMethod((method) => {
     const resumes = method.kind === "server-stream" && methods.includes(method.path);
-    return resumes ? aroundNice(method, streamLayers({ resume: options, access }, state), clock) : undefined;
+    return resumes ? aroundNice(method, streamLayers({ resume: options, ...cursors }, state), clock) : undefined;
   });
   return niceMiddleware(find, OWN_OPTIONS);
 }
 
-function accessOf(
-  { requestField, cursorField, progressField, limitField }: ResumePolicy,
-  type: CursorType,
-): CursorAccess {
-  return {
+/** Of what type a 64-bit number is in the generated messages, nobody tells but those that came before. */
+function cursorsOf({ requestField, cursorField, progressField, limitField }: ResumePolicy, type: CursorType) {
+  let seen: unknown;
+  const access: CursorAccess = {
     ...{ type, requestField, cursorField },
     ...(progressField !== undefined && { progressField }),
     ...(limitField !== undefined && { limitField }),
-    read: (response) => readCursor(response as object, cursorField),
+    read: (response) => {
+      const cursor = readCursor(response as object, cursorField);
+      seen ??= cursor;
+      return cursor;
+    },
     write: (request, cursor) => ({ ...(request as object), [requestField]: cursor }),
   };
+  return { access, emptyCursor: () => seen };
 }
 
 /** @throws TypeError where generated messages have no such field: no break would be mended, or all would begin anew. */

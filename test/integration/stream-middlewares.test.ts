@@ -1,6 +1,6 @@
 import { type ResumeCallOptions, RpcError, resume, retry, stall } from "bowline";
 import type { FaultRule } from "bowline/testing";
-import { type CallOptions, ServerError, Status } from "nice-grpc";
+import { type CallOptions, type ClientMiddleware, ServerError, Status } from "nice-grpc";
 import { describe, expect, test } from "vitest";
 import { connectNice, type NiceHandlers, serveNice } from "../support/nice-alone.ts";
 import { rejection } from "../support/orders.ts";
@@ -99,6 +99,41 @@ describe("resume() on nice-grpc alone", () => {
     };
     const { messages } = await drained(client.watchOrders({ afterRevision: 5n }, anew));
     expect(revisionsOf(messages)).toEqual([16n]);
+  });
+
+  test.each<[string, unknown, unknown[], unknown]>([
+    ["a bigint, unless there is more to go by", undefined, [], 7n],
+    ["what the request says no position with", 0, [], 7],
+    ["what the messages before had", undefined, [3], 7],
+    ["text, where they had that", undefined, ["3"], "7"],
+  ])("a pinned position is sent as %s", async (_, empty, before, pinned) => {
+    const given: Partial<NiceHandlers> = {
+      async *watchOrders({ afterRevision, customerId }, { header, sendHeader }) {
+        if (customerId) yield { revision: BigInt(customerId) };
+        else if (afterRevision === 0n) {
+          header.set("bowline-cursor-bin", new TextEncoder().encode("7"));
+          sendHeader();
+          throw new ServerError(Status.UNAVAILABLE, "gone");
+        }
+      },
+    };
+    const asked: unknown[] = [];
+    /** Has generated messages look as if ts-proto had been told another `forceLong`. */
+    const generated: ClientMiddleware = async function* generated(call, options) {
+      const { afterRevision = 0, customerId } = call.request as {
+        afterRevision?: bigint | number;
+        customerId?: string;
+      };
+      asked.push(Reflect.get(call.request as object, "afterRevision"));
+      const request = { ...call.request, afterRevision: BigInt(afterRevision) };
+      for await (const message of call.next(request as never, options) as AsyncIterable<object>) {
+        yield { ...message, revision: before.find((one) => String(one) === customerId) } as never;
+      }
+    };
+    const client = connectNice(await serveNice(given), generated, resume({ ...quick, fromStart: false }));
+    for (const one of before) await drained(client.watchOrders({ customerId: String(one) }));
+    await drained(client.watchOrders({ afterRevision: empty as never }));
+    expect(asked.at(-1)).toEqual(pinned);
   });
 
   test("leaving in the middle ends it on the server", async () => {

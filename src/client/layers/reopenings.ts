@@ -165,7 +165,8 @@ export class Reopenings {
   }
 
   #pin(bytes: Uint8Array): void {
-    const cursor = decodeCursor(bytes, this.#context.emptyCursor());
+    const { access, emptyCursor } = this.#context;
+    const cursor = decodeCursor(bytes, fieldOf(this.#request, access.requestField) ?? emptyCursor());
     if (isPosition(cursor, this.#ordered)) this.#machine.pinned(cursor);
   }
 
