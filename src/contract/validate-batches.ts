@@ -1,6 +1,6 @@
 import type { Method } from "../core/method.ts";
 import type { BatchPolicy, MethodPolicy } from "./policy.ts";
-import { atMost, count, notNegative, type Problem } from "./value-checks.ts";
+import { count, notNegative, type Problem } from "./value-checks.ts";
 
 /** A method of a service, as the others of the service see it. */
 export interface Peer extends Pick<Method, "kind" | "idempotency"> {
@@ -10,12 +10,11 @@ export interface Peer extends Pick<Method, "kind" | "idempotency"> {
 }
 
 /** All that is wrong with how a method's calls are gathered, but for where they go. */
-export function checkBatch({ batch, timeoutMs, ...others }: MethodPolicy, { kind }: Pick<Method, "kind">): Problem[] {
+export function checkBatch({ batch, ...others }: MethodPolicy, { kind }: Pick<Method, "kind">): Problem[] {
   if (!batch) return [];
   return [
     ...count(["batch", "maxSize"], batch.maxSize, 2),
     ...notNegative(["batch", "maxWaitMs"], batch.maxWaitMs),
-    ...atMost(["batch", "maxWaitMs"], batch.maxWaitMs, "the timeout", timeoutMs),
     ...(kind === "unary" ? [] : [notUnary(kind)]),
     ...checkAttempts(batch, others),
   ];

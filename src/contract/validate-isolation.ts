@@ -23,13 +23,12 @@ export function checkServiceIsolation({ bulkhead, adaptiveLimit, throttle }: Ser
 
 /** All that is wrong with what a method says about calls that are under way, and about answers that calls share. */
 export function checkIsolation(policy: MethodPolicy, method: Facts, service: ServicePolicy): Problem[] {
-  const { bulkhead, coalesce, cache, timeoutMs } = policy;
+  const { bulkhead, coalesce, cache } = policy;
   // A method that does without its service's queue does without the wait too.
   const waits = bulkhead?.maxWaitMs === undefined ? undefined : { ...service.bulkhead, ...bulkhead };
   return [
     ...checkBulkhead(bulkhead),
     ...checkQueue(waits),
-    ...atMost(["bulkhead", "maxWaitMs"], bulkhead?.maxWaitMs, "the timeout", timeoutMs),
     ...(coalesce ? [...checkRead("coalesce", method), ...checkKey(policy)] : []),
     ...checkCache(cache),
     ...(cache ? checkRead("cache", method) : []),

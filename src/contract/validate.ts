@@ -1,13 +1,14 @@
 import type { IdempotencyLevel, MethodKind } from "../core/method.ts";
-import type {
-  BreakerPolicy,
-  HedgePolicy,
-  IdempotencyKeyPolicy,
-  MethodPolicy,
-  RetryBudgetPolicy,
-  RetryPolicy,
-  RetryThrottlingPolicy,
-  ServicePolicy,
+import {
+  type BreakerPolicy,
+  type HedgePolicy,
+  type IdempotencyKeyPolicy,
+  type MethodPolicy,
+  mergePolicy,
+  type RetryBudgetPolicy,
+  type RetryPolicy,
+  type RetryThrottlingPolicy,
+  type ServicePolicy,
 } from "./policy.ts";
 import { checkBatch } from "./validate-batches.ts";
 import { checkIsolation, checkServiceIsolation } from "./validate-isolation.ts";
@@ -54,12 +55,13 @@ export function checkServicePolicy(policy: ServicePolicy): Problem[] {
  * @param service what its service says, with which the method's own settings must go together. Default: nothing.
  */
 export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts, service: ServicePolicy = {}): Problem[] {
+  const { timeoutMs } = mergePolicy(service, policy, method.kind === "server-stream" || method.kind === "bidi");
   return [
     ...checkTimeout(policy.timeoutMs),
     ...checkRetry(policy.retry),
-    ...atMost(["retry", "attemptTimeoutMs"], policy.retry?.attemptTimeoutMs, "the timeout", policy.timeoutMs),
+    ...atMost(["retry", "attemptTimeoutMs"], policy.retry?.attemptTimeoutMs, "the timeout", timeoutMs),
     ...checkHedge(policy.hedge),
-    ...atMost(["hedge", "delayMs"], policy.hedge?.delayMs, "the timeout", policy.timeoutMs),
+    ...atMost(["hedge", "delayMs"], policy.hedge?.delayMs, "the timeout", timeoutMs),
     ...checkBreaker(policy.breaker),
     ...checkInherited(policy.breaker, service.breaker),
     ...checkScope(policy.breaker),
@@ -67,7 +69,9 @@ export function checkMethodPolicy(policy: MethodPolicy, method: MethodFacts, ser
     ...checkRepetition(policy, method),
     ...checkStreams(policy, method),
     ...checkIsolation(policy, method, service),
+    ...atMost(["bulkhead", "maxWaitMs"], policy.bulkhead?.maxWaitMs, "the timeout", timeoutMs),
     ...checkBatch(policy, method),
+    ...atMost(["batch", "maxWaitMs"], policy.batch?.maxWaitMs, "the timeout", timeoutMs),
     ...checkServing(policy),
     ...checkLoad(policy, service),
   ];

@@ -14,6 +14,28 @@ const count = "must be a whole number of at least 1; it is";
 const ratio = "must be a ratio above 0 and at most 1; it is";
 const attempts = "must be a whole number of at least 2, the first attempt included; it is";
 
+describe("what is waited for within a call fits the timeout of its service, where the method says none", () => {
+  const batch = { method: "GetMany", requestsField: "requests", responsesField: "responses" };
+  const says = (path: string) => [`${path}: must not be greater than the timeout, 300 ms; it is 301 ms`];
+
+  test.each<[string, (ms: number) => MethodPolicy]>([
+    ["retry.attemptTimeoutMs", (ms) => ({ retry: { attemptTimeoutMs: ms } })],
+    ["hedge.delayMs", (ms) => ({ hedge: { delayMs: ms } })],
+    ["bulkhead.maxWaitMs", (ms) => ({ bulkhead: { maxQueued: 1, maxWaitMs: ms } })],
+    ["batch.maxWaitMs", (ms) => ({ batch: { ...batch, maxWaitMs: ms } })],
+  ])("%s", (path, policyOf) => {
+    const service = { timeoutMs: 300 };
+    expect(checkMethodPolicy(policyOf(300), unary, service)).toEqual([]);
+    expect(listed(checkMethodPolicy(policyOf(301), unary, service))).toEqual(says(path));
+    expect(checkMethodPolicy({ ...policyOf(301), timeoutMs: 301 }, unary, service)).toEqual([]);
+  });
+
+  test("a stream takes none from its service", () => {
+    const policy = { retry: { attemptTimeoutMs: 301 }, bulkhead: { maxQueued: 1, maxWaitMs: 301 } };
+    expect(checkMethodPolicy(policy, serverStream, { timeoutMs: 300 })).toEqual([]);
+  });
+});
+
 describe("each rule has its message", () => {
   test.each<[MethodPolicy, string]>([
     [{ timeoutMs: 0 }, `timeoutMs: ${positive} 0 ms`],
