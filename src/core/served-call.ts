@@ -20,6 +20,8 @@ export interface ServedContext extends CallContext {
    * @throws CredentialError if it showed one that none of the server's authorities signed.
    */
   readonly certificate: PeerCertificate | undefined;
+  /** Whether its handler was opened, where the method is one that resumes. Default: it was not, or is none. */
+  standing?: boolean;
   /**
    * Calls `listener` once, when the handler has ended and its answer is on its way, or nobody waits for one any more;
    * at once if that was before, as where a middleware gave up on a call that still waited. A layer that only watches

@@ -32,6 +32,7 @@ export class NiceContext implements ServedContext {
   readonly pin: (cursor: Cursor) => void;
   /** The rest of nice-grpc's middleware chain, down to the handler. */
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
+  standing = false;
   /** nice-grpc's own, whatever signal a layer gives the handler. */
   readonly #callSignal: AbortSignal;
   readonly #certificate: (() => PeerCertificate | undefined) | undefined;

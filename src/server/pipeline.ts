@@ -15,6 +15,7 @@ export const SERVER_ORDER = [
   "validation",
   "idempotency",
   "heartbeat",
+  "standing",
 ] as const;
 
 /** The name of a place. */

@@ -14,6 +14,7 @@ export class ServerContext implements ServedContext {
   readonly method: Method;
   readonly peer: string;
   readonly deadlineAt: number;
+  standing = false;
   readonly #call: IncomingCall;
   readonly #clock: Clock;
   #metadata: Metadata | undefined;

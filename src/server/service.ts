@@ -15,6 +15,7 @@ import { methodsWithMaps, refusingPrototypes } from "./inherited-maps.ts";
 import { pump } from "./pump.ts";
 import { requestStream } from "./requests.ts";
 import { ServerContext } from "./server-context.ts";
+import { tellStanding } from "./standing.ts";
 
 /** What every served call needs of its server. */
 export interface Serving {
@@ -102,6 +103,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
     const context = new ServerContext(method, call, serving.clock);
     const drain = () => {
       const error = drainError(method);
+      tellStanding(context);
       context.cancel(error);
       sink.end({ error, trailer: context.writtenTrailer });
     };

@@ -4,7 +4,7 @@ import { fail, type ObserverEvent, Status } from "bowline";
 import { createServer, type Server } from "bowline/server";
 import { type FaultProxy, type FaultRule, faultProxy } from "bowline/testing";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { freePort } from "../support/free-port.ts";
 import { ordersHandlers } from "../support/handlers.ts";
 import { gate, rejection } from "../support/orders.ts";
@@ -29,11 +29,9 @@ async function revisions(stream: ReturnType<StreamClient["orders"]["watchOrders"
 }
 
 /** Serves orders on a port, 0 for any, until the test is over. */
-async function serveOn(port: number, given: Given) {
-  const server = createServer({ drainOn: [], validation: false, authenticate: false }).add(
-    PatientOrders,
-    ordersHandlers(given),
-  );
+async function serveOn(port: number, given: Given, contract = PatientOrders) {
+  const options = { drainOn: [], validation: false, authenticate: false, idempotency: false } as const;
+  const server = createServer(options).add(contract, ordersHandlers(given));
   onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
   return { server, port: await server.listen(`127.0.0.1:${port}`) };
 }
@@ -289,6 +287,38 @@ describe.each(streamWays)("%s", (_, connect) => {
       );
       const { error } = await revisions(orders.watchOrders({}));
       expect(error).toMatchObject({ reason: "CURSOR_UNKNOWN", code: Status.UNAVAILABLE, details: "gone" });
+    });
+
+    test("S5 and stood quiet when its server drained ends with CURSOR_UNKNOWN, unless it was pinned", async () => {
+      const asked: bigint[] = [];
+      const opened = [gate(), gate()];
+      const quiet = await serveOn(
+        0,
+        {
+          async *watchOrders({ customerId }, context) {
+            if (customerId === "pinned") context.pin(41n);
+            opened[asked.push(0n) - 1]?.resolve();
+            await new Promise((_, end) => context.signal.addEventListener("abort", end));
+          },
+        },
+        OrderService,
+      );
+      const next = await serveOn(0, {
+        async *watchOrders({ afterRevision }) {
+          asked.push(afterRevision);
+          yield { revision: afterRevision + 1n };
+        },
+      });
+      const { orders } = connect(`ipv4:127.0.0.1:${quiet.port},127.0.0.1:${next.port}`);
+      const unpinned = revisions(orders.watchOrders({}));
+      await opened[0]?.promise;
+      const pinned = revisions(orders.watchOrders({ customerId: "pinned" }));
+      await opened[1]?.promise;
+      void quiet.server.drain({ timeoutMs: 1_000 });
+      const { revisions: read, error } = await unpinned;
+      expect([read, error]).toMatchObject([[], { reason: "CURSOR_UNKNOWN", details: "the server is draining" }]);
+      expect(await pinned).toEqual({ revisions: [42n], error: undefined });
+      expect(asked).toEqual([0n, 0n, 41n]);
     });
 
     test("S5 is reopened after trailers-only answers", async () => {

@@ -3,7 +3,7 @@ import { bearer, createClient, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { type Authenticator, createServer, memoryIdempotency, serverMiddleware } from "bowline/server";
 import { createServer as createNiceServer } from "nice-grpc";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection.contract.ts";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import {
@@ -91,6 +91,39 @@ test("a stream ends when its credentials do", async () => {
   expect(await rejection(stream.next())).toMatchObject(unauthenticated);
   expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1);
   expect(await ended.promise).toMatchObject({ reason: "UNAUTHENTICATED" });
+});
+
+describe.each(["createServer", "nice-grpc's server"])("%s", (kind) => {
+  test.each([
+    ["that resumes is told with a header, so that its client knows that it may have stood", true],
+    ["that does not is told with trailers alone, so that any client may repeat it", false],
+  ])("a quiet stream whose credentials end, of a method %s", async (_, resumes) => {
+    const resume = { requestField: "after_revision", cursorField: "revision" };
+    const watchOrders = { auth: {}, ...(resumes && { resume }) };
+    const methods = { ...SecuredOrders.methods, watchOrders };
+    const secured = contract<typeof SecuredOrders.definition, OrderServiceClient, OrderServiceHandlers>({
+      ...SecuredOrders,
+      methods,
+    });
+    const options = {
+      ...({ idempotency: false, validation: false } as const),
+      authenticate: () => ({ identity: { key: "token:x|u-1", source: "token" as const }, expiresAt: Date.now() + 50 }),
+    };
+    const given: Partial<OrderServiceHandlers> = {
+      async *watchOrders(_request, { signal }) {
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    };
+    const onNice = async () => {
+      const server = createNiceServer().use(serverMiddleware(secured, options));
+      server.add(secured.definition, ordersHandlers(given) as never);
+      onTestFinished(() => server.forceShutdown());
+      return server.listen("127.0.0.1:0");
+    };
+    const port = kind === "createServer" ? (await serveSecured(given, options, { secured })).port : await onNice();
+    const error = await rejection(connectSecured(port).watchOrders({}).next());
+    expect(error).toMatchObject({ ...unauthenticated, headersReceived: resumes });
+  });
 });
 
 test("a drain waits for what handlers still do when their callers' credentials have ended", async () => {

@@ -5,6 +5,7 @@ import { DONE } from "../../core/message-stream.ts";
 import type { ServedContext, ServeStream } from "../../core/served-call.ts";
 import { linkSignals } from "../../core/signals.ts";
 import { warn } from "../../core/warning.ts";
+import { tellStanding } from "../standing.ts";
 import { expiringRequests } from "./expiring-requests.ts";
 
 type Next = IteratorResult<unknown, undefined>;
@@ -78,6 +79,7 @@ export class ExpiringStream implements AsyncIterableIterator<unknown, undefined>
 
   #expire(error: RpcError): void {
     this.#expired = error;
+    tellStanding(this.#context);
     this.#controller.abort(error);
     this.#unlink?.();
     for (const reject of this.#waiting) reject(error);

@@ -13,6 +13,7 @@ import type { Validation } from "../validation/validation.ts";
 import { deadlineLayer } from "./deadline.ts";
 import { heartbeatLayer } from "./heartbeat.ts";
 import { idempotencyLayer } from "./idempotency.ts";
+import { standingLayer } from "./standing.ts";
 import { telemetryLayer } from "./telemetry.ts";
 import { validationLayer } from "./validation.ts";
 
@@ -48,6 +49,7 @@ export function serverLayers(
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
     ...validationLayers(contract, surroundings.validation),
     heartbeat: heartbeatLayer(contract, clock),
+    standing: standingLayer(contract),
   };
 }
 

@@ -40,6 +40,7 @@ describe("the order is fixed, outermost first", () => {
     "validation",
     "idempotency",
     "heartbeat",
+    "standing",
     "handler",
   ];
   const noting = (place: string, passed: string[]): ServerLayer => {
