@@ -63,8 +63,11 @@ export class Trials<T extends Trial> {
 
   /** In how many milliseconds there is room, at the latest; 0 if there is some. */
   freeAfterMs(now: number): number {
-    const [oldest] = this.#underWay;
-    return oldest && !this.hasRoom ? Math.max(0, oldest.until - now) : 0;
+    if (this.hasRoom || this.#underWay.size === 0) return 0;
+    // Not that of the oldest: methods that share a breaker may give each of their trials another time.
+    let first = Number.POSITIVE_INFINITY;
+    for (const { until } of this.#underWay) first = Math.min(first, until);
+    return Math.max(0, first - now);
   }
 
   /** Counts a result, and decides as soon as those that are still to come cannot change it. */

@@ -91,6 +91,13 @@ describe("a trial that hangs", () => {
     expect(trials.underWay).toBe(2);
   });
 
+  test("makes room when the first is given up, which may have begun last", () => {
+    const trials = someTrials({ trials: 2 });
+    trials.begin({ since: 0, until: 30_000 });
+    trials.begin({ since: 100, until: 2_100 });
+    expect(trials.freeAfterMs(600)).toBe(1_500);
+  });
+
   test("makes room when the oldest is given up, where there is none before", () => {
     const trials = someTrials({ trials: 2 });
     expect(trials.freeAfterMs(50)).toBe(0);
