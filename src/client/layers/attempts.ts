@@ -4,7 +4,8 @@ import { RpcError } from "../../core/errors.ts";
 import { statusName } from "../../core/status.ts";
 import { Retry } from "../../policy/retry.ts";
 import { pushbackOf } from "../../transport/index.ts";
-import { mostAttempts, PREVIOUS_ATTEMPTS, REJECTIONS, STOP_REASONS } from "./attempt-rules.ts";
+import { mostAttempts, PREVIOUS_ATTEMPTS, REJECTIONS } from "./attempt-rules.ts";
+import { endedBy } from "./ended-by.ts";
 import type { RetryContext } from "./retry.ts";
 import { Wait } from "./wait.ts";
 
@@ -96,7 +97,7 @@ export class Attempts {
       { code, committed, pushbackMs, timedOut, rejected, drained: reason === "DRAINING" },
       deadline - clock.now(),
     );
-    if (!decision.retry) throw this.#end(failure, decision.stop);
+    if (!decision.retry) throw this.#end(failure, decision.stop, pushbackMs);
     this.#lastError = failure;
     const { delayMs, because } = decision;
     const detail = { attempt: this.#attempt, delayMs, because, status: statusName(code) };
@@ -132,20 +133,14 @@ export class Attempts {
     throw error;
   }
 
-  /** What the call ends with: the last failure that an attempt had, and why there is no further attempt. */
-  #end(failure: RpcError, retryStop: RetryStop): RpcError {
+  #end(failure: RpcError, retryStop: RetryStop, pushbackMs?: number): RpcError {
     const earlier = retryStop === "REJECTED" ? this.#lastError : undefined;
-    const said = earlier ?? failure;
-    const own = earlier ? failure.reason : STOP_REASONS[retryStop];
-    const passed = retryStop === "DEADLINE" && said.reason === "DEADLINE_EXCEEDED";
-    const reason = own === undefined || passed ? {} : { reason: own, origin: "local" as const };
     const failures = this.#failures;
-    const { retryAfterMs } = failure;
     if (retryStop !== "NOT_RETRYABLE" && failures.length > 0) {
       const detail = { because: retryStop, attempts: failures.length, status: statusName(failure.code) };
       this.#context.report?.(this.#call, "denied", detail);
     }
-    return said.with({ ...reason, attempts: failures.length, failures, retryStop, retryAfterMs });
+    return endedBy(retryStop, earlier ?? failure, { failures, rejection: earlier && failure, pushbackMs });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
 import type { RpcError } from "../../core/errors.ts";
-import { STOP_REASONS } from "./attempt-rules.ts";
+import { endedBy } from "./ended-by.ts";
 
 /** What the attempts of one hedged call ended with. */
 export class HedgeFailures {
@@ -24,15 +24,14 @@ export class HedgeFailures {
   /**
    * What the call ends with: the failure that came last off an attempt (gRFC A6), and why nothing more is sent; the
    * client's own refusal only where no attempt was sent.
+   *
+   * @param pushbackMs what the server said with it on when to send another.
    */
-  toError(stop: RetryStop): RpcError | undefined {
+  toError(stop: RetryStop, pushbackMs: number | undefined): RpcError | undefined {
     const said = this.#last ?? this.#rejection;
-    const own = stop === "REJECTED" && this.#last ? this.#rejection?.reason : STOP_REASONS[stop];
-    const passed = stop === "DEADLINE" && said?.reason === "DEADLINE_EXCEEDED";
-    const reason = own === undefined || passed ? {} : { reason: own, origin: "local" as const };
+    const rejection = stop === "REJECTED" && this.#last ? this.#rejection : undefined;
     const failures = this.#failures.sort((a, b) => a.attempt - b.attempt);
-    const retryAfterMs = this.#rejection?.retryAfterMs ?? said?.retryAfterMs;
-    return said?.with({ ...reason, attempts: failures.length, failures, retryStop: stop, retryAfterMs });
+    return said && endedBy(stop, said, { failures, rejection, pushbackMs });
   }
 
   #note(attempt: number, { code, reason, details }: RpcError): void {

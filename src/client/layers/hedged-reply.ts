@@ -145,17 +145,17 @@ export class HedgedReply {
     this.#failures.add(attempt, failure, facts.rejected);
     const stop = this.#hedge.failed(attempt, facts);
     this.#reportDenial(stop ?? forbiddenBy(facts), failure);
-    if (stop) this.#end(stop);
+    if (stop) this.#end(stop, facts.pushbackMs);
     else this.#goOn();
   }
 
   /** The call ends with what came last; whatever is still under way is not waited for. */
-  #end(stop: RetryStop): void {
+  #end(stop: RetryStop, pushbackMs?: number): void {
     const hedge = this.#hedge;
     const cancelled = hedge.abandoned();
     for (const attempt of cancelled) this.#failures?.addCancelled(attempt, SUPERSEDED);
     this.#finish(cancelled, SUPERSEDED);
-    this.#reject(this.#failures?.toError(stop));
+    this.#reject(this.#failures?.toError(stop, pushbackMs));
   }
 
   #leave(reason: unknown): void {

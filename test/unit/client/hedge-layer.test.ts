@@ -336,11 +336,13 @@ describe("H3 pushback", () => {
     expect(left()).toEqual(NOTHING_LEFT);
   });
 
-  test("that does not fit the deadline: the failure, at once", async () => {
+  test("that does not fit the deadline: the failure, at once, and when to come again", async () => {
     const { start, attempt, clock } = hedging();
     const outcome = start({ deadline: 300 });
     attempt(1).fail(aPushback("300"));
-    expect(await rejection(outcome)).toMatchObject({ reason: "DEADLINE_BEFORE_RETRY", retryStop: "DEADLINE" });
+    expect(await rejection(outcome)).toMatchObject({
+      ...{ reason: "DEADLINE_BEFORE_RETRY", retryStop: "DEADLINE", retryAfterMs: 300 },
+    });
     expect(clock.now()).toBe(0);
   });
 });

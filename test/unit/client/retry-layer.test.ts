@@ -85,6 +85,23 @@ describe.each(forms)("%s", (_form, drive) => {
       expect(driven.calls).toHaveLength(4);
     });
 
+    test("R4 where a pushback does not fit the deadline, the call ends at once and says when to come again", async () => {
+      const { driven, left } = start(drive, {}, { deadline: 59_999 });
+      driven.fail(aPushback("60000"));
+      expect(await rejection(driven.outcome)).toMatchObject({
+        ...{ reason: "DEADLINE_BEFORE_RETRY", retryStop: "DEADLINE", retryAfterMs: 60_000 },
+      });
+      expect([driven.calls.length, left()]).toEqual([1, NOTHING_LEFT]);
+    });
+
+    test("R4 a backoff of the client's own that does not fit is no word of the server's", async () => {
+      const { driven } = start(drive, {}, { deadline: 50 });
+      driven.fail(aFailure());
+      const error = await rejection(driven.outcome);
+      expect(error).toMatchObject({ reason: "DEADLINE_BEFORE_RETRY" });
+      expect(error).not.toHaveProperty("retryAfterMs");
+    });
+
     test("R4 a pushback of 0 waits for nothing but its turn", async () => {
       const { driven, clock } = start(drive);
       driven.fail(aPushback("0"));
