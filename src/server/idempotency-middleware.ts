@@ -10,10 +10,11 @@ import { type Identity, peerIdentity } from "../core/identity.ts";
 import type { Method } from "../core/method.ts";
 import type { Observer } from "../core/observer.ts";
 import type { ServedContext, ServeUnary } from "../core/served-call.ts";
-import { Metadata, ServerError } from "../transport/index.ts";
+import { Metadata } from "../transport/index.ts";
 import { DEFAULT_LEASE_MS, DEFAULT_TTL_MS, type IdempotencyOptions, KEEPING } from "./idempotency/options.ts";
 import { idempotencyLayer } from "./layers/idempotency.ts";
 import { NiceContext } from "./nice-context.ts";
+import { toServerError } from "./server-error.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
 
 /** What `idempotency()` takes. */
@@ -89,7 +90,8 @@ export function idempotency<Service extends ServiceDefinition>(
     try {
       return (await known.serve(call.request, context)) as never;
     } catch (error) {
-      throw error instanceof HandlerError ? error.cause : toServerError(error, context);
+      if (error instanceof HandlerError) throw error.cause;
+      throw error instanceof RpcError ? toServerError(error, context) : error;
     }
   };
 }
@@ -131,13 +133,6 @@ const callNext: ServeUnary = async (request, context) => {
     throw new HandlerError("the handler threw", { cause });
   }
 };
-
-/** What the layer refuses with, as nice-grpc sends it. */
-function toServerError(error: unknown, { trailer }: ServedContext): unknown {
-  if (!(error instanceof RpcError)) return error;
-  for (const [key, value] of Object.entries(error.sendTrailer ?? {})) trailer.set(key, value as never);
-  return new ServerError(error.code, error.details);
-}
 
 /** Callers of whom nothing is known would be taken for one, and be given each other's answers. */
 function asKey(identity: unknown): string {

@@ -1,4 +1,4 @@
-import type { CallContext as NiceCallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
+import type { ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
 import type { RateLimitPolicy } from "../contract/server-policy.ts";
 import { arePaths, checkOptions, isFunction, isObject, type OptionCheck, show } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -6,13 +6,14 @@ import { RpcError } from "../core/errors.ts";
 import { type Method, methodKind } from "../core/method.ts";
 import type { Observer } from "../core/observer.ts";
 import type { ServedEnd, ServerLayer } from "../core/served-call.ts";
-import { Metadata, ServerError } from "../transport/index.ts";
+import { Metadata } from "../transport/index.ts";
 import { rateLimitLayer } from "./layers/rate-limit.ts";
 import { shedLayer } from "./layers/shed.ts";
 import { namedLimit, rateLimitProblems, type ShedOptions, shedProblems } from "./limits/load-options.ts";
 import { memoryRateLimit, type RateLimitStore } from "./limits/rate-limit-store.ts";
 import { gateOf } from "./limits/server-load.ts";
 import { NiceContext } from "./nice-context.ts";
+import { isOwnRefusal, toServerError } from "./server-error.ts";
 import { type ServerOptions, writeError } from "./server-options.ts";
 
 /** For which calls a middleware is, and whom it tells. */
@@ -103,7 +104,7 @@ function asMiddleware(layer: ServerLayer, paths: readonly string[] | undefined, 
       yield* stream(call.request, context) as AsyncIterable<never>;
     } catch (error) {
       end = { outcome: "error", error: RpcError.from(error) };
-      throw isOurs(error) ? asServerError(error, received) : error;
+      throw isOwnRefusal(error) ? toServerError(error, received) : error;
     } finally {
       context.finish(end);
     }
@@ -139,15 +140,4 @@ function asMethod({ path, requestStream, responseStream }: MethodDescriptor): Me
   const kind = methodKind(requestStream, responseStream);
   const codecs = { request: NO_CODEC, response: NO_CODEC };
   return { path, service, name, kind, requestStream, responseStream, idempotency: "UNKNOWN", ...codecs };
-}
-
-function isOurs(error: unknown): error is RpcError {
-  if (!(error instanceof RpcError) || error.origin !== "local") return false;
-  return error.reason === "SHED" || error.reason === "RATE_LIMITED" || error.reason === "REFUSED";
-}
-
-/** nice-grpc's server knows its own errors alone, and sends the trailers that are in the context. */
-function asServerError({ code, details, sendTrailer = {} }: RpcError, { trailer }: NiceCallContext): ServerError {
-  for (const [key, value] of Object.entries(sendTrailer)) trailer.set(key, value as never);
-  return new ServerError(code, details);
 }

@@ -5,7 +5,6 @@ import { systemClock } from "../core/clock.ts";
 import type { RpcError } from "../core/errors.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
-import { sentText } from "../core/sent-trailer.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
@@ -18,6 +17,7 @@ import { ServerLoad } from "./limits/server-load.ts";
 import { NiceContext } from "./nice-context.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
+import { toServerError } from "./server-error.ts";
 import { type ServerOptions, serverOptionProblems, writeError } from "./server-options.ts";
 import { methodPaths, servedMethod } from "./service.ts";
 
@@ -87,7 +87,7 @@ export function serverMiddleware(
     } catch (cause) {
       const error = toAnswer(cause, known.method.path);
       end = { outcome: "error", error };
-      throw toServerError(cause, error, context, onError);
+      throw answerOf(cause, error, context, onError);
     } finally {
       context.finish(end);
     }
@@ -139,8 +139,8 @@ function takeForbidden(metadata: Metadata): string | undefined {
   return problem;
 }
 
-/** The error as nice-grpc's server sends it. */
-function toServerError(
+/** What nice-grpc's server answers. */
+function answerOf(
   cause: unknown,
   answer: RpcError,
   context: NiceContext,
@@ -151,6 +151,5 @@ function toServerError(
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
   for (const [key] of [...context.header]) context.header.delete(key);
   takeForbidden(context.trailer);
-  for (const [key, value] of Object.entries(answer.sendTrailer ?? {})) context.trailer.set(key, value as never);
-  return new ServerError(answer.code, sentText(answer.details, answer.sendTrailer));
+  return toServerError(answer, context);
 }

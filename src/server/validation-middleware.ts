@@ -1,9 +1,8 @@
-import type { CallContext, ServerMiddleware } from "nice-grpc-common";
+import type { ServerMiddleware } from "nice-grpc-common";
 import { type Contract, requireContract } from "../contract/contract.ts";
-import { RpcError } from "../core/errors.ts";
-import { ServerError } from "../transport/index.ts";
+import { isOwnRefusal, toServerError } from "./server-error.ts";
 import { checkedRequests, checkRequest } from "./validation/refusal.ts";
-import { type RequestCheck, requestChecks } from "./validation/request-checks.ts";
+import { requestChecks } from "./validation/request-checks.ts";
 import { isValidation, type Validation } from "./validation/validation.ts";
 
 /**
@@ -23,20 +22,13 @@ export function validate(contract: Contract, validation: Validation): ServerMidd
     const check = checks.get(call.method.path);
     const proceed = (request: unknown) => call.next(request as never, context);
     if (!check) return yield* proceed(call.request);
-    const accept = (request: unknown) => acceptOnNice(request, check, context);
-    if (call.requestStream) return yield* proceed(checkedRequests(call.request, accept));
-    accept(call.request);
-    return yield* proceed(call.request);
+    const accept = (request: unknown) => checkRequest(request, check);
+    try {
+      if (call.requestStream) return yield* proceed(checkedRequests(call.request, accept));
+      accept(call.request);
+      return yield* proceed(call.request);
+    } catch (error) {
+      throw isOwnRefusal(error) ? toServerError(error, context) : error;
+    }
   };
-}
-
-/** nice-grpc's server knows its own errors alone, and sends the trailers that are in the context. */
-function acceptOnNice(request: unknown, check: RequestCheck, { trailer }: CallContext): void {
-  try {
-    checkRequest(request, check);
-  } catch (error) {
-    if (!(error instanceof RpcError)) throw error;
-    for (const [key, value] of Object.entries(error.sendTrailer ?? {})) trailer.set(key, value as never);
-    throw new ServerError(error.code, error.details);
-  }
 }

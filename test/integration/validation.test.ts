@@ -181,7 +181,7 @@ describe("rules", () => {
 });
 
 describe("a stream of requests that is refused", () => {
-  test("ends for the handler, which may answer all the same", async () => {
+  test.each(servings)("ends for the handler, which may answer all the same: %s", async (_, serve) => {
     const { handlers } = counting({
       async upload(requests: AsyncIterable<unknown>) {
         const iterator = requests[Symbol.asyncIterator]();
@@ -192,8 +192,11 @@ describe("a stream of requests that is refused", () => {
         return { count: 42 };
       },
     });
-    const client = connectChecks(await serveChecks(handlers));
-    expect(await client.upload(each(RIGHT, WRONG, RIGHT))).toEqual({ count: 42 });
+    const client = connectChecks(await serve(handlers));
+    const trailers: string[] = [];
+    const onTrailer = (trailer: Metadata) => void trailers.push(...[...trailer].map(([key]) => key));
+    expect(await client.upload(each(RIGHT, WRONG, RIGHT), { onTrailer })).toEqual({ count: 42 });
+    expect(trailers).not.toContain("grpc-status-details-bin");
   });
 
   test("ends for a handler that reads ahead, with the calls of next() in their order", async () => {

@@ -1,4 +1,4 @@
-import { type ClientOptions, type Contract, closeClient, createClient } from "bowline";
+import { type CallOptions, type ClientOptions, type Contract, closeClient, createClient } from "bowline";
 import {
   createServer,
   type MessageCheck,
@@ -210,7 +210,7 @@ export async function serveChecks(handlers: object, options: ServerOptions = {})
 }
 
 type Unary = (request: object) => Promise<{ count: number }>;
-type Uploading = (requests: AsyncIterable<object>) => Promise<{ count: number }>;
+type Uploading = (requests: AsyncIterable<object>, options?: CallOptions) => Promise<{ count: number }>;
 type Chatting = (requests: AsyncIterable<object>) => AsyncIterable<{ count: number }>;
 
 /** The contract's client. */
