@@ -32,7 +32,7 @@ export class CredentialWait {
   constructor(allowed: CallCredentials, call: Call, context: CredentialsContext) {
     this.permit = new Promise((resolve, reject) => {
       this.#reject = reject;
-      this.#watch(call, context);
+      if (!this.#watch(call, context)) return;
       this.#obtain(allowed, call).then(
         (sent) => {
           this.#cleanup();
@@ -63,9 +63,12 @@ export class CredentialWait {
     }
   }
 
-  #watch({ signal, deadline, method }: Call, { clock, closed }: CredentialsContext): void {
-    if (signal?.aborted) return this.leave(signal.reason);
-    if (closed.aborted) return this.leave(closedError(method.path));
+  /** @returns whether anybody waits at all: a source is not asked in vain. */
+  #watch({ signal, deadline, method }: Call, { clock, closed }: CredentialsContext): boolean {
+    if (signal?.aborted || closed.aborted) {
+      this.leave(signal?.aborted ? signal.reason : closedError(method.path));
+      return false;
+    }
     const onAbort = () => this.leave(signal?.reason);
     const onClose = () => this.leave(closedError(method.path));
     const timer = clock.setTimer(deadline - clock.now(), () => this.leave(tooLate(method.path)));
@@ -76,6 +79,7 @@ export class CredentialWait {
       signal?.removeEventListener("abort", onAbort);
       closed.removeEventListener("abort", onClose);
     };
+    return true;
   }
 }
 

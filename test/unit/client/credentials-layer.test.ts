@@ -110,6 +110,14 @@ describe.each(forms)("%s", (_, drive) => {
     expect(driven.calls).toEqual([]);
   });
 
+  test("who has left already, and a client that is closed, ask for none", async () => {
+    const { layer, state, asked } = allowing();
+    expect(await rejection(drive(layer, { signal: AbortSignal.abort("gone") }).outcome)).toBe("gone");
+    state.close();
+    expect(await rejection(drive(layer).outcome)).toMatchObject({ reason: "CLIENT_CLOSED", attempts: 0 });
+    expect(asked).toEqual([]);
+  });
+
   test("a call whose deadline passes in that wait was never sent, and says nothing of the target", async () => {
     const { layer, clock, counts, tokens } = allowing({ ...patient, timeoutMs: 1_000 });
     const driven = drive(layer);
