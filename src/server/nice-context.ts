@@ -39,7 +39,7 @@ export class NiceContext implements ServedContext {
   readonly #ends = new EndListeners();
 
   constructor(method: Method, next: NiceContext["next"], context: NiceCallContext, clock: Clock) {
-    const wallDeadline = Number(context.metadata.get(DEADLINE_KEY) ?? NO_DEADLINE);
+    const wallDeadline = wallDeadlineOf(context.metadata.get(DEADLINE_KEY));
     context.metadata.delete(DEADLINE_KEY);
     const deadlineAt = wallDeadline === NO_DEADLINE ? NO_DEADLINE : clock.now() + wallDeadline - clock.wallTime();
     this.#certificate = takeCertificate(context.metadata);
@@ -86,6 +86,12 @@ export class NiceContext implements ServedContext {
   finish(end: ServedEnd): void {
     this.#ends.tell(this.cancelled ? endOfCancelled(this.#callSignal.reason) : end);
   }
+}
+
+/** In milliseconds. Without the interceptor it is whatever a client sent: what is no instant is none. */
+function wallDeadlineOf(said: unknown): number {
+  const instant = typeof said === "string" && said !== "" ? new Date(Number(said)).getTime() : Number.NaN;
+  return Number.isNaN(instant) ? NO_DEADLINE : instant;
 }
 
 /** What node:http2 refuses to send would be told to nobody: the call would stay without an answer. */
