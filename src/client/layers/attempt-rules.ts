@@ -26,7 +26,6 @@ export const PASSING: ReadonlySet<Reason> = new Set([
   "BULKHEAD_FULL",
   "LIMIT_REACHED",
   "CLIENT_THROTTLED",
-  "NO_CREDENTIALS",
 ]);
 
 /** The reason of a failure that our own decision kept from being tried again. */

@@ -7,12 +7,12 @@ import type { Cursor } from "../../core/cursor.ts";
 import { CURSOR_HEADER, decodeCursor, integerLike, isPosition, showCursor } from "../../core/cursor.ts";
 import { RpcError } from "../../core/errors.ts";
 import { type Reason, reasons } from "../../core/reasons.ts";
-import { statusName } from "../../core/status.ts";
+import { Status, statusName } from "../../core/status.ts";
 import { tell } from "../../core/warning.ts";
 import { type BrokenStream, Resume, type ResumeStart, type ResumeStop, type Verdict } from "../../policy/resume.ts";
 import type { BudgetPermit } from "../../policy/retry-budget.ts";
 import { pushbackOf } from "../../transport/index.ts";
-import { PASSING } from "./attempt-rules.ts";
+import { PASSING, REJECTIONS } from "./attempt-rules.ts";
 import type { ResumeContext } from "./resume.ts";
 import { Wait } from "./wait.ts";
 
@@ -270,14 +270,15 @@ export class Reopenings {
   #brokenBy(failure: RpcError): BrokenStream {
     const { code, reason, sent, origin, headersReceived, trailer, retryAfterMs, attempts } = failure;
     // After an attempt that failed, it is that failure which counts; and a stream that never stood does not wait.
-    const rejected = PASSING.has(reason) && attempts === 0;
+    const refused = REJECTIONS.has(reason) && attempts === 0;
     return {
       code,
-      final: FINAL.has(reason) || (rejected && this.#reopenings === 0),
+      // Where there are no credentials to be had, as against none at the moment, there will be none later.
+      final: FINAL.has(reason) || (refused && (this.#reopenings === 0 || code === Status.UNAUTHENTICATED)),
       unopened: !headersReceived && (!sent || origin === "wire"),
       drained: reason === "DRAINING",
       pushbackMs: trailer && pushbackOf(trailer),
-      rejected: rejected ? { retryAfterMs } : undefined,
+      rejected: refused && PASSING.has(reason) ? { retryAfterMs } : undefined,
     };
   }
 

@@ -6,7 +6,7 @@ import type { Call } from "../../../src/core/call.ts";
 import { CURSOR_HEADER } from "../../../src/core/cursor.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import { DONE, type MessageStream } from "../../../src/core/message-stream.ts";
-import { Status } from "../../../src/core/status.ts";
+import { Status, type StatusCode } from "../../../src/core/status.ts";
 import type { FakeClock } from "../../../src/testing/index.ts";
 import { collectGarbage } from "../../support/collect-garbage.ts";
 import { afterTimers, listenersOf, newest, openStream, tellingOf } from "../../support/driven.ts";
@@ -665,7 +665,7 @@ describe("S4 the client's own rejections", () => {
     expect(opened.attempts.streams).toHaveLength(3);
   });
 
-  test.each(["BREAKER_OPEN", "BULKHEAD_FULL", "LIMIT_REACHED", "CLIENT_THROTTLED"] as const)(
+  test.each(["BREAKER_OPEN", "BULKHEAD_FULL", "LIMIT_REACHED", "CLIENT_THROTTLED", "NO_CREDENTIALS"] as const)(
     "of a first opening end the call: %s",
     async (reason) => {
       const opened = open();
@@ -682,6 +682,30 @@ describe("S4 the client's own rejections", () => {
     const failed = () => aFailure({ reason: "BREAKER_OPEN", origin: "local", attempts: 1, retryAfterMs: 1 });
     expect(await failAll(opened, failed)).toBe(3);
     expect(await rejection(next)).toMatchObject({ retryStop: "MAX_ATTEMPTS", attempts: 3 });
+  });
+
+  const noToken = (code: StatusCode) => () =>
+    aFailure({ reason: "NO_CREDENTIALS", origin: "local", attempts: 0, code });
+
+  test("but for a token that cannot be had: that is a failure, told after max_failures of them", async () => {
+    const opened = open({ maxFailures: 3 });
+    const { next } = await toBreak(opened);
+    await opened.clock.advance(50);
+    expect(await failAll(opened, noToken(Status.UNAVAILABLE))).toBe(4);
+    expect(await rejection(next)).toMatchObject({
+      ...{ reason: "NO_CREDENTIALS", retryStop: "MAX_ATTEMPTS", attempts: 1 },
+      failures: [{ attempt: 1, reason: "TRANSPORT" }],
+    });
+    expect(opened.left()).toEqual(NOTHING_LEFT);
+  });
+
+  test("and where there is none at all, even if UNAUTHENTICATED is resumed after: that ends the call", async () => {
+    const opened = open({ codes: ["UNAVAILABLE", "UNAUTHENTICATED"] });
+    const { next } = await toBreak(opened);
+    await opened.clock.advance(50);
+    newest(opened.attempts).fail(noToken(Status.UNAUTHENTICATED)());
+    expect(await rejection(next)).toMatchObject({ reason: "NO_CREDENTIALS", code: Status.UNAUTHENTICATED });
+    expect([opened.attempts.streams.length, opened.left()]).toEqual([2, NOTHING_LEFT]);
   });
 
   test("and a client that is closed: the call ends, and asks no more", async () => {
