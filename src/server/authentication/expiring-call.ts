@@ -1,3 +1,4 @@
+import { giveSignal } from "../../core/call-context.ts";
 import type { ServedContext, ServeUnary } from "../../core/served-call.ts";
 import { linkSignals } from "../../core/signals.ts";
 import { expiringRequests } from "./expiring-requests.ts";
@@ -15,8 +16,7 @@ export async function expiringCall(
 ): Promise<unknown> {
   const controller = new AbortController();
   const { signal, cleanup } = linkSignals(context.signal, controller.signal);
-  // The context itself, as everything below knows it by identity.
-  Object.defineProperty(context, "signal", { value: signal, enumerable: true, configurable: true });
+  giveSignal(context, signal);
   const expired = Promise.withResolvers<never>();
   const requests = expiringRequests(request as AsyncIterable<unknown>, controller.signal);
   const handled = (async () => next(requests, context))();

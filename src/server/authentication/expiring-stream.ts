@@ -1,4 +1,4 @@
-import { runInCall } from "../../core/call-context.ts";
+import { giveSignal, runInCall } from "../../core/call-context.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { RpcError } from "../../core/errors.ts";
 import { DONE } from "../../core/message-stream.ts";
@@ -34,8 +34,7 @@ export class ExpiringStream implements AsyncIterableIterator<unknown, undefined>
     this.#context = context;
     const { signal, cleanup } = linkSignals(context.signal, this.#controller.signal);
     this.#unlink = cleanup;
-    // The context itself, as everything below knows it by identity.
-    Object.defineProperty(context, "signal", { value: signal, enumerable: true, configurable: true });
+    giveSignal(context, signal);
     const received = context.method.requestStream
       ? expiringRequests(request as AsyncIterable<unknown>, this.#controller.signal)
       : request;

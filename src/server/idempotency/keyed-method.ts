@@ -1,4 +1,4 @@
-import type { CallContext } from "../../core/call-context.ts";
+import { type CallContext, giveSignal } from "../../core/call-context.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { fail } from "../../core/errors.ts";
 import { EncodedMessage, encodeMessage, type Method } from "../../core/method.ts";
@@ -103,7 +103,7 @@ export class KeyedMethod {
     const run = new Run(store, this.#method, held);
     const { signal, cleanup } = linkSignals(call.signal, lease.lost);
     showIdempotency(call, run.view);
-    Object.defineProperty(call, "signal", { value: signal, enumerable: true, configurable: true });
+    giveSignal(call, signal);
     try {
       const answer = await this.#answer(run, held, request, call).finally(() => lease.end());
       if (!run.committed && !(await this.#keep(claim, answer.bytes, call))) lease.lose();

@@ -1,7 +1,7 @@
 import type { Contract } from "../../contract/contract.ts";
 import { toMethod } from "../../contract/definition.ts";
 import { resolveStall } from "../../contract/resolve.ts";
-import type { CallContext } from "../../core/call-context.ts";
+import { giveSignal } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ServerLayer } from "../../core/served-call.ts";
 import { withHeartbeats } from "../heartbeat-stream.ts";
@@ -22,7 +22,7 @@ export function heartbeatLayer(contract: Contract, clock: Clock): ServerLayer {
       const message = () => Object.assign(method.response.decode(NOTHING) as object, { [field]: true });
       const heartbeats = { clock, intervalMs, message };
       return (request, context) =>
-        withHeartbeats(context.signal, heartbeats, (signal) => next(request, withSignal(context, signal)));
+        withHeartbeats(context.signal, heartbeats, (signal) => next(request, giveSignal(context, signal)));
     },
   };
 }
@@ -36,9 +36,4 @@ function markedMethods({ definition, methods, heartbeats = {} }: Contract) {
     return [[toMethod(definition, one).path, { field: access.field, intervalMs }] as const];
   });
   return new Map(entries);
-}
-
-/** The context itself, as everything below knows it by identity. */
-function withSignal<C extends CallContext>(context: C, signal: AbortSignal): C {
-  return Object.defineProperty(context, "signal", { value: signal, enumerable: true, configurable: true });
 }
