@@ -22,7 +22,9 @@ interface Read<Message> {
 export abstract class Outlet<Message> implements OperatorStream<Message> {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.end({ error: this.#signal?.reason });
-  #reads: Read<Message>[] = [];
+  /** Who waits longest. Mostly nobody else does, and a queue of one would cost each message a good part of its time. */
+  #first: Read<Message> | undefined;
+  #others: Read<Message>[] = [];
   #state: "unread" | "open" | "over" = "unread";
   /** How it ends once everything that is held has been read. */
   #finish: { readonly failure: Failure | undefined } | undefined;
@@ -48,7 +50,7 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
 
   /** Whether somebody waits. */
   protected get isWanted(): boolean {
-    return this.#reads.length > 0;
+    return this.#first !== undefined;
   }
 
   /** Whether nothing more will come, but what is held. */
@@ -64,10 +66,10 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
   next(): Promise<Result<Message>> {
     if (this.#state === "unread") this.#open();
     if (this.#state === "over") return this.#afterwards();
-    return new Promise((resolve, reject) => {
-      this.#reads.push({ resolve, reject });
-      this.serve();
-    });
+    const message = this.isWanted ? NOTHING : this.take();
+    const read = message === NOTHING ? this.#wait() : Promise.resolve<Result<Message>>({ done: false, value: message });
+    this.serve();
+    return read;
   }
 
   async return(): Promise<Result<Message>> {
@@ -91,7 +93,7 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
     while (this.#state === "open" && this.isWanted) {
       const message = this.take();
       if (message === NOTHING) break;
-      this.#reads.shift()?.resolve({ done: false, value: message });
+      this.#shift()?.resolve({ done: false, value: message });
     }
     if (this.#state !== "open") return;
     if (this.#finish === undefined) this.pull();
@@ -111,6 +113,23 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
     this.leave().catch(warnOfReturn);
   }
 
+  #wait(): Promise<Result<Message>> {
+    // What was taken may have been the end.
+    return this.#state === "over" ? this.#afterwards() : new Promise(this.#addRead);
+  }
+
+  readonly #addRead = (resolve: Read<Message>["resolve"], reject: Read<Message>["reject"]): void => {
+    const read = { resolve, reject };
+    if (this.#first) this.#others.push(read);
+    else this.#first = read;
+  };
+
+  #shift(): Read<Message> | undefined {
+    const first = this.#first;
+    this.#first = this.#others.length > 0 ? this.#others.shift() : undefined;
+    return first;
+  }
+
   #open(): void {
     this.#state = "open";
     if (this.#signal?.aborted) this.#onAbort();
@@ -122,9 +141,7 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
     this.#state = "over";
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#untold = failure;
-    const reads = this.#reads;
-    this.#reads = [];
-    for (const read of reads) this.#settle(read);
+    for (let read = this.#shift(); read; read = this.#shift()) this.#settle(read);
   }
 
   #settle({ resolve, reject }: Read<Message>): void {
