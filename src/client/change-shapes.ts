@@ -1,10 +1,9 @@
 import type { Contract } from "../contract/contract.ts";
 import type { MethodPolicy } from "../contract/policy.ts";
-import { isBoolean, isText, type OptionCheck } from "../core/check-options.ts";
+import { isBoolean, isOneOf, isText, type OptionCheck } from "../core/check-options.ts";
 import { CRITICALITIES } from "../core/criticality.ts";
 import { areStatuses, isFigure, type Shape } from "./check-changes.ts";
 import type { MethodChanges, ServiceChanges } from "./policy-changes.ts";
-import { isOneOf } from "./single-policy.ts";
 
 /** One check for each setting that there is. */
 type Settings<Changes> = Readonly<Record<keyof NonNullable<Changes>, OptionCheck>>;

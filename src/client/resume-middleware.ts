@@ -3,13 +3,21 @@ import { type CursorAccess, type CursorType, EMPTY_CURSORS } from "../contract/c
 import type { ResumePolicy, RetryBudgetPolicy } from "../contract/policy.ts";
 import { checkResume } from "../contract/validate-streams.ts";
 import type { CallOptions } from "../core/call-options.ts";
-import { arePaths, checkOptions, isBoolean, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import {
+  arePaths,
+  checkOptions,
+  isBoolean,
+  isFunction,
+  isObject,
+  isOneOf,
+  type OptionCheck,
+} from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { areNames, budgetProblems, isName, isNumber, isOneOf, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, budgetProblems, isName, isNumber, perMethod, wellTyped } from "./single-policy.ts";
 import { streamLayers } from "./stream-layers.ts";
 
 /** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */

@@ -51,12 +51,6 @@ export const areNames: OptionCheck = (value) =>
 export const isName: OptionCheck = (value) =>
   typeof value === "string" && value !== "" ? undefined : `must be a name; it is ${JSON.stringify(value)}`;
 
-/** One of a few words. */
-export function isOneOf(...words: readonly string[]): OptionCheck {
-  return (value) =>
-    words.some((word) => word === value) ? undefined : `must be ${words.join(" or ")}; it is ${JSON.stringify(value)}`;
-}
-
 const BUDGET: Readonly<Record<keyof RetryBudgetPolicy, OptionCheck>> = {
   ratio: isNumber,
   windowMs: isNumber,

@@ -51,6 +51,12 @@ export const isBoolean: OptionCheck = (value) =>
 export const isText: OptionCheck = (value) =>
   typeof value === "string" ? undefined : `must be a text; it is ${show(value)}`;
 
+/** One of a few words. */
+export function isOneOf(...words: readonly string[]): OptionCheck {
+  return (value) =>
+    words.some((word) => word === value) ? undefined : `must be ${words.join(" or ")}; it is ${show(value)}`;
+}
+
 export const isFunction: OptionCheck = (value) =>
   typeof value === "function" ? undefined : `must be a function; it is ${show(value)}`;
 

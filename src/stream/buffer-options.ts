@@ -1,4 +1,4 @@
-import { isCount, isFunction, isPositive, type OptionCheck, show } from "../core/check-options.ts";
+import { isCount, isFunction, isOneOf, isPositive, type OptionCheck } from "../core/check-options.ts";
 import type { TimedOperatorOptions } from "./batch.ts";
 import type { Overflow, QueueRules } from "./bounded-queue.ts";
 import { checkArguments, isSource, TIMED } from "./check-arguments.ts";
@@ -32,23 +32,14 @@ export interface BufferOptions<Message> extends TimedOperatorOptions {
   readonly onDrop?: ((message: Message) => void) | undefined;
 }
 
-const OVERFLOWS: readonly unknown[] = [
-  "block",
-  "drop-oldest",
-  "drop-newest",
-  "latest-by-key",
-  "error",
-] satisfies Overflow[];
-
-const isOverflow: OptionCheck = (value) =>
-  OVERFLOWS.includes(value) ? undefined : `must be one of ${OVERFLOWS.join(", ")}; it is ${show(value)}`;
+const OVERFLOWS = ["block", "drop-oldest", "drop-newest", "latest-by-key", "error"] satisfies Overflow[];
 
 const BUFFER: Readonly<Record<keyof BufferOptions<unknown>, OptionCheck>> = {
   ...TIMED,
   maxMessages: isCount,
   maxBytes: isPositive,
   sizeOf: isFunction,
-  overflow: isOverflow,
+  overflow: isOneOf(...OVERFLOWS),
   key: isFunction,
   onDrop: isFunction,
 };

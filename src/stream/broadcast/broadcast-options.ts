@@ -1,4 +1,4 @@
-import { checkOptions, isCount, isFunction, type OptionCheck } from "../../core/check-options.ts";
+import { checkOptions, isCount, isFunction, isOneOf, type OptionCheck } from "../../core/check-options.ts";
 import type { Compare } from "../../policy/broadcast-log.ts";
 import type { LagPolicy } from "../../policy/broadcast-reader.ts";
 import type { ReplaySource } from "./replay.ts";
@@ -59,10 +59,7 @@ export interface BroadcastOptions<Message, Cursor> {
 /** How many messages are kept, and how many may stay unread, unless said otherwise. */
 export const DEFAULT_BROADCAST_MESSAGES = 1_000;
 
-const LAG_POLICIES: readonly unknown[] = ["disconnect", "drop-oldest", "replay"] satisfies LagPolicy[];
-
-const isLagPolicy: OptionCheck = (value) =>
-  LAG_POLICIES.includes(value) ? undefined : `must be one of ${LAG_POLICIES.join(", ")}; it is ${String(value)}`;
+const LAG_POLICIES = ["disconnect", "drop-oldest", "replay"] satisfies LagPolicy[];
 
 const BROADCAST: Readonly<Record<keyof BroadcastOptions<unknown, unknown>, OptionCheck>> = {
   cursorOf: isFunction,
@@ -70,7 +67,7 @@ const BROADCAST: Readonly<Record<keyof BroadcastOptions<unknown, unknown>, Optio
   startAfter: () => undefined,
   history: (value) => (value === 0 ? undefined : isCount(value)?.replace("of at least 1", "of at least 0")),
   maxLagMessages: isCount,
-  onLag: isLagPolicy,
+  onLag: isOneOf(...LAG_POLICIES),
   replay: isFunction,
 };
 

@@ -44,7 +44,7 @@ test.each<[string, () => unknown, string]>([
   [
     "buffer",
     () => buffer?.(source, { maxMessages: 0, maxBytes: 10, overflow: "drop", key: String }),
-    'buffer: maxMessages must be a whole number of at least 1; it is 0; overflow must be one of block, drop-oldest, drop-newest, latest-by-key, error; it is "drop"; maxBytes takes sizeOf, which says how large a message is; key is for overflow latest-by-key alone',
+    'buffer: maxMessages must be a whole number of at least 1; it is 0; overflow must be block or drop-oldest or drop-newest or latest-by-key or error; it is "drop"; maxBytes takes sizeOf, which says how large a message is; key is for overflow latest-by-key alone',
   ],
   ["buffer's key", () => buffer?.(source, { overflow: "latest-by-key" }), "buffer: overflow latest-by-key takes key"],
 ])("%s says all that is wrong with its arguments", (_, call, message) => {

@@ -553,7 +553,7 @@ describe("options", () => {
       "history must be a whole number of at least 0; it is Infinity",
     ],
     ["a lag", { cursorOf, maxLagMessages: 0 }, "maxLagMessages must be a whole number of at least 1; it is 0"],
-    ["a policy", { cursorOf, onLag: "block" }, "onLag must be one of disconnect, drop-oldest, replay; it is block"],
+    ["a policy", { cursorOf, onLag: "block" }, 'onLag must be disconnect or drop-oldest or replay; it is "block"'],
     ["replay without one", { cursorOf, onLag: "replay" }, 'onLag "replay" takes replay'],
     [
       "a start",
