@@ -1,9 +1,8 @@
 import { type Call, type Layer, limited, type StreamHandler } from "../../core/call.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
-import { DEADLINE_RESERVE_MS } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
 import { type MessageStream, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
-import { Status } from "../../core/status.ts";
+import { ranIntoDeadline } from "./ran-into-deadline.ts";
 
 /**
  * Gives each attempt a time of its own: as a deadline on the wire for one response; on a stream, which may stay open,
@@ -26,16 +25,9 @@ export function attemptDeadlineLayer(timeoutMs: number, clock: Clock): Layer {
   };
 }
 
-/** How much earlier than told a server may give up: it calls another, and so on, four deep, each leaving a reserve. */
-const GIVEN_UP_EARLY_MS = 4 * DEADLINE_RESERVE_MS;
-
-/**
- * A DEADLINE_EXCEEDED of the server's is taken for ours if it comes when the time that it was told is all but over.
- * One that comes earlier is about a shorter time of the server's own. What was never sent has run into nothing.
- */
+/** What was never sent has run into nothing. */
 function ranIntoIt(error: unknown, remainingMs: number): error is RpcError {
-  if (!(error instanceof RpcError) || error.code !== Status.DEADLINE_EXCEEDED || error.attempts === 0) return false;
-  return error.reason === "DEADLINE_EXCEEDED" || remainingMs <= GIVEN_UP_EARLY_MS;
+  return ranIntoDeadline(error, remainingMs) && error.attempts > 0;
 }
 
 function tooLong({ method }: Call, timeoutMs: number, error?: RpcError): RpcError {

@@ -1,13 +1,11 @@
 import type { Call, Reply, UnaryHandler } from "../../core/call.ts";
 import { detached } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
-import { DEADLINE_RESERVE_MS } from "../../core/deadline.ts";
-import { RpcError } from "../../core/errors.ts";
-import { Status } from "../../core/status.ts";
 import type { Seat } from "../../policy/coalescing.ts";
 import type { Report } from "../report.ts";
 import { handOn } from "./hand-on.ts";
 import { HedgeSignal } from "./hedge-signal.ts";
+import { ranIntoDeadline } from "./ran-into-deadline.ts";
 import { decodeCopy, ReplyCopy } from "./reply-copy.ts";
 import { ReplyWaiter } from "./reply-waiter.ts";
 
@@ -18,9 +16,6 @@ export interface SharedReplyContext {
   readonly clock: Clock;
   readonly report: Report | undefined;
 }
-
-/** How much earlier than told a server may give up: see the attempt's deadline. */
-const GIVEN_UP_EARLY_MS = 4 * DEADLINE_RESERVE_MS;
 
 /**
  * One call for all who wait for the same answer. It has none of their signals, and a deadline that is nobody's alone:
@@ -85,7 +80,8 @@ export class SharedReply {
   }
 
   #failed(error: unknown): void {
-    const latest = this.#ranOut(error) ? [...this.#waiters].filter(({ call }) => call.deadline > this.#deadline) : [];
+    const ranOut = ranIntoDeadline(error, this.#deadline - this.#context.clock.now());
+    const latest = ranOut ? [...this.#waiters].filter(({ call }) => call.deadline > this.#deadline) : [];
     const [first] = latest;
     if (!first) {
       for (const waiter of this.#release()) waiter.reject(error);
@@ -109,12 +105,6 @@ export class SharedReply {
     this.#waiters.delete(waiter);
     waiter.seat.leave();
     waiter.reject(error);
-  }
-
-  #ranOut(error: unknown): boolean {
-    if (!(error instanceof RpcError) || error.code !== Status.DEADLINE_EXCEEDED) return false;
-    const remainingMs = this.#deadline - this.#context.clock.now();
-    return error.reason === "DEADLINE_EXCEEDED" || remainingMs <= GIVEN_UP_EARLY_MS;
   }
 
   /** The call is over: whoever comes now begins another. */
