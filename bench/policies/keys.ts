@@ -34,6 +34,7 @@ const context = {
   sendHeader: () => {},
   pin: () => {},
   onEnd: () => {},
+  outlasts: () => {},
 };
 
 let last = 0;
