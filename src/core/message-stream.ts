@@ -41,6 +41,11 @@ export interface MessageStream {
 /** The result of every `next()` after the end. */
 export const DONE: IteratorResult<unknown, undefined> = Object.freeze({ done: true, value: undefined });
 
+/** Leaves what is read, as a `for await` does: not every iterator wants to hear of it. */
+export async function leave(iterator: AsyncIterator<unknown> | undefined): Promise<IteratorResult<unknown>> {
+  return (await iterator?.return?.()) ?? DONE;
+}
+
 /** Keeps a stream's watchers and tells each thing to each of them once. */
 export class Watchers {
   #watchers: StreamWatcher[] = [];

@@ -1,4 +1,5 @@
 import type { CallContext } from "../core/call-context.ts";
+import { leave } from "../core/message-stream.ts";
 import { holdBackEnd } from "../transport/index.ts";
 
 /**
@@ -16,7 +17,7 @@ export function requestStream(requests: AsyncIterable<unknown>, context: CallCon
         if (result.done && context.signal.aborted) throw context.signal.reason;
         return result;
       };
-      return { next, return: async () => (await iterator.return?.()) ?? { done: true, value: undefined } };
+      return { next, return: () => leave(iterator) };
     },
   };
 }

@@ -1,3 +1,5 @@
+import { leave } from "../core/message-stream.ts";
+
 /**
  * The same messages, their end held back for a turn of the event loop.
  *
@@ -13,7 +15,7 @@ export function holdBackEnd(messages: AsyncIterable<unknown>): AsyncIterable<unk
         if (result.done) await new Promise((resolve) => setImmediate(resolve));
         return result;
       };
-      return { next, return: async () => (await iterator.return?.()) ?? { done: true, value: undefined } };
+      return { next, return: () => leave(iterator) };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { DONE } from "../../core/message-stream.ts";
+import { leave } from "../../core/message-stream.ts";
 
 /** A client's messages until a signal aborts: from then on, whoever waits for one or asks for the next gets its reason. */
 export function expiringRequests(requests: AsyncIterable<unknown>, signal: AbortSignal): AsyncIterable<unknown> {
@@ -28,7 +28,7 @@ class ExpiringRequests implements AsyncIterator<unknown> {
     return promise;
   }
 
-  async return(): Promise<IteratorResult<unknown>> {
-    return (await this.#iterator.return?.()) ?? DONE;
+  return(): Promise<IteratorResult<unknown>> {
+    return leave(this.#iterator);
   }
 }

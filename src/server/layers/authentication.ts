@@ -4,7 +4,6 @@ import { keepCallerToken } from "../../core/caller-token.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CredentialError, ForeignCredentialError } from "../../core/credential-error.ts";
 import type { RpcError } from "../../core/errors.ts";
-import { DONE } from "../../core/message-stream.ts";
 import type { Method } from "../../core/method.ts";
 import type { Observer } from "../../core/observer.ts";
 import type { ServedContext, ServerLayer, ServeStream } from "../../core/served-call.ts";
@@ -13,6 +12,7 @@ import type { Authentication, Authenticator } from "../authentication/authentica
 import { expiringCall } from "../authentication/expiring-call.ts";
 import { ExpiringStream, type Expiry } from "../authentication/expiring-stream.ts";
 import { problemOf, reportRefusal, unauthenticated } from "../authentication/refusal.ts";
+import { LaterStream } from "../later-stream.ts";
 
 /** What callers are authenticated with. */
 export interface AuthenticationContext {
@@ -41,7 +41,7 @@ export function authenticationLayer(context: AuthenticationContext): ServerLayer
     },
     stream: (next, method) => {
       if (context.accessOf(method.path) === "open") return next;
-      return (request, call) => new AuthenticatedStream(async () => openStream(next, request, call, context));
+      return (request, call) => new LaterStream(() => openStream(next, request, call, context));
     },
   };
 }
@@ -119,10 +119,10 @@ async function openStream(
   request: unknown,
   call: ServedContext,
   context: AuthenticationContext,
-): Promise<AsyncIterator<unknown>> {
+): Promise<AsyncIterable<unknown>> {
   const found = await authenticate(call, context);
   const expiry = expiryOf(found, call, context);
-  return expiry ? new ExpiringStream(next, request, call, expiry) : next(request, call)[Symbol.asyncIterator]();
+  return expiry ? new ExpiringStream(next, request, call, expiry) : next(request, call);
 }
 
 /** When a call ends whose messages may come for longer than its credentials last; undefined if never. */
@@ -136,38 +136,4 @@ function expiryOf(
   if (!endStreamsAtExpiry || expiresAt === Number.POSITIVE_INFINITY) return undefined;
   const error = () => refused(call.method, context, new CredentialError("expired while the stream was open"));
   return { clock, afterMs: expiresAt - clock.wallTime(), error };
-}
-
-/** A stream whose handler is opened at the first `next()`, once its caller is known. */
-class AuthenticatedStream implements AsyncIterableIterator<unknown, undefined> {
-  readonly #open: () => Promise<AsyncIterator<unknown>>;
-  #opening: Promise<AsyncIterator<unknown>> | undefined;
-  #iterator: AsyncIterator<unknown> | undefined;
-  #left = false;
-
-  constructor(open: () => Promise<AsyncIterator<unknown>>) {
-    this.#open = open;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<unknown, undefined>> {
-    if (this.#iterator) return this.#iterator.next();
-    if (this.#left) return Promise.resolve(DONE);
-    this.#opening ??= this.#open().then((iterator) => {
-      this.#iterator = iterator;
-      return iterator;
-    });
-    return this.#opening.then((iterator) => iterator.next());
-  }
-
-  async return(): Promise<IteratorResult<unknown, undefined>> {
-    this.#left = true;
-    // Left while it is opened: by then there is something to leave.
-    const iterator = await this.#opening?.catch(() => undefined);
-    await iterator?.return?.();
-    return DONE;
-  }
 }

@@ -7,7 +7,7 @@ import { peerNetworkKey } from "../../core/peer-network.ts";
 import type { ServerLayer } from "../../core/served-call.ts";
 import { unlessAborted } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
-import { LaterStream } from "../limits/later-stream.ts";
+import { LaterStream } from "../later-stream.ts";
 import type { RateLimit, RateLimitStore } from "../limits/rate-limit-store.ts";
 import { rateLimited } from "../limits/refusals.ts";
 import { refuseLate } from "./deadline.ts";
@@ -45,7 +45,7 @@ export function rateLimitLayer(limiting: RateLimiting): ServerLayer {
       if (limits.length === 0) return next;
       return (request, context) => {
         const verdict = take(limiting, limits, context);
-        return verdict ? new LaterStream(verdict.then(() => next(request, context))) : next(request, context);
+        return verdict ? LaterStream.of(verdict.then(() => next(request, context))) : next(request, context);
       };
     },
   };

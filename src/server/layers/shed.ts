@@ -1,8 +1,9 @@
 import type { Clock } from "../../core/clock.ts";
+import { leave } from "../../core/message-stream.ts";
 import type { ServedContext, ServedEnd, ServerLayer } from "../../core/served-call.ts";
 import { Status } from "../../core/status.ts";
 import type { ShedPermit } from "../../policy/shedding.ts";
-import { LaterStream } from "../limits/later-stream.ts";
+import { LaterStream } from "../later-stream.ts";
 import { enter, type ShedGate } from "../limits/shed-gate.ts";
 
 /**
@@ -34,7 +35,7 @@ export function shedLayer(gate: ShedGate): ServerLayer {
         return endOpening(next(request, context), opened);
       };
       const turn = enter(gate, context);
-      return turn instanceof Promise ? new LaterStream(turn.then(open)) : open(turn);
+      return turn instanceof Promise ? LaterStream.of(turn.then(open)) : open(turn);
     },
   };
 }
@@ -71,7 +72,7 @@ function endOpening(stream: AsyncIterable<unknown>, opened: () => void): AsyncIt
   };
   const stepper: AsyncIterableIterator<unknown> = {
     next: () => (opening ? first() : iterator.next()),
-    return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+    return: () => leave(iterator),
     [Symbol.asyncIterator]: () => stepper,
   };
   return stepper;

@@ -1,4 +1,5 @@
 import { fail } from "../../core/errors.ts";
+import { DONE, leave } from "../../core/message-stream.ts";
 import { cutText } from "../../core/sent-text.ts";
 import type { FieldViolation } from "../../core/status-detail.ts";
 import { withoutStack } from "../../core/without-stack.ts";
@@ -38,8 +39,6 @@ export function checkedRequests(
   return { [Symbol.asyncIterator]: () => new CheckedRequests(requests[Symbol.asyncIterator](), accept) };
 }
 
-const DONE = { done: true, value: undefined } as const;
-
 class CheckedRequests implements AsyncIterator<unknown> {
   readonly #requests: AsyncIterator<unknown>;
   readonly #accept: (request: unknown) => void;
@@ -68,7 +67,7 @@ class CheckedRequests implements AsyncIterator<unknown> {
 
   async return(): Promise<IteratorResult<unknown>> {
     this.#over = true;
-    return (await this.#requests.return?.()) ?? DONE;
+    return leave(this.#requests);
   }
 }
 
