@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { blocksOf } from "../package/readme.ts";
 import { run } from "../support/run.ts";
-import { userProject } from "../support/user-project.ts";
+import { runInOrder, userProject } from "../support/user-project.ts";
 
 /** A scripted server and a client of it, as pages take them for granted. */
 const ORDERS = `
@@ -272,26 +272,21 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
   ],
 };
 
-const snippets = Object.entries(PAGES).flatMap(([page, around]) => {
-  const blocks = blocksOf(page).filter(({ language }) => language === "ts");
-  return blocks.map(({ text }, n) => {
+/** Where an example of a page lies in the project. */
+const fileOf = (page: string, n: number) => `${page.slice(5, -3)}-${n + 1}.ts`;
+
+const blocks = (page: string) => blocksOf(page).filter(({ language }) => language === "ts");
+const snippets = Object.entries(PAGES).flatMap(([page, around]) =>
+  blocks(page).map(({ text }, n) => {
     const [before, after] = around[n] ?? ["", ""];
-    return {
-      title: `${page}, example ${n + 1}`,
-      file: `${page.slice(5, -3)}-${n + 1}.ts`,
-      text: before + text + after,
-    };
-  });
-});
+    return { file: fileOf(page, n), text: before + text + after };
+  }),
+);
 const project = userProject("snippets", snippets);
 
 test("every example of the pages has what it takes for granted", () => {
   const counts = Object.entries(PAGES).map(([page, around]) => [page, around.length]);
-  const blocks = Object.keys(PAGES).map((page) => [
-    page,
-    blocksOf(page).filter(({ language }) => language === "ts").length,
-  ]);
-  expect(counts).toEqual(blocks);
+  expect(counts).toEqual(Object.keys(PAGES).map((page) => [page, blocks(page).length]));
 });
 
 test("the examples type-check", () => {
@@ -299,7 +294,8 @@ test("the examples type-check", () => {
   expect(run("tsc", ["-p", ".", ...lenient], { cwd: project })).toEqual({ status: 0, stdout: "", stderr: "" });
 });
 
-test.each(snippets)("$title runs", ({ file }) => {
-  const { status, stderr } = run("node", ["--conditions=bowline-source", file], { cwd: project });
+test.each(Object.entries(PAGES))("the examples of %s run", (page, around) => {
+  const files = around.map((_, n) => fileOf(page, n));
+  const { status, stderr } = runInOrder(project, files);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });

@@ -4,7 +4,7 @@ import * as stream from "bowline/stream";
 import { expect, test } from "vitest";
 import { blocksOf } from "../package/readme.ts";
 import { ROOT, run } from "../support/run.ts";
-import { userProject } from "../support/user-project.ts";
+import { runInOrder, userProject } from "../support/user-project.ts";
 
 const PAGE = "docs/streams.md";
 const page = readFileSync(join(ROOT, PAGE), "utf8");
@@ -32,7 +32,10 @@ test("the page's examples type-check", () => {
   expect(run("tsc", [], { cwd: project })).toEqual({ status: 0, stdout: "", stderr: "" });
 });
 
-test.each(programs)("$file of the page runs", ({ file }) => {
-  const { status, stdout, stderr } = run("node", ["--conditions=bowline-source", file], { cwd: project });
+test("the page's examples run", () => {
+  const { status, stdout, stderr } = runInOrder(
+    project,
+    programs.map(({ file }) => file),
+  );
   expect({ status, stderr, output: status === 0 ? "" : stdout }).toEqual({ status: 0, stderr: "", output: "" });
 });

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { ROOT } from "./run.ts";
+import { type Outcome, ROOT, run } from "./run.ts";
 
 const { compilerOptions } = createRequire(import.meta.url)("../../tsconfig.json");
 
@@ -24,4 +24,13 @@ export function userProject(name: string, files: readonly { readonly file: strin
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
   for (const { file, text } of files) writeFileSync(join(project, file), text);
   return project;
+}
+
+/**
+ * Runs programs of a project one after the other in one process, which ends by itself: what each of them imports is
+ * loaded once. One that throws is named in `stderr`, and those after it do not run.
+ */
+export function runInOrder(project: string, files: readonly string[]): Outcome {
+  const all = files.map((file) => `await import("./${file}");`).join("\n");
+  return run("node", ["--conditions=bowline-source", "--input-type=module", "--eval", all], { cwd: project });
 }
