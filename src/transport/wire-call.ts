@@ -1,5 +1,6 @@
 import type { Channel, Metadata as GrpcMetadata, InterceptingListener, StatusObject } from "@grpc/grpc-js";
 import type { Call } from "../core/call.ts";
+import { clientClosed } from "../core/client-closed.ts";
 import type { Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
@@ -119,12 +120,7 @@ export abstract class WireCall implements InterceptingListener {
 
   /** The client was closed under the call. */
   closed(): void {
-    this.abandon(this.#closedError(1));
-  }
-
-  #closedError(attempts: number, cause?: unknown): RpcError {
-    const details = "the client is closed";
-    return new RpcError({ path: this.method.path, reason: "CLIENT_CLOSED", details, attempts, cause });
+    this.abandon(clientClosed(this.method.path, { attempts: 1 }));
   }
 
   readonly #onAbort = () => this.abandon(this.#call?.signal?.reason, true);
@@ -133,7 +129,7 @@ export abstract class WireCall implements InterceptingListener {
     try {
       return this.#calls.channel.createCall(this.method.path, this.#wallDeadline(call), null, null, null);
     } catch (cause) {
-      this.abandon(this.#closedError(0, cause));
+      this.abandon(clientClosed(this.method.path, { cause }));
       return undefined;
     }
   }

@@ -1,9 +1,9 @@
 import type { Call } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
-import { RpcError } from "../../core/errors.ts";
 import { cannotBeSent, forbiddenKey, unsendable } from "../../core/metadata-keys.ts";
 import { noCredentials } from "../credentials/call-credentials.ts";
 import type { CallCredentials, Sent } from "../credentials/credentials.ts";
+import { watchCall } from "./watch-call.ts";
 
 /** What each attempt's credentials are had with. */
 export interface CredentialsContext {
@@ -27,15 +27,18 @@ export class CredentialWait {
   readonly permit: Promise<Obtained>;
   readonly #controller = new AbortController();
   #reject: (error: unknown) => void = () => {};
-  #cleanup: () => void = () => {};
+  #cleanup: (() => void) | undefined;
 
   constructor(allowed: CallCredentials, call: Call, context: CredentialsContext) {
     this.permit = new Promise((resolve, reject) => {
       this.#reject = reject;
-      if (!this.#watch(call, context)) return;
+      const leave = (error: unknown) => this.leave(error);
+      this.#cleanup = watchCall(call, { what: "its credentials", ...context, leave });
+      // Nobody waits any more: a source is not asked in vain.
+      if (!this.#cleanup) return;
       this.#obtain(allowed, call).then(
         (sent) => {
-          this.#cleanup();
+          this.#cleanup?.();
           resolve({ sent, release: () => {} });
         },
         (error: unknown) => this.leave(error),
@@ -45,7 +48,7 @@ export class CredentialWait {
 
   /** Ends the wait. @param error what `permit` rejects with, if anybody is to be told. */
   leave(error?: unknown): void {
-    this.#cleanup();
+    this.#cleanup?.();
     this.#controller.abort(error);
     this.#reject(error);
   }
@@ -62,37 +65,9 @@ export class CredentialWait {
       throw noCredentials(method.path, cause);
     }
   }
-
-  /** @returns whether anybody waits at all: a source is not asked in vain. */
-  #watch({ signal, deadline, method }: Call, { clock, closed }: CredentialsContext): boolean {
-    if (signal?.aborted || closed.aborted) {
-      this.leave(signal?.aborted ? signal.reason : closedError(method.path));
-      return false;
-    }
-    const onAbort = () => this.leave(signal?.reason);
-    const onClose = () => this.leave(closedError(method.path));
-    const timer = clock.setTimer(deadline - clock.now(), () => this.leave(tooLate(method.path)));
-    signal?.addEventListener("abort", onAbort, { once: true });
-    closed.addEventListener("abort", onClose, { once: true });
-    this.#cleanup = () => {
-      timer.cancel();
-      signal?.removeEventListener("abort", onAbort);
-      closed.removeEventListener("abort", onClose);
-    };
-    return true;
-  }
 }
 
 /** The attempt with what allows it. */
 export function allowedAttempt(call: Call, sent: Sent, { clock }: CredentialsContext): Call {
   return { ...call, headers: { ...call.headers, ...sent }, startedAt: clock.now() };
-}
-
-function tooLate(path: string): RpcError {
-  const details = "the deadline passed while the call waited for its credentials";
-  return new RpcError({ path, reason: "DEADLINE_BEFORE_SEND", details, attempts: 0 });
-}
-
-function closedError(path: string): RpcError {
-  return new RpcError({ path, reason: "CLIENT_CLOSED", details: "the client is closed", attempts: 0 });
 }

@@ -2,6 +2,7 @@ import type { Metadata } from "nice-grpc-common";
 import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
 import type { Call } from "../../core/call.ts";
 import type { CallOptions } from "../../core/call-options.ts";
+import { clientClosed } from "../../core/client-closed.ts";
 import type { Timer } from "../../core/clock.ts";
 import type { Cursor } from "../../core/cursor.ts";
 import { CURSOR_HEADER, decodeCursor, integerLike, isPosition, showCursor } from "../../core/cursor.ts";
@@ -197,8 +198,7 @@ export class Reopenings {
     if (signal?.aborted) throw signal.reason;
     if (this.#remainingMs <= 0) throw this.#final(failure, "DEADLINE");
     if (!this.#context.closed?.aborted) return;
-    const attempts = { attempts: this.#failures.length, failures: this.#failures };
-    throw new RpcError({ path: method.path, reason: "CLIENT_CLOSED", details: "the client is closed", ...attempts });
+    throw clientClosed(method.path, { attempts: this.#failures.length, failures: this.#failures });
   }
 
   /** @returns true if the application has another request for a position that is gone. */
