@@ -1,7 +1,7 @@
 import type { Call } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
-import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../core/message-stream.ts";
+import { endOf } from "../core/stream-end.ts";
 import { NiceWire } from "./nice-wire.ts";
 
 type Next = IteratorResult<unknown, undefined>;
@@ -71,11 +71,7 @@ export class NiceStream implements MessageStream {
     if (this.#ended) return;
     this.#end();
     this.#failure = { error };
-    if (this.#call.signal?.aborted) this.#watchers.end({ outcome: "cancelled" });
-    else {
-      const known = RpcError.from(error, this.#call.method.path);
-      this.#watchers.end({ outcome: "error", error: known, trailer: known.trailer });
-    }
+    this.#watchers.end(endOf(error, this.#call));
   }
 
   /** The stream after its end: fails once if it failed. */

@@ -45,7 +45,7 @@ export function bulkheadLayer(context: BulkheadContext): Layer {
         const attempt = withPermit(permit, () => begun(call, context));
         return open(permit, next, attempt, clock);
       };
-      return new QueuedStream(turnOf(entry, call, context), begin, call.signal);
+      return new QueuedStream(turnOf(entry, call, context), begin, call);
     },
   };
 }

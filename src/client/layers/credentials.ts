@@ -28,7 +28,7 @@ export function credentialsLayer(context: CredentialsContext): Layer {
         stream.watch({ onEnd: ({ error }) => noteRejection(allowed, sent, error) });
         return stream;
       };
-      return new QueuedStream(new CredentialWait(allowed, call, context), open, call.signal);
+      return new QueuedStream(new CredentialWait(allowed, call, context), open, call);
     },
   };
 }

@@ -1,5 +1,6 @@
-import { RpcError } from "../../core/errors.ts";
+import type { Call } from "../../core/call.ts";
 import { DONE, type MessageStream, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
+import { endOf } from "../../core/stream-end.ts";
 
 type Next = IteratorResult<unknown, undefined>;
 
@@ -15,7 +16,7 @@ export interface Awaited<Permit> {
 export class QueuedStream<Permit extends { release(): void }> implements MessageStream {
   readonly #watchers = new Watchers();
   readonly #turn: Awaited<Permit>;
-  readonly #signal: AbortSignal | undefined;
+  readonly #call: Call;
   /** The stream; undefined if it was never opened. */
   readonly #opened: Promise<MessageStream | undefined>;
   #stream: MessageStream | undefined;
@@ -25,9 +26,9 @@ export class QueuedStream<Permit extends { release(): void }> implements Message
   #early = 0;
 
   /** @param open opens it with the permit, and releases that whatever happens. */
-  constructor(turn: Awaited<Permit>, open: (permit: Permit) => MessageStream, signal: AbortSignal | undefined) {
+  constructor(turn: Awaited<Permit>, open: (permit: Permit) => MessageStream, call: Call) {
     this.#turn = turn;
-    this.#signal = signal;
+    this.#call = call;
     this.#opened = turn.permit.then((permit) => this.#open(permit, open)).catch((error) => this.#fail(error));
   }
 
@@ -74,8 +75,7 @@ export class QueuedStream<Permit extends { release(): void }> implements Message
   #fail(error: unknown): undefined {
     if (this.#left) return;
     this.#failure = { error };
-    if (this.#signal?.aborted) this.#watchers.end({ outcome: "cancelled" });
-    else this.#watchers.end({ outcome: "error", error: RpcError.from(error) });
+    this.#watchers.end(endOf(error, this.#call));
   }
 
   /** The first who asks hears why it was not opened. */

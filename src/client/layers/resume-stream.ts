@@ -1,7 +1,7 @@
 import type { StreamHandler } from "../../core/call.ts";
 import type { Cursor } from "../../core/cursor.ts";
-import { RpcError } from "../../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
+import { endOf } from "../../core/stream-end.ts";
 import type { Reopenings } from "./reopenings.ts";
 
 type Next = IteratorResult<unknown, undefined>;
@@ -101,7 +101,7 @@ export class ResumeStream implements MessageStream {
       return verdict === "deliver";
     } catch (error) {
       // A position that is none: a mistake of the program's, which the next attempt would meet again.
-      this.#finish(this.#endWith(error));
+      this.#finish(endOf(error, this.#reopenings.call));
       void this.#stream?.return();
       throw error;
     }
@@ -123,7 +123,7 @@ export class ResumeStream implements MessageStream {
       if (!(await this.#reopenings.broke(error))) this.#finish({ outcome: "ok" });
     } catch (final) {
       if (this.#over) return;
-      this.#finish(this.#endWith(final));
+      this.#finish(endOf(final, this.#reopenings.call));
       throw final;
     }
   }
@@ -143,13 +143,6 @@ export class ResumeStream implements MessageStream {
       },
     });
     return stream;
-  }
-
-  #endWith(final: unknown): StreamEnd {
-    const { signal, method } = this.#reopenings.call;
-    if (signal?.aborted) return { outcome: "cancelled" };
-    const error = RpcError.from(final, method.path);
-    return { outcome: "error", error, trailer: error.trailer };
   }
 
   #finish(end: StreamEnd): void {

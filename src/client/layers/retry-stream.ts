@@ -1,6 +1,7 @@
 import type { StreamHandler } from "../../core/call.ts";
 import { RpcError } from "../../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd, type StreamWatcher, Watchers } from "../../core/message-stream.ts";
+import { endOf } from "../../core/stream-end.ts";
 import type { Attempts } from "./attempts.ts";
 
 type Next = IteratorResult<unknown, undefined>;
@@ -58,7 +59,7 @@ export class RetryStream implements MessageStream {
       }
       return DONE;
     } catch (final) {
-      this.#end(this.#endWith(final));
+      this.#end(endOf(final, this.#attempts.call));
       throw final;
     }
   }
@@ -118,13 +119,6 @@ export class RetryStream implements MessageStream {
     if (this.#left) return DONE;
     throw error instanceof RpcError && this.#broken ? this.#broken : error;
   };
-
-  #endWith(final: unknown): StreamEnd {
-    const { signal, method } = this.#attempts.call;
-    if (signal?.aborted) return { outcome: "cancelled" };
-    const error = RpcError.from(final, method.path);
-    return { outcome: "error", error, trailer: error.trailer };
-  }
 
   #end(end: StreamEnd): void {
     this.#over = true;
