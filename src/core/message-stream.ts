@@ -39,7 +39,7 @@ export interface MessageStream {
 }
 
 /** The result of every `next()` after the end. */
-export const DONE: IteratorResult<unknown, undefined> = Object.freeze({ done: true, value: undefined });
+export const DONE: IteratorResult<never, undefined> = Object.freeze({ done: true, value: undefined });
 
 /** Leaves what is read, as a `for await` does: not every iterator wants to hear of it. */
 export async function leave(iterator: AsyncIterator<unknown> | undefined): Promise<IteratorResult<unknown>> {

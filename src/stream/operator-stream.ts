@@ -35,6 +35,3 @@ export interface OperatorOptions {
 
 /** What `next()` resolves to. */
 export type Result<Message> = IteratorResult<Message, undefined>;
-
-/** The result of every `next()` after the end. */
-export const DONE: Result<never> = Object.freeze({ done: true, value: undefined });

@@ -1,4 +1,5 @@
-import { DONE, type OperatorStream, type Result } from "./operator-stream.ts";
+import { DONE } from "../core/message-stream.ts";
+import type { OperatorStream, Result } from "./operator-stream.ts";
 import { warnOfReturn } from "./upstream.ts";
 
 /** What `take` returns while no message is there. */

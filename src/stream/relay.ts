@@ -1,4 +1,5 @@
-import { DONE, type OperatorStream, type Result } from "./operator-stream.ts";
+import { DONE } from "../core/message-stream.ts";
+import type { OperatorStream, Result } from "./operator-stream.ts";
 import { Upstream } from "./upstream.ts";
 
 /** What `step` returns for a message that is not passed on. */

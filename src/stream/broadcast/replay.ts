@@ -1,3 +1,4 @@
+import { DONE } from "../../core/message-stream.ts";
 import { tell } from "../../core/warning.ts";
 
 /** What a replay gives: all at once, or bit by bit. */
@@ -33,7 +34,7 @@ export class Replay<Message> {
       throw error;
     }
     this.#isOver = true;
-    return { done: true, value: undefined };
+    return DONE;
   }
 
   /** Leaves it where it is, if it is under way. What goes wrong then becomes a process warning. */

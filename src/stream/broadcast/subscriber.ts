@@ -1,3 +1,4 @@
+import { DONE } from "../../core/message-stream.ts";
 import { tell } from "../../core/warning.ts";
 import type { BroadcastLog } from "../../policy/broadcast-log.ts";
 import { BroadcastReader, type ReaderRules } from "../../policy/broadcast-reader.ts";
@@ -192,7 +193,7 @@ export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor
   #afterwards(): Promise<Result<Message>> {
     const failure = this.#untold;
     this.#untold = undefined;
-    return failure ? Promise.reject(failure.error) : Promise.resolve({ done: true, value: undefined });
+    return failure ? Promise.reject(failure.error) : Promise.resolve(DONE);
   }
 }
 
