@@ -2,7 +2,7 @@ import type { ClientMiddleware } from "nice-grpc-common";
 import type { BreakerPolicy } from "../contract/policy.ts";
 import { failureCodes } from "../contract/resolve.ts";
 import { checkBreaker } from "../contract/validate.ts";
-import { checkOptions, isFunction, isObject, isOneOf, type OptionCheck } from "../core/check-options.ts";
+import { isFunction, isObject, isOneOf, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import { notify, type Observer } from "../core/observer.ts";
@@ -16,7 +16,7 @@ import { ClientState } from "./client-state.ts";
 import { breakerLayer, rejected } from "./layers/breaker.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
 import { reportTo } from "./report.ts";
-import { areNames, isNumber, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, isNumber, optionProblems, perMethod } from "./single-policy.ts";
 
 /** What `circuitBreaker()` takes. A limit for slow calls has no default here: `slowMs` must be given. */
 export interface CircuitBreakerOptions extends Omit<BreakerPolicy, "disabled"> {
@@ -62,10 +62,7 @@ const OPTIONS: Readonly<Record<keyof CircuitBreakerOptions, OptionCheck>> = {
  * @throws TypeError that lists everything that is wrong with the options.
  */
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
-  const problems = [
-    ...checkOptions(options, OPTIONS),
-    ...checkBreaker(wellTyped(options, OPTIONS)).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
-  ];
+  const problems = optionProblems(options, OPTIONS, checkBreaker);
   if (problems.length > 0) throw new TypeError(`circuitBreaker: ${problems.join("; ")}`);
   const { clock = systemClock, random = systemRandom, observer, isFailure } = options;
   const state = new ClientState({ clock, random, observer, target: undefined });

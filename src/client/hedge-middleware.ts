@@ -1,7 +1,7 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type { HedgePolicy } from "../contract/policy.ts";
 import { checkHedge } from "../contract/validate.ts";
-import { checkOptions, type OptionCheck } from "../core/check-options.ts";
+import type { OptionCheck } from "../core/check-options.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Observer } from "../core/observer.ts";
 import { systemRandom } from "../core/random.ts";
@@ -16,7 +16,7 @@ import {
 import { ClientState } from "./client-state.ts";
 import { hedgeLayers } from "./hedge-layers.ts";
 import { aroundNice, niceMiddleware } from "./nice-pipeline.ts";
-import { areNames, isNumber, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `hedge()` takes: a hedge policy, and what its calls share. */
 export interface HedgeMiddlewareOptions extends HedgePolicy, AttemptsOptions {
@@ -57,10 +57,5 @@ export function hedge(options: HedgeMiddlewareOptions = {}): ClientMiddleware<He
 }
 
 function problemsOf(options: HedgeMiddlewareOptions): string[] {
-  const known = wellTyped(options, OPTIONS);
-  return [
-    ...checkOptions(options, OPTIONS),
-    ...checkHedge(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
-    ...shareProblems(known),
-  ];
+  return [...optionProblems(options, OPTIONS, checkHedge), ...shareProblems(wellTyped(options, OPTIONS))];
 }

@@ -1,14 +1,14 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../contract/policy.ts";
 import { checkServiceIsolation } from "../contract/validate-isolation.ts";
-import { checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
+import { isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { type IsolationPolicy, isolationLayers } from "./isolation-layers.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { isNumber, perMethod, wellTyped } from "./single-policy.ts";
+import { isNumber, optionProblems, perMethod } from "./single-policy.ts";
 
 /** Whom a middleware tells, and where it takes time from. */
 interface Around {
@@ -99,10 +99,6 @@ function isolation(policy: IsolationPolicy, around: Around & { readonly random?:
 }
 
 function check<T extends object>(name: "bulkhead" | "adaptiveLimit" | "throttle", options: T, checks: Checks<T>): void {
-  const found = checkServiceIsolation({ [name]: wellTyped(options, checks) });
-  const problems = [
-    ...checkOptions(options, checks),
-    ...found.map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
-  ];
+  const problems = optionProblems(options, checks, (policy) => checkServiceIsolation({ [name]: policy }));
   if (problems.length > 0) throw new TypeError(`${name}: ${problems.join("; ")}`);
 }

@@ -1,7 +1,7 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import type { RetryPolicy } from "../contract/policy.ts";
 import { checkRetry } from "../contract/validate.ts";
-import { checkOptions, isFunction, isOneOf, type OptionCheck } from "../core/check-options.ts";
+import { isFunction, isOneOf, type OptionCheck } from "../core/check-options.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Observer } from "../core/observer.ts";
 import { type Random, systemRandom } from "../core/random.ts";
@@ -16,7 +16,7 @@ import {
 import { ClientState } from "./client-state.ts";
 import { retryLayers } from "./method-layers.ts";
 import { aroundNice, niceMiddleware } from "./nice-pipeline.ts";
-import { areNames, isNumber, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */
 export interface RetryMiddlewareOptions extends RetryPolicy, AttemptsOptions {
@@ -60,10 +60,5 @@ export function retry(options: RetryMiddlewareOptions = {}): ClientMiddleware<Re
 }
 
 function problemsOf(options: RetryMiddlewareOptions): string[] {
-  const known = wellTyped(options, OPTIONS);
-  return [
-    ...checkOptions(options, OPTIONS),
-    ...checkRetry(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
-    ...shareProblems(known),
-  ];
+  return [...optionProblems(options, OPTIONS, checkRetry), ...shareProblems(wellTyped(options, OPTIONS))];
 }

@@ -11,7 +11,7 @@ import { systemRandom } from "../core/random.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundNice, type NiceMethod, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
 import { type SharingPolicy, sharingLayers } from "./sharing-layers.ts";
-import { isNumber, wellTyped } from "./single-policy.ts";
+import { isNumber, optionProblems } from "./single-policy.ts";
 
 /** What `coalesce()` takes. */
 export interface CoalesceMiddlewareOptions {
@@ -70,12 +70,7 @@ export function coalesce(
  * @throws TypeError that lists everything that is wrong with the options.
  */
 export function cache(service: ServiceDefinition, options: CacheMiddlewareOptions): ClientMiddleware<CacheCallOptions> {
-  const found = checkCache(wellTyped(options, CACHE));
-  refuse("cache", [
-    ...serviceProblems(service),
-    ...checkOptions(options, CACHE),
-    ...found.map(({ path, message }) => [...path.slice(1), message].join(" ")),
-  ]);
+  refuse("cache", [...serviceProblems(service), ...optionProblems(options, CACHE, checkCache)]);
   return sharing(service, { cache: options }, options);
 }
 

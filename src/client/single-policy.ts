@@ -1,6 +1,7 @@
 import type { ClientMiddlewareCall } from "nice-grpc-common";
 import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
 import { checkBudget, checkThrottling } from "../contract/validate.ts";
+import type { Problem } from "../contract/value-checks.ts";
 import { checkOptions, type OptionCheck } from "../core/check-options.ts";
 import { type Method, methodKind } from "../core/method.ts";
 
@@ -64,20 +65,30 @@ const THROTTLING: Readonly<Record<keyof RetryThrottlingPolicy, OptionCheck>> = {
 
 /** All that is wrong with the retry throttle among the options of a middleware. */
 export function throttlingProblems(retryThrottling: RetryThrottlingPolicy = {}): string[] {
-  const found = checkThrottling(wellTyped(retryThrottling, THROTTLING));
-  return [
-    ...checkOptions(retryThrottling, THROTTLING, "retryThrottling."),
-    ...found.map(({ path, message }) => `${path.join(".")} ${message}`),
-  ];
+  return optionProblems(retryThrottling, THROTTLING, checkThrottling, "retryThrottling.");
 }
 
 /** All that is wrong with the retry budget among the options of a middleware. */
 export function budgetProblems(retryBudget: RetryBudgetPolicy = {}): string[] {
-  const found = checkBudget(wellTyped(retryBudget, BUDGET));
-  return [
-    ...checkOptions(retryBudget, BUDGET, "retryBudget."),
-    ...found.map(({ path, message }) => `${path.join(".")} ${message}`),
-  ];
+  return optionProblems(retryBudget, BUDGET, checkBudget, "retryBudget.");
+}
+
+/**
+ * All that is wrong with options that are a policy: values of another kind, and what the policy's own check says of the
+ * others.
+ *
+ * @param within where the options are, such as `retryBudget.`.
+ */
+export function optionProblems<T extends object>(
+  options: T,
+  checks: Readonly<Record<string, OptionCheck>>,
+  check: (policy: Partial<T>) => readonly Problem[],
+  within = "",
+): string[] {
+  const found = check(wellTyped(options, checks)).map(({ path: [, ...names], message }) =>
+    names.length > 0 ? `${within}${names.join(".")} ${message}` : message,
+  );
+  return [...checkOptions(options, checks, within), ...found];
 }
 
 /** Those of the options that are of the right kind, for the check that looks at what they say. */
