@@ -14,6 +14,7 @@ import { Probes } from "./admin/probes.ts";
 import { type AccessOf, contractAccess, healthAccess, reflectionAccess, sameAccess } from "./authentication/access.ts";
 import { withLateRequest } from "./authentication/late-request.ts";
 import { serveUnknown } from "./authentication/unknown-methods.ts";
+import { methodPaths } from "./contract-methods.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { type DrainOptions, resolveDrain } from "./drain-options.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
@@ -35,7 +36,7 @@ import {
   type ServerOptions,
   writeError,
 } from "./server-options.ts";
-import { methodPaths, type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
+import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
 
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
 const LAST_ANSWERS_MS = 100;

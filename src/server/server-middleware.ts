@@ -10,6 +10,7 @@ import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
 import { type Metadata, ServerError } from "../transport/index.ts";
 import { contractAccess } from "./authentication/access.ts";
+import { methodPaths, methodsOf } from "./contract-methods.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
 import { unservedLimits } from "./limits/load-options.ts";
@@ -19,7 +20,6 @@ import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
 import { toServerError } from "./server-error.ts";
 import { type ServerOptions, serverOptionProblems, writeError } from "./server-options.ts";
-import { methodPaths, servedMethod } from "./service.ts";
 
 /** Of a server's options those that depend on calls alone. */
 const OPTIONS = [
@@ -66,8 +66,7 @@ export function serverMiddleware(
   const access = { authenticate, endStreamsAtExpiry, accessOf: contractAccess(contract) };
   const surroundings = { idempotency, encoded: false, onError, load, validation, access };
   const layers = serverLayers(contract, observer, systemClock, surroundings);
-  for (const [key, definition] of Object.entries(contract.definition.methods)) {
-    const method = servedMethod(contract, key, definition);
+  for (const { method } of methodsOf(contract)) {
     const unary = composeServeUnary(layers, callNext, method);
     methods.set(method.path, { method, unary, stream: composeServeStream(layers, iterateNext, method) });
   }

@@ -1,6 +1,4 @@
 import type { Contract } from "../contract/contract.ts";
-import { type MethodDefinition, toMethod } from "../contract/definition.ts";
-import { mergePolicy } from "../contract/policy.ts";
 import { runInCall } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
@@ -10,6 +8,7 @@ import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts"
 import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
+import { methodsOf } from "./contract-methods.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { methodsWithMaps, refusingPrototypes } from "./inherited-maps.ts";
 import { pump } from "./pump.ts";
@@ -37,27 +36,15 @@ export interface ServedMethod {
  * @throws TypeError that names every method without one.
  */
 export function servedMethods(contract: Contract, handlers: object): ServedMethod[] {
-  const entries = Object.entries(contract.definition.methods);
+  const methods = methodsOf(contract);
   const given = handlers as Record<string, ServedMethod["handler"]>;
-  const missing = entries.map(([key]) => key).filter((key) => !isGiven(handlers, key));
+  const missing = methods.map(({ key }) => key).filter((key) => !isGiven(handlers, key));
   if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
   const withMaps = methodsWithMaps(contract);
-  return entries.map(([key, definition]) => {
-    const method = servedMethod(contract, key, definition);
+  return methods.map(({ key, method }) => {
     const request = withMaps.has(method.name) ? refusingPrototypes(method.request) : method.request;
     return { method: { ...method, request }, handler: (message, context) => given[key]?.(message, context) };
   });
-}
-
-/** The paths of a contract's methods. */
-export function methodPaths({ definition }: Contract): string[] {
-  return Object.values(definition.methods).map((one) => toMethod(definition, one).path);
-}
-
-/** A method as its server sees it: with how much its calls matter, where the contract says. */
-export function servedMethod({ definition, service, methods }: Contract, key: string, one: MethodDefinition): Method {
-  const { criticality } = mergePolicy(service, methods[key] ?? {}, one.responseStream);
-  return { ...toMethod(definition, one), ...(criticality && { criticality }) };
 }
 
 /** Handlers may be an object or an instance of a class; what every object has is no handler. */

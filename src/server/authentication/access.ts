@@ -1,6 +1,5 @@
 import type { Contract } from "../../contract/contract.ts";
-import { toMethod } from "../../contract/definition.ts";
-import { mergePolicy } from "../../contract/policy.ts";
+import { methodPaths, methodsOf } from "../contract-methods.ts";
 
 /**
  * Who may call a method: `open` to all, of whom nothing is asked; `public`, where callers may come without credentials;
@@ -12,10 +11,8 @@ export type Access = "open" | "public" | "nobody" | { readonly scopes: readonly 
 export type AccessOf = (path: string) => Access;
 
 /** As the contract says. */
-export function contractAccess({ definition, service, methods }: Contract): AccessOf {
-  const entries = Object.entries(definition.methods).map(([key, one]): [string, Access] => {
-    const { path, responseStream } = toMethod(definition, one);
-    const { auth } = mergePolicy(service, methods[key] ?? {}, responseStream);
+export function contractAccess(contract: Contract): AccessOf {
+  const entries = methodsOf(contract).map(({ method: { path }, policy: { auth } }): [string, Access] => {
     if (!auth) return [path, "nobody"];
     return [path, auth.public ? "public" : { scopes: auth.scopes ?? [] }];
   });
@@ -25,10 +22,8 @@ export function contractAccess({ definition, service, methods }: Contract): Acce
 
 /** The methods that are not for whoever comes, by what the contract says. */
 export function restrictedPaths(contract: Contract): string[] {
-  const { definition } = contract;
   const accessOf = contractAccess(contract);
-  const paths = Object.values(definition.methods).map((one) => toMethod(definition, one).path);
-  return paths.filter((path) => typeof accessOf(path) === "object");
+  return methodPaths(contract).filter((path) => typeof accessOf(path) === "object");
 }
 
 /** Health is for whoever asks of a service that he knows; its list would tell which there are. */

@@ -1,6 +1,6 @@
 import type { Contract } from "../../contract/contract.ts";
-import { toMethod } from "../../contract/definition.ts";
 import { checkOptions, isPositive, type OptionCheck, show } from "../../core/check-options.ts";
+import { methodsOf } from "../contract-methods.ts";
 import type { IdempotencyStore } from "./store.ts";
 
 /** How a server recognises repetitions of calls with an idempotency key. */
@@ -54,11 +54,11 @@ export function idempotencyProblems(options: IdempotencyOptions | false | undefi
  * How long the answers of the contract's marked methods are kept, in milliseconds, by path. Of streams there is no one
  * answer to keep.
  */
-export function markedMethods({ definition, methods }: Contract): ReadonlyMap<string, number> {
-  const entries = Object.entries(definition.methods).flatMap(([key, one]) => {
-    const policy = methods[key]?.idempotencyKey;
-    const method = toMethod(definition, one);
-    return policy && method.kind === "unary" ? [[method.path, policy.ttlMs ?? DEFAULT_TTL_MS] as const] : [];
+export function markedMethods(contract: Contract): ReadonlyMap<string, number> {
+  const entries = methodsOf(contract).flatMap(({ method, policy: { idempotencyKey } }) => {
+    return idempotencyKey && method.kind === "unary"
+      ? [[method.path, idempotencyKey.ttlMs ?? DEFAULT_TTL_MS] as const]
+      : [];
   });
   return new Map(entries);
 }

@@ -1,9 +1,9 @@
 import type { Contract } from "../../contract/contract.ts";
-import { toMethod } from "../../contract/definition.ts";
 import { resolveStall } from "../../contract/resolve.ts";
 import { giveSignal } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ServerLayer } from "../../core/served-call.ts";
+import { methodsOf } from "../contract-methods.ts";
 import { withHeartbeats } from "../heartbeat-stream.ts";
 
 /** What protobuf makes the empty message of. */
@@ -28,12 +28,13 @@ export function heartbeatLayer(contract: Contract, clock: Clock): ServerLayer {
 }
 
 /** The contract's streams with heartbeats, by path. */
-function markedMethods({ definition, methods, heartbeats = {} }: Contract) {
-  const entries = Object.entries(definition.methods).flatMap(([key, one]) => {
+function markedMethods(contract: Contract) {
+  const { heartbeats = {} } = contract;
+  const entries = methodsOf(contract).flatMap(({ key, method, policy }) => {
     const access = Object.hasOwn(heartbeats, key) ? heartbeats[key] : undefined;
-    if (!access || !one.responseStream) return [];
-    const { intervalMs } = resolveStall(methods[key]?.heartbeat ?? {});
-    return [[toMethod(definition, one).path, { field: access.field, intervalMs }] as const];
+    if (!access || !method.responseStream) return [];
+    const { intervalMs } = resolveStall(policy.heartbeat ?? {});
+    return [[method.path, { field: access.field, intervalMs }] as const];
   });
   return new Map(entries);
 }

@@ -1,5 +1,4 @@
 import type { Contract } from "../../contract/contract.ts";
-import { type MethodPolicy, mergePolicy } from "../../contract/policy.ts";
 import { LOOP_DELAY_MS, resolveShed } from "../../contract/resolve-serving.ts";
 import type { ShedPolicy } from "../../contract/server-policy.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -11,6 +10,7 @@ import type { ServerLayer } from "../../core/served-call.ts";
 import { AdaptiveLimit } from "../../policy/adaptive-limit.ts";
 import { FixedLimit } from "../../policy/fixed-limit.ts";
 import { Shedder } from "../../policy/shedding.ts";
+import { methodsOf } from "../contract-methods.ts";
 import { type KeyedLimit, type RateLimiting, rateLimitLayer } from "../layers/rate-limit.ts";
 import { shedLayer } from "../layers/shed.ts";
 import type { ServerLayers } from "../pipeline.ts";
@@ -98,7 +98,9 @@ export class ServerLoad {
     if (this.#surroundings.shed === false) return {};
     const shared = contract.service.shed ? this.#gateOf(contract.service.shed, contract.name) : this.#gate;
     const gates = new Map<string, readonly ShedGate[]>();
-    for (const [path, { shed, criticality }] of policiesOf(contract)) {
+    for (const { method, policy } of methodsOf(contract)) {
+      const { path } = method;
+      const { shed, criticality } = policy;
       const own = shed && this.#gateOf(shed, path);
       const before = [own, shared].filter((gate) => gate !== undefined);
       gates.set(path, before);
@@ -121,7 +123,8 @@ export class ServerLoad {
     const { rateLimit } = this.#surroundings;
     if (rateLimit === false) return {};
     const limits = new Map<string, readonly KeyedLimit[]>();
-    for (const [path, policy] of policiesOf(contract)) {
+    for (const { method, policy } of methodsOf(contract)) {
+      const { path } = method;
       const byCode = rateLimit && limitOf(rateLimit, path);
       const both = [policy.rateLimit, byCode].filter((limit) => limit !== undefined);
       if (both.length > 0) limits.set(path, narrowestFirst(both.map((limit) => namedLimit(path, limit))));
@@ -148,15 +151,6 @@ const NARROWEST_FIRST = ["identity", "peer", "method"] as const satisfies readon
 function narrowestFirst(limits: readonly KeyedLimit[]): readonly KeyedLimit[] {
   const rank = ({ key }: KeyedLimit) => NARROWEST_FIRST.indexOf(key);
   return [...new Map(limits.map((limit) => [limit.name, limit])).values()].sort((a, b) => rank(a) - rank(b));
-}
-
-/** What holds for each of a contract's methods, by its path. */
-function policiesOf({ name, definition, service, methods }: Contract): Map<string, MethodPolicy> {
-  return new Map(
-    Object.entries(definition.methods).map(([key, one]) => {
-      return [`/${name}/${one.name}`, mergePolicy(service, methods[key] ?? {}, one.responseStream)];
-    }),
-  );
 }
 
 /** What a gate is made with. */

@@ -1,8 +1,8 @@
 import type { Contract } from "../../contract/contract.ts";
-import { toMethod } from "../../contract/definition.ts";
 import { fail } from "../../core/errors.ts";
 import { encodeMessage, type Method } from "../../core/method.ts";
 import type { FieldViolation } from "../../core/status-detail.ts";
+import { methodsOf } from "../contract-methods.ts";
 import { DescriptorRegistry } from "../descriptor-registry.ts";
 import { hasForeignPrototype, methodsWithMaps } from "../inherited-maps.ts";
 import { constrainedRequests } from "./constraints.ts";
@@ -26,9 +26,8 @@ export function requestChecks(
   if (!validation) throw missing(contract, [...constrained.keys()]);
   const checks = compile(contract, validation, new Set(constrained.values()));
   const withMaps = methodsWithMaps(contract);
-  const methods = Object.values(contract.definition.methods).map((one) => toMethod(contract.definition, one));
   return new Map(
-    methods.flatMap((method) => {
+    methodsOf(contract).flatMap(({ method }) => {
       const check = checks.get(constrained.get(method.name) ?? "");
       return check ? [[method.path, checkRequest(method, check, withMaps.has(method.name))] as const] : [];
     }),
