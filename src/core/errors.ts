@@ -67,8 +67,8 @@ export class RpcError extends Error {
   declare readonly retryStop: RetryStop | undefined;
   /**
    * In how many milliseconds another call makes sense: with reason `BREAKER_OPEN` the next trial is due then; with
-   * `RATE_LIMITED` and `SHED`, and where the wait that it asked for did not fit the deadline, the server says so. Undefined if
-   * nobody knows.
+   * `RATE_LIMITED` and `SHED`, and where the wait that it asked for did not fit the deadline, the server says so.
+   * Undefined if nobody knows.
    */
   declare readonly retryAfterMs: number | undefined;
   /** With reason `CURSOR_EXPIRED`: the position that the server no longer has. */
