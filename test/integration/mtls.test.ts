@@ -164,5 +164,5 @@ test("a call's certificate is kept for as long as its stream is open, however of
   await orders.getOrder({});
   expect(seen).toEqual([]);
   expect(received).toHaveLength(2);
-  await vi.waitFor(() => expect(received.map(certificateOf)).toEqual([undefined, undefined]));
+  await vi.waitFor(() => expect(received.map(certificateOf)).toEqual([undefined, undefined]), 10_000);
 });
