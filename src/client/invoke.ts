@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
 import { DONE, type MessageStream, type StreamEnd } from "../core/message-stream.ts";
-import { cannotBeSent, forbiddenKey, unsendable } from "../core/metadata-keys.ts";
+import { cannotBeSent, forbiddenKey, PREVIOUS_ATTEMPTS, unsendable } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import type { ResponseStream } from "../core/response-stream.ts";
 import { tell } from "../core/warning.ts";
@@ -18,7 +18,7 @@ const NO_OPTIONS: CallOptions = Object.freeze({});
 export const THROUGH_MIDDLEWARES: unknown = Object.freeze({});
 
 /** What a middleware of ours sends besides, which may come through another one of ours. */
-const SENT_BY_MIDDLEWARES: ReadonlySet<string> = new Set(["grpc-timeout", "grpc-previous-rpc-attempts"]);
+const SENT_BY_MIDDLEWARES: ReadonlySet<string> = new Set(["grpc-timeout", PREVIOUS_ATTEMPTS]);
 
 /** A method with one response, as the application calls it. */
 export type UnaryMethod = (request: unknown, options?: CallOptions, carrier?: unknown) => Promise<unknown>;

@@ -1,3 +1,6 @@
+/** gRFC A6: how many attempts there were before this one; absent on the first. */
+export const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
 /** What HTTP/2 forbids among the headers of a call (RFC 9113, 8.2.2), and what it and gRPC set themselves. */
 const HTTP2 = new Set([
   "connection",

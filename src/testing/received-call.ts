@@ -1,6 +1,7 @@
 import type { CallContext } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
+import { PREVIOUS_ATTEMPTS } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import type { Metadata } from "../transport/index.ts";
 
@@ -30,8 +31,6 @@ export interface ReceivedCall<Name extends string = string, Request = unknown> {
   /** `left`: the client cancelled, its deadline passed or its connection broke before the answer's end. */
   readonly state: "open" | "answered" | "left";
 }
-
-const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 
 /** Keeps what a call brings. */
 export class CallRecord implements ReceivedCall {

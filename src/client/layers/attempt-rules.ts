@@ -2,9 +2,6 @@ import type { RetryStop } from "../../core/attempts.ts";
 import type { CallOptions } from "../../core/call-options.ts";
 import type { Reason } from "../../core/reasons.ts";
 
-/** gRFC A6: how many attempts there were before this one; absent on the first. */
-export const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
-
 /** What the client itself refuses an attempt with: never tried again (rule R10). */
 export const REJECTIONS: ReadonlySet<Reason> = new Set([
   "BREAKER_OPEN",

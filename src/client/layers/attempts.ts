@@ -1,10 +1,11 @@
 import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
 import type { Call } from "../../core/call.ts";
 import { RpcError } from "../../core/errors.ts";
+import { PREVIOUS_ATTEMPTS } from "../../core/metadata-keys.ts";
 import { statusName } from "../../core/status.ts";
 import { Retry } from "../../policy/retry.ts";
 import { pushbackOf } from "../../transport/index.ts";
-import { mostAttempts, PREVIOUS_ATTEMPTS, REJECTIONS } from "./attempt-rules.ts";
+import { mostAttempts, REJECTIONS } from "./attempt-rules.ts";
 import { endedBy } from "./ended-by.ts";
 import type { RetryContext } from "./retry.ts";
 import { Wait } from "./wait.ts";

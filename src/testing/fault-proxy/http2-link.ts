@@ -10,6 +10,7 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import { sleep, systemClock } from "../../core/clock.ts";
+import { PREVIOUS_ATTEMPTS } from "../../core/metadata-keys.ts";
 import { Call, type Goaway } from "./call.ts";
 import { headerOf, toHeaders } from "./headers.ts";
 import type { CallRecord } from "./log.ts";
@@ -153,7 +154,7 @@ export class Http2Link {
 }
 
 function previousAttempts(headers: OutgoingHttpHeaders): number {
-  return Number(headerOf(headers, "grpc-previous-rpc-attempts")) || 0;
+  return Number(headerOf(headers, PREVIOUS_ATTEMPTS)) || 0;
 }
 
 /** The server's limits, for the client to keep to. */
