@@ -1,11 +1,12 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
-import { pathToString } from "@bufbuild/protobuf/reflect";
+import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldViolation } from "../core/status-detail.ts";
 import { withoutStack } from "../core/without-stack.ts";
 import type { MessageCheck, Validation } from "../server/index.ts";
 import { ruleProblems } from "./compile-rules.ts";
+import { type EachPart, type Look, ringParts } from "./ring-parts.ts";
 import { sizeCheck } from "./size-limits.ts";
 import { hasMoreValues } from "./value-count.ts";
 
@@ -29,10 +30,11 @@ export function protovalidate(): Validation {
     compile(registry) {
       const every = createValidator({ registry });
       const first = createValidator({ registry, failFast: true });
+      const partsOf = ringParts(registry);
       return (type) => {
         const problems = ruleProblems(registry, type);
         if (problems.length > 0) throw new Error(problems.join("; "));
-        return checkOf({ every, first }, type);
+        return checkOf({ every, first }, type, partsOf(type));
       };
     },
   };
@@ -44,17 +46,25 @@ interface Validators {
   readonly first: Validator;
 }
 
-function checkOf({ every, first }: Validators, type: DescMessage): MessageCheck {
+function checkOf({ every, first }: Validators, type: DescMessage, eachPart: EachPart): MessageCheck {
   const tooLong = sizeCheck(type);
   return (bytes) => {
     const excess = bytes.length > MOST_UNCOUNTED_BYTES ? tooLong(bytes) : undefined;
     if (excess) return [excess];
     const message = fromBinary(type, bytes);
-    const validator = hasMoreValues(message, MOST_VALUES) ? first : every;
+    const isLarge = hasMoreValues(message, MOST_VALUES);
+    const violations: FieldViolation[] = [];
+    let failure: Error | undefined;
+    const look: Look = (type, part, path) => {
+      const result = (isLarge ? first : every).validate(type, part);
+      if (result.kind === "error") failure = result.error;
+      if (result.kind === "invalid") violations.push(...result.violations.map((one) => toFieldViolation(one, path)));
+      return failure === undefined && !(isLarge && violations.length > 0);
+    };
     // Whoever breaks a constraint makes an error too, of which the violations alone are wanted.
-    const result = withoutStack(() => validator.validate(type, message));
-    if (result.kind === "error") throw withStack(result.error);
-    return result.kind === "valid" ? [] : result.violations.map(toFieldViolation);
+    withoutStack(() => eachPart(message, look));
+    if (failure) throw withStack(failure);
+    return violations;
   };
 }
 
@@ -64,7 +74,12 @@ function withStack(error: Error): Error {
   return error;
 }
 
-function toFieldViolation({ field, message, ruleId, forKey }: Violation): FieldViolation {
+/** @param path where the message is that the violation is told of. */
+function toFieldViolation({ field, message, ruleId, forKey }: Violation, path: Path): FieldViolation {
   const description = message || `does not keep to the rule ${ruleId}`;
-  return { field: pathToString(field), description: forKey ? `key: ${description}` : description, reason: ruleId };
+  return {
+    field: pathToString([...path, ...field]),
+    description: forKey ? `key: ${description}` : description,
+    reason: ruleId,
+  };
 }
