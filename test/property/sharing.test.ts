@@ -1,27 +1,15 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { test } from "vitest";
 import { ResponseCache } from "../../src/policy/response-cache.ts";
 import { historyOf, same } from "../support/histories.ts";
-import { SharingWorld } from "../support/sharing-world.ts";
+import { playSharing } from "../support/world-histories.ts";
 
 const HISTORIES = 10_000;
-
-const names = Object.keys(new SharingWorld().actions) as (keyof SharingWorld["actions"])[];
-const usual = ["call", "call", "call", "leave", "pass", "turn"] as const;
-const name = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...usual) }, fc.constantFrom(...names));
-const script = historyOf(fc.tuple(name, fc.noBias(fc.nat(11)), fc.noBias(fc.nat(9_999))), 24);
 
 test("whatever happens when, each that waits ends with what it must, the shared call is cancelled when all have left, and nothing is left", {
   timeout: 120_000,
 }, async () => {
-  await fc.assert(
-    fc.asyncProperty(script, async (script) => {
-      const world = new SharingWorld();
-      for (const [name, which, value] of script) await world.actions[name](which, value);
-      expect(await world.finish()).toEqual([]);
-    }),
-    { numRuns: HISTORIES },
-  );
+  await playSharing(2_500);
 });
 
 const step = fc.record({
