@@ -36,6 +36,9 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
     this.#signal = signal;
   }
 
+  /** It is about to be read for the first time. */
+  protected opens(): void {}
+
   /** Hands over the next message, if one is there. */
   protected abstract take(): Message | typeof NOTHING;
 
@@ -68,7 +71,9 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
     if (this.#state === "unread") this.#open();
     if (this.#state === "over") return this.#afterwards();
     const message = this.isWanted ? NOTHING : this.take();
-    const read = message === NOTHING ? this.#wait() : Promise.resolve<Result<Message>>({ done: false, value: message });
+    // What was taken may have been the end, and whoever was asked for it may have left.
+    const isTaken = message !== NOTHING && this.#state === "open";
+    const read = isTaken ? Promise.resolve<Result<Message>>({ done: false, value: message }) : this.#wait();
     this.serve();
     return read;
   }
@@ -115,7 +120,6 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
   }
 
   #wait(): Promise<Result<Message>> {
-    // What was taken may have been the end.
     return this.#state === "over" ? this.#afterwards() : new Promise(this.#addRead);
   }
 
@@ -133,6 +137,7 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
 
   #open(): void {
     this.#state = "open";
+    this.opens();
     if (this.#signal?.aborted) this.#onAbort();
     else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }

@@ -1,17 +1,10 @@
-import { DONE } from "../../core/message-stream.ts";
 import { tell } from "../../core/warning.ts";
 import type { BroadcastLog } from "../../policy/broadcast-log.ts";
 import { BroadcastReader, type ReaderRules } from "../../policy/broadcast-reader.ts";
+import { type Failure, NOTHING, Outlet } from "../outlet.ts";
 import { cursorGone, slowSubscriber } from "./errors.ts";
 import { Replay, type ReplaySource } from "./replay.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
-
-type Result<Message> = IteratorResult<Message, undefined>;
-
-/** How a subscription ends, unless well. */
-interface Failure {
-  readonly error: unknown;
-}
 
 /** What a broadcast shares with its subscribers. */
 export interface Hub<Message, Cursor> {
@@ -28,29 +21,25 @@ export interface Hub<Message, Cursor> {
 }
 
 /**
- * A subscription: promises around a `BroadcastReader`. Until its first `next()` nobody knows of it, so that one that is
- * never read leaves nothing behind.
+ * A subscription: an outlet of a `BroadcastReader`. Until its first `next()` nobody knows of it, so that one that is never
+ * read leaves nothing behind.
  */
-export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor> {
+export class Subscriber<Message, Cursor> extends Outlet<Message> implements Subscription<Message, Cursor> {
   readonly #hub: Hub<Message, Cursor>;
   readonly #reader: BroadcastReader<Message, Cursor>;
   readonly #source: ReplaySource<Message, Cursor> | undefined;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = () => this.#end({ error: this.#signal?.reason });
-  /** Calls of `next()` that wait for their message, in their order. */
-  #reads: PromiseWithResolvers<Result<Message>>[] = [];
   #replay: Replay<Message> | undefined;
-  #state: "unread" | "open" | "over" = "unread";
-  /** What the next `next()` rejects with, once it is over. */
-  #untold: Failure | undefined;
-  /** Somebody goes through the reads already: a filter that publishes or reads comes back here, and so does a replay. */
+  /** What came out of it, until it is taken. */
+  #replayed: Message | typeof NOTHING = NOTHING;
+  #waitsFor: "message" | "replay" = "message";
+  /** Somebody reads already: a filter that publishes or reads comes back here, and so does a replay. */
   #isBusy = false;
 
   constructor(hub: Hub<Message, Cursor>, options: SubscribeOptions<Message, Cursor>) {
     const { after, filter, replay = hub.replay, signal, onDropped } = options;
+    super(signal);
     this.#hub = hub;
     this.#source = replay;
-    this.#signal = signal;
     const dropped = (count: number) => {
       hub.counts.dropped += count;
       if (onDropped) tell("a broadcast's onDropped threw", () => onDropped(count));
@@ -73,79 +62,67 @@ export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor
     return this.#replay !== undefined;
   }
 
-  next(): Promise<Result<Message>> {
-    if (this.#state === "unread") this.#open();
-    if (this.#state === "over") return this.#afterwards();
-    const read = Promise.withResolvers<Result<Message>>();
-    this.#reads.push(read);
-    this.wake();
-    return read.promise;
-  }
-
-  return(): Promise<Result<Message>> {
-    this.#end(undefined);
-    this.#untold = undefined;
-    return this.#afterwards();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
-  }
-
-  /** Answers the reads that can be answered now. */
+  /** Something was published, or nothing more will be. */
   wake(): void {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    let step: Step = "more";
-    while (this.#reads.length > 0 && step === "more") step = this.#step();
-    this.#isBusy = false;
-    if (this.#reads.length === 0) this.#hub.waiting.delete(this);
-    else if (step === "wait") this.#hub.waiting.add(this);
-    else if (step === "replay") void this.#readReplay();
+    this.serve();
   }
 
-  #open(): void {
-    this.#state = "open";
+  protected override opens(): void {
     this.#hub.subscribers.add(this);
-    if (this.#signal?.aborted) this.#onAbort();
-    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** Answers one read, or all of them by ending; or says why it cannot. */
-  #step(): Step {
+  protected take(): Message | typeof NOTHING {
+    const replayed = this.#replayed;
+    this.#replayed = NOTHING;
+    if (replayed !== NOTHING || this.#isBusy) return replayed;
+    this.#isBusy = true;
+    const message = this.#read();
+    this.#isBusy = false;
+    return message;
+  }
+
+  protected pull(): void {
+    if (this.#isBusy) return;
+    if (!this.isWanted) this.#hub.waiting.delete(this);
+    else if (this.#waitsFor === "message") this.#hub.waiting.add(this);
+    else void this.#readReplay();
+  }
+
+  protected async leave(): Promise<void> {
+    this.#hub.subscribers.delete(this);
+    this.#hub.waiting.delete(this);
+    this.#leaveReplay();
+  }
+
+  /** The next message of the log's; ends the stream where there will be none. */
+  #read(): Message | typeof NOTHING {
     const { rules, closed, counts } = this.#hub;
     try {
       const step = this.#reader.next();
-      if (step === "replay") return step;
-      if (step === "wait") return closed ? this.#end(closed.error === undefined ? undefined : closed) : step;
-      if (step === "expired") return this.#end({ error: cursorGone(this.cursor) });
-      if (step !== "slow") return this.#deliver(step.message);
-      counts.disconnected += 1;
-      return this.#end({ error: slowSubscriber(this.lag, rules.maxLagMessages) });
+      if (typeof step === "object") return step.message;
+      this.#waitsFor = step === "replay" ? "replay" : "message";
+      if (step === "wait" && closed) this.end(closed.error === undefined ? undefined : closed);
+      if (step === "expired") this.end({ error: cursorGone(this.cursor) });
+      if (step === "slow") {
+        counts.disconnected += 1;
+        this.end({ error: slowSubscriber(this.lag, rules.maxLagMessages) });
+      }
     } catch (error) {
-      return this.#end({ error });
+      this.end({ error });
     }
-  }
-
-  #deliver(message: Message): "more" {
-    this.#reads.shift()?.resolve({ done: false, value: message });
-    return "more";
+    return NOTHING;
   }
 
   /** Reads from the replay as long as somebody wants to, and until the log has the rest. */
   async #readReplay(): Promise<void> {
     this.#isBusy = true;
     try {
-      while (this.#reads.length > 0 && this.#reader.mustReplay) await this.#readReplayed();
+      while (this.isWanted && this.#reader.mustReplay) await this.#readReplayed();
     } catch (error) {
-      this.#end({ error });
+      this.end({ error });
     }
     this.#isBusy = false;
-    this.wake();
+    this.serve();
   }
 
   async #readReplayed(): Promise<void> {
@@ -159,7 +136,10 @@ export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor
       this.#reader.endReplay();
       return;
     }
-    if (this.#reader.replayed(result.value)) this.#deliver(result.value);
+    if (this.#reader.replayed(result.value)) {
+      this.#replayed = result.value;
+      this.serve();
+    }
     if (!this.#reader.mustReplay) this.#leaveReplay();
   }
 
@@ -174,28 +154,4 @@ export class Subscriber<Message, Cursor> implements Subscription<Message, Cursor
     this.#replay?.leave();
     this.#replay = undefined;
   }
-
-  #end(failure: Failure | undefined): "more" {
-    if (this.#state === "over") return "more";
-    this.#state = "over";
-    this.#hub.subscribers.delete(this);
-    this.#hub.waiting.delete(this);
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#leaveReplay();
-    this.#untold = failure;
-    const reads = this.#reads;
-    this.#reads = [];
-    for (const read of reads) read.resolve(this.#afterwards());
-    return "more";
-  }
-
-  /** What a `next()` gets after the end: the failure once, then done. */
-  #afterwards(): Promise<Result<Message>> {
-    const failure = this.#untold;
-    this.#untold = undefined;
-    return failure ? Promise.reject(failure.error) : Promise.resolve(DONE);
-  }
 }
-
-/** Whether more reads can be answered; if not, for what they wait. */
-type Step = "more" | "wait" | "replay";

@@ -161,6 +161,22 @@ describe("the filter", () => {
     broadcast.publish(1);
     expect(await Promise.all(reads)).toEqual([DONE, DONE]);
   });
+
+  test("is asked at next() of what is there already: to read on, and to leave", async () => {
+    const broadcast = numbers();
+    const reads: Promise<unknown>[] = [];
+    const reading = broadcast.subscribe({
+      filter: (message) => {
+        if (message === 1) reads.push(reading.next());
+        return true;
+      },
+    });
+    const leaving = broadcast.subscribe({ filter: () => leaving.return() !== undefined });
+    for (const message of [1, 2]) broadcast.publish(message);
+    reads.push(reading.next(), leaving.next(), leaving.next());
+    expect(await Promise.all(reads)).toEqual([value(2), value(1), DONE, DONE]);
+    expect(broadcast.stats().subscribers).toBe(1);
+  });
 });
 
 describe("leaving", () => {
