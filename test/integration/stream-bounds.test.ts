@@ -5,7 +5,6 @@ import { flood, OPEN_STREAM_BYTES } from "../support/flood.ts";
 test.each([
   ["empty", { streams: 5, textBytes: 0, window: 4 * 1024 }],
   ["small", { streams: 30, textBytes: 1_000, window: 4 * 1024 }],
-  ["large", { streams: 6, textBytes: 1024 * 1024, window: 64 * 1024 }],
 ])("handlers of %s messages are suspended, and so much stands before each reader that stopped", async (_, setting) => {
   const { stopped, later, bytesPerStream } = await flood(setting);
   expect(stopped.running).toBe(setting.streams);
