@@ -63,7 +63,8 @@ function closeTypes(messages: readonly DescriptorProto[], scope: string, closed:
   }
 }
 
-function close({ options, oneofDecl, field }: DescriptorProto): void {
+/** Takes a type's constraints, and lets no check through to what is in its messages. */
+export function close({ options, oneofDecl, field }: DescriptorProto): void {
   if (options) clearExtension(options, messageRules);
   for (const { options } of oneofDecl) if (options) clearExtension(options, oneofRules);
   for (const one of field) {

@@ -29,6 +29,7 @@ import {
   message as messageRules,
   oneof as oneofRules,
 } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { close } from "./ring-copies.ts";
 
 /** One rule by itself, at a copy of its message that has no others, nor have the types of its fields. */
 export interface RuleProbe {
@@ -124,8 +125,14 @@ function copyInFile(type: DescMessage, put: Planned["put"], n: number): FileDesc
 function withoutRules(file: FileDescriptorProto): FileDescriptorProto {
   if (!file.dependency.includes(file_buf_validate_validate.proto.name)) return file;
   const copy = clone(FileDescriptorProtoSchema, file);
-  for (const message of copy.messageType) clearRules(message);
+  for (const message of copy.messageType) closeAll(message);
   return copy;
+}
+
+/** Closed, and not merely without rules: to plan many types that contain each other and themselves takes for ever. */
+function closeAll(message: DescriptorProto): void {
+  close(message);
+  for (const nested of message.nestedType) closeAll(nested);
 }
 
 function clearRules(message: DescriptorProto): void {

@@ -5,6 +5,7 @@ import {
   type DescMessage,
   type Message,
   setExtension,
+  toBinary,
 } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import {
@@ -22,6 +23,7 @@ import {
   file_buf_validate_validate,
   Ignore,
 } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { protovalidate } from "bowline/validate";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type EachPart, ringParts } from "../../src/validate/ring-parts.ts";
@@ -175,4 +177,16 @@ test("however types contain each other, what is wrong is told wherever it is, an
     }),
     { numRuns: GRAPHS },
   );
+});
+
+test("thirty types that each contain themselves and many others are planned, and checked", () => {
+  const many = Array.from({ length: 30 }, (_, n) => ({
+    isConstrained: true,
+    edges: [0, 1, 4, 9, 16].map((step) => ({ to: (n + step) % 30, kind: "message" as const, isIgnored: false })),
+  }));
+  const registry = registryOf(many);
+  const type = registry.getMessage("p.T0") as DescMessage;
+  const check = protovalidate().compile(registry)(type);
+  const message = { name: "n", f1: { name: "n", f0: { name: "n", f4: {} } } };
+  expect(check(toBinary(type, create(type, message as never)))).toMatchObject([{ field: "f1.f0.f4.name" }]);
 });
