@@ -77,3 +77,11 @@ export function runInCall<T>(context: CallContext, work: () => T): T {
 export function detached<T>(work: () => T): T {
   return storage.run(undefined, work);
 }
+
+/**
+ * What runs `work` in the async context of now, whoever calls it later: what an application keeps there, such as whose
+ * session it is, is the call's, and timers and other calls have none of it.
+ */
+export function inThisContext(): <T>(work: () => T) => T {
+  return AsyncLocalStorage.snapshot();
+}

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { bearer, createClient, Status } from "bowline";
+import { bearer, type Credentials, createClient, currentCall, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { type Authenticator, createServer, memoryIdempotency, serverMiddleware } from "bowline/server";
 import { createServer as createNiceServer } from "nice-grpc";
@@ -255,32 +255,46 @@ test("nice-grpc's server is guarded as ours is", async () => {
   expect(await rejection(orders.createOrder({}, token))).toMatchObject({ code: Status.PERMISSION_DENIED });
 });
 
-test("a function's tokens are shared by calls for the same caller alone", async () => {
-  const second = await rawServer();
-  const cached = contract({ ...OrderService, methods: { getOrder: { timeoutMs: 10_000, cache: { ttlMs: 60_000 } } } });
-  using inner = createClient(cached as typeof OrderService, `127.0.0.1:${second.port}`, {
-    credentials: bearer(() => "t"),
-  });
-  const { port } = await serveSecured(
-    { getOrder: async (request) => inner.getOrder(request) },
-    { authenticate, idempotency: false },
-  );
-  const orders = connectSecured(port);
-  for (const [sub, reaches] of [
-    ["u-1", true],
-    ["u-1", false],
-    ["u-2", true],
-  ] as const) {
-    const call = orders.getOrder({ orderId: "o-1" }, bearerOf(await issuer.token({ sub })));
-    if (reaches) (await second.next()).answer();
-    await call;
-  }
-  expect(second.calls).toHaveLength(2);
-  expect(() => bearer(5 as never, { partition: 5 as never })).toThrow(
-    new TypeError(
-      "bearer: the first argument must be a function, or what cachedToken gives; partition must be a text; it is 5",
-    ),
-  );
+test.each<[string, Credentials, reaches: boolean[]]>([
+  ["a function", bearer(() => "t"), [true, true, true]],
+  [
+    "a function, kept apart by what is said",
+    bearer(() => "t", { partition: () => currentCall()?.identity.key ?? "" }),
+    [true, false, true],
+  ],
+  ["a text", bearer("t"), [true, false, false]],
+])(
+  "of %s answers are shared by those calls alone that are known to be for the same",
+  async (_, credentials, reaches) => {
+    const second = await rawServer();
+    const cached = contract({
+      ...OrderService,
+      methods: { getOrder: { timeoutMs: 10_000, cache: { ttlMs: 60_000 } } },
+    });
+    using inner = createClient(cached as typeof OrderService, `127.0.0.1:${second.port}`, { credentials });
+    const { port } = await serveSecured(
+      { getOrder: async (request) => inner.getOrder(request) },
+      { authenticate, idempotency: false },
+    );
+    const orders = connectSecured(port);
+    for (const [index, sub] of ["u-1", "u-1", "u-2"].entries()) {
+      const call = orders.getOrder({ orderId: "o-1" }, bearerOf(await issuer.token({ sub })));
+      if (reaches[index]) (await second.next()).answer();
+      await call;
+    }
+    expect(second.calls).toHaveLength(reaches.filter(Boolean).length);
+  },
+);
+
+test.each<[unknown, string]>([
+  [5, "the first argument must be a token, a function, or what cachedToken gives"],
+  ["Bearer t", 'the token must come without "Bearer ", which is put before it'],
+  ["t\n", "the token has characters that none has"],
+])("bearer refuses %j, and says all that is wrong", (source, problem) => {
+  const make = () => bearer(source as never, { partition: 5 as never });
+  expect(make).toThrow(TypeError);
+  expect(make).toThrow(`bearer: ${problem}`);
+  expect(make).toThrow("; partition must be a text; it is 5");
 });
 
 test("a contract that says who may call is refused where nobody finds out who does", () => {

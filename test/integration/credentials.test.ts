@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   bearer,
   type CallContext,
@@ -244,13 +245,39 @@ const gateway = (): Authentication => ({
   identity: { key: "certificate:spiffe://shop/gateway", source: "certificate", scopes: ["orders.read"] },
 });
 
-test.each<[string, ForwardedTo]>([
-  ["are forwarded", (target) => forwardCallerToken({ targets: [target] })],
-  ["a function may look at", () => bearer(() => "exchanged")],
-])("users behind one certificate, whose tokens %s, share no answers", async (_, credentials) => {
+test.each<[string, ForwardedTo, calls: number]>([
+  ["that are forwarded keep their answers apart", (target) => forwardCallerToken({ targets: [target] }), 3],
+  ["that a function gets share no answers", () => bearer(() => "exchanged"), 4],
+  ["that are the same for all share them", () => bearer(() => "exchanged", { partition: "service" }), 1],
+  ["that are the client's own share them", () => bearer("exchanged"), 1],
+])("users behind one certificate: tokens %s", async (_, credentials, calls) => {
   const users = [{ sub: "alice" }, { sub: "bob" }, { sub: "bob", org: "B" }, { sub: "bob", jti: "newer" }];
   const tokens = await Promise.all(users.map((claims) => issuer.token(claims)));
-  expect(await callsBehind(allOf(gateway, authenticate), credentials, tokens)).toBe(3);
+  expect(await callsBehind(allOf(gateway, authenticate), credentials, tokens)).toBe(calls);
+});
+
+test("a function is asked in the context of the call, also for batches and for what is kept", async () => {
+  const session = new AsyncLocalStorage<string>();
+  const { port, batches, contexts } = await serveItems();
+  const credentials = bearer(() => session.getStore() ?? "nobody", { partition: () => session.getStore() ?? "" });
+  const items = connectItems(port, itemsContract({ maxWaitMs: 20 }), { credentials });
+  const ask = (who: string) =>
+    session.run(who, () => Promise.all([items.getItem({ id: "1" }), items.getItem({ id: "2" })]));
+  await Promise.all([ask("alice"), ask("bob")]);
+  expect(batches).toEqual([
+    ["1", "2"],
+    ["1", "2"],
+  ]);
+  const sent = contexts.map(({ metadata }) => metadata.get("authorization"));
+  expect(sent.toSorted()).toEqual(["Bearer alice", "Bearer bob"]);
+});
+
+test("calls of which nobody knows whom they are for are not gathered", async () => {
+  const { port, batches, singles } = await serveItems();
+  const items = connectItems(port, itemsContract({ maxWaitMs: 20 }), { credentials: bearer(() => "one-of-many") });
+  await Promise.all([items.getItem({ id: "1" }), items.getItem({ id: "2" })]);
+  expect(batches).toEqual([]);
+  expect(singles.toSorted()).toEqual(["1", "2"]);
 });
 
 test("tokens of which nothing but their text is known are told apart by it", async () => {

@@ -1,5 +1,3 @@
-import type { CallContext } from "../../core/call-context.ts";
-import { callerToken } from "../../core/caller-token.ts";
 import { checkOptions, isText, type OptionCheck } from "../../core/check-options.ts";
 import type { Credentials, Sent } from "./credentials.ts";
 import { shapeOf } from "./shape-of.ts";
@@ -16,8 +14,9 @@ export interface TokenSource {
 export interface BearerOptions {
   /**
    * Whom a call is made for, asked when it begins: calls of different partitions share no answers where the contract has
-   * `cache`, `coalesce` or `batch`. Say it where a function gives each user's calls a token of their own. Default: the
-   * same for all of a source's calls; with a function, the caller who is being served, else the same for all.
+   * `cache`, `coalesce` or `batch`. Default: with a text or a source such as `cachedToken`, all calls are made for the
+   * same. A function may give each user's calls a token of their own, which nobody knows before it is asked: they share
+   * nothing. Say whose they are, such as `() => session().userId`, or `"service"` where the token is the same for all.
    */
   readonly partition?: string | (() => string);
 }
@@ -27,22 +26,17 @@ const OPTIONS: Readonly<Record<keyof BearerOptions, OptionCheck>> = {
 };
 
 /**
- * Sends a token with each attempt, as `authorization: Bearer …`: one from the source, or from a function that is asked
- * before each attempt, retries, hedges and reopened streams included. A call with an `authorization` of its own keeps
- * that.
+ * Sends a token with each attempt, as `authorization: Bearer …`: a text, one from the source, or from a function that is
+ * asked before each attempt, retries, hedges and reopened streams included, in the async context of the call. A call
+ * with an `authorization` of its own keeps that.
  *
  * @throws TypeError that lists everything that is wrong with its arguments.
  */
-export function bearer(source: TokenSource | TokenSource["token"], options: BearerOptions = {}): Credentials {
-  const tokens: TokenSource = typeof source === "function" ? { token: source } : source;
-  const problems = [
-    ...(typeof tokens?.token === "function"
-      ? []
-      : ["the first argument must be a function, or what cachedToken gives"]),
-    ...checkOptions(options, OPTIONS),
-  ];
+export function bearer(source: string | TokenSource | TokenSource["token"], options: BearerOptions = {}): Credentials {
+  const tokens = tokensOf(source);
+  const problems = [...sourceProblems(source, tokens), ...checkOptions(options, OPTIONS)];
   if (problems.length > 0) throw new TypeError(`bearer: ${problems.join("; ")}`);
-  const { partition = typeof source === "function" ? servedFor : SAME } = options;
+  const { partition = typeof source === "function" ? undefined : SAME } = options;
   const call = {
     headers: async ({ signal }: { readonly signal: AbortSignal }) => bearerHeader(await tokens.token(signal)),
     rejected: (sent: Sent) => {
@@ -50,18 +44,23 @@ export function bearer(source: TokenSource | TokenSource["token"], options: Bear
       if (token !== undefined) tokens.invalidate?.(token);
     },
   };
-  const whom = typeof partition === "string" ? () => partition : partition;
-  return { forCall: (caller) => ({ ...call, partition: whom(caller) }) };
+  return { forCall: () => ({ ...call, partition: typeof partition === "function" ? partition() : partition }) };
+}
+
+function tokensOf(source: string | TokenSource | TokenSource["token"]): TokenSource {
+  if (typeof source === "string") return { token: () => source };
+  return typeof source === "function" ? { token: source } : source;
+}
+
+function sourceProblems(source: unknown, tokens: TokenSource | undefined): string[] {
+  const problem = typeof source === "string" ? tokenProblem(source) : undefined;
+  if (problem) return [problem];
+  if (typeof tokens?.token === "function") return [];
+  return ["the first argument must be a token, a function, or what cachedToken gives"];
 }
 
 /** All calls of the client are made for the same. */
 const SAME = "bearer";
-
-/** A function may ask who is calling, or for which token that one comes. */
-function servedFor(caller: CallContext | undefined): string {
-  if (!caller) return SAME;
-  return `bearer:${JSON.stringify([caller.identity.key, callerToken(caller)?.partition])}`;
-}
 
 const SCHEME = "Bearer ";
 

@@ -1,5 +1,5 @@
 import type { Call } from "../../core/call.ts";
-import { currentCall } from "../../core/call-context.ts";
+import { currentCall, inThisContext } from "../../core/call-context.ts";
 import type { CallOptions } from "../../core/call-options.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { CallCredentials, Credentials } from "./credentials.ts";
@@ -12,6 +12,12 @@ type Allowed = CallOptions & { readonly [ALLOWED_BY]?: CallCredentials };
 /** What allows a call; undefined if nothing is sent for that. */
 export function credentialsOf({ options }: Pick<Call, "options">): CallCredentials | undefined {
   return (options as Allowed)[ALLOWED_BY];
+}
+
+/** Whether a call shares no answers, no attempts and no batches, as nobody can tell whom it is made for. */
+export function sharesNothing({ options }: Pick<Call, "options">): boolean {
+  const allowed = credentialsOf({ options });
+  return allowed !== undefined && allowed.partition === undefined && options.partition === undefined;
 }
 
 /** What is to be said of a call that other calls become a part of: they are all of one partition. */
@@ -36,14 +42,23 @@ export function withCredentials(call: Call, credentials: Credentials, partition:
   // What is no text is for those to complain of who look at it.
   const whom = typeof options.partition === "string" ? options.partition : partition;
   const apart = JSON.stringify([allowed.partition, whom ?? ""]);
-  const said = options.partition === undefined || typeof options.partition === "string" ? { partition: apart } : {};
+  const isKnown = allowed.partition !== undefined || whom !== undefined;
+  const isText = options.partition === undefined || typeof options.partition === "string";
+  const said = isKnown && isText ? { partition: apart } : {};
   const extended: Allowed = { ...options, ...said, [ALLOWED_BY]: allowed };
   return { ...call, options: extended };
 }
 
 function begin(credentials: Credentials, path: string): CallCredentials {
   try {
-    return credentials.forCall(currentCall());
+    const allowed = credentials.forCall(currentCall());
+    const inContext = inThisContext();
+    return {
+      partition: allowed.partition,
+      // Attempts of a batch, and of what calls share, begin in nobody's context.
+      headers: (attempt) => inContext(() => allowed.headers(attempt)),
+      rejected: (sent) => allowed.rejected?.(sent),
+    };
   } catch (cause) {
     throw noCredentials(path, cause);
   }

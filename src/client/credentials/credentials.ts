@@ -18,11 +18,13 @@ export interface Credentials {
 export interface CallCredentials {
   /**
    * Whom the call is made for: calls of different partitions share no answers, no attempts and no batches. It stays the
-   * same when a token is refreshed, and is never sent.
+   * same when a token is refreshed, and is never sent. Undefined where nobody can tell: such a call shares nothing, unless
+   * it or its client says `partition`.
    */
-  readonly partition: string;
+  readonly partition: string | undefined;
   /**
-   * What an attempt sends, lower-case names, such as `authorization`. What it rejects with becomes the `cause` of
+   * What an attempt sends, lower-case names, such as `authorization`. It is asked in the async context that the call was
+   * made in; for a batch, in that of its first call. What it rejects with becomes the `cause` of
    * `NO_CREDENTIALS`; what it throws as an `RpcError` with that reason is passed on.
    */
   headers(attempt: CredentialAttempt): Sent | Promise<Sent>;

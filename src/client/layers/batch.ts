@@ -3,6 +3,7 @@ import type { Call, Layer, UnaryHandler } from "../../core/call.ts";
 import { RpcError } from "../../core/errors.ts";
 import { encodeMessage } from "../../core/method.ts";
 import type { Batching } from "../../policy/batching.ts";
+import { sharesNothing } from "../credentials/call-credentials.ts";
 import { GatheredCalls, type GatheredContext } from "./gathered-calls.ts";
 import { metadataEntries } from "./share-key.ts";
 
@@ -24,7 +25,7 @@ export function batchLayer(context: BatchContext): Layer {
   return {
     unary: (next) => (call) => {
       const send = many();
-      if (!send) return next(call);
+      if (!send || sharesNothing(call)) return next(call);
       if (call.signal?.aborted) return Promise.reject(call.signal.reason);
       let request: unknown;
       try {

@@ -1,5 +1,6 @@
 import type { Call } from "../../core/call.ts";
 import { EncodedMessage, encodeMessage } from "../../core/method.ts";
+import { sharesNothing } from "../credentials/call-credentials.ts";
 
 /** What an answer may be shared by: calls with equal keys ask for the same, and on behalf of the same. */
 export interface ShareKey {
@@ -25,6 +26,7 @@ export function shareKeyOf(call: Call, partition: string, known: Readonly<Record
   const { method, options, request } = call;
   const whom = options.partition ?? partition;
   if (typeof whom !== "string") throw new TypeError(`${method.path}: partition takes a text; it got ${whom}`);
+  if (sharesNothing(call)) return undefined;
   if (!Object.keys(options).every((name) => Object.hasOwn(known, name))) return undefined;
   const bytes = encoded(call);
   if (!bytes) return undefined;
