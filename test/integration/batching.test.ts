@@ -1,4 +1,4 @@
-import { clientMiddleware, closeClient, EncodedMessage, type ObserverEvent, RpcError, Status } from "bowline";
+import { clientMiddleware, closeClient, EncodedMessage, fail, type ObserverEvent, RpcError, Status } from "bowline";
 import { createChannel, createClientFactory, Metadata } from "nice-grpc";
 import { expect, onTestFinished, test } from "vitest";
 import type { MethodPolicy } from "../../src/contract/policy.ts";
@@ -48,6 +48,28 @@ test("a status in the batch is one caller's error", async () => {
     ...{ code: Status.NOT_FOUND, reason: "STATUS", origin: "wire", path: "/test.v1.Items/GetItem" },
     details: "there is no no-b",
   });
+});
+
+test("a batch that is refused for one of its requests is made one by one: the others get their answers", async () => {
+  const { port, batches, singles } = await serveItems(async (request, context) => {
+    const wrong = request.requests.findIndex(({ id }) => id === "wrong");
+    if (wrong >= 0) fail("INVALID_ARGUMENT", `requests[${wrong}].id is wrong`);
+    return answered(request, context);
+  });
+  const events: ObserverEvent[] = [];
+  const items = connectItems(port, itemsContract(), { observer: (event) => void events.push(event) });
+  const answers = await Promise.allSettled(["a", "wrong", "c"].map((id) => items.getItem({ id })));
+  expect(batches).toEqual([["a", "wrong", "c"]]);
+  expect(singles.toSorted()).toEqual(["a", "c", "wrong"]);
+  expect(answers.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
+  expect(events).toContainEqual(expect.objectContaining({ policy: "batch", action: "split", detail: { size: 3 } }));
+});
+
+test("a batch of one that is refused is that call's error", async () => {
+  const { port, singles } = await serveItems(async () => fail("INVALID_ARGUMENT", "requests[0].id is wrong"));
+  const items = connectItems(port);
+  expect(await rejection(items.getItem({ id: "wrong" }))).toMatchObject({ code: Status.INVALID_ARGUMENT });
+  expect(singles).toEqual([]);
 });
 
 test("an entry that says nothing is one caller's error", async () => {

@@ -18,7 +18,7 @@ export interface BatchContext extends GatheredContext {
 /**
  * Gathers calls into calls of the method that takes many, which have that method's own pipeline. Calls gather only with
  * those that send the same metadata on behalf of the same. Each keeps its own deadline and signal, and what it asks for
- * is encoded when it is called: what cannot be is its own mistake alone.
+ * is encoded when it is called: what cannot be is its own mistake alone, as is what the server finds wrong with it.
  */
 export function batchLayer(context: BatchContext): Layer {
   const { batching, many } = context;
@@ -33,7 +33,7 @@ export function batchLayer(context: BatchContext): Layer {
       } catch (error) {
         return Promise.reject(error);
       }
-      const seat = batching.join(keyOf(call), () => new GatheredCalls(context, send, call));
+      const seat = batching.join(keyOf(call), () => new GatheredCalls(context, send, next, call));
       return seat.work.wait(call, request, seat);
     },
     stream: (next) => next,

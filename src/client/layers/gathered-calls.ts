@@ -9,7 +9,7 @@ import { CRITICALITIES, CRITICALITY_KEY } from "../../core/criticality.ts";
 import { NO_DEADLINE } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
-import { toStatusCode } from "../../core/status.ts";
+import { Status, toStatusCode } from "../../core/status.ts";
 import { fromAny } from "../../core/status-detail-codec.ts";
 import type { BatchSeat } from "../../policy/batching.ts";
 import { Metadata } from "../../transport/index.ts";
@@ -47,6 +47,7 @@ interface RpcStatus {
 export class GatheredCalls {
   readonly #context: GatheredContext;
   readonly #send: UnaryHandler;
+  readonly #alone: UnaryHandler;
   readonly #first: Call;
   /** As it was when the batch was opened: it belongs to the application. */
   readonly #metadata: MetadataType | undefined;
@@ -58,9 +59,15 @@ export class GatheredCalls {
   #end: () => void = () => {};
   #sent = false;
 
-  constructor(context: GatheredContext, send: UnaryHandler, first: Call) {
+  /**
+   * @param send makes the call of the method that takes many.
+   * @param alone makes a call of the method itself.
+   * @param first the call that the others join.
+   */
+  constructor(context: GatheredContext, send: UnaryHandler, alone: UnaryHandler, first: Call) {
     this.#context = context;
     this.#send = send;
+    this.#alone = alone;
     this.#first = first;
     this.#metadata = first.metadata && new Metadata(first.metadata);
   }
@@ -93,7 +100,7 @@ export class GatheredCalls {
     // Whoever filled the batch is served by some call; the batch is for all of them.
     detached(() => handOn(this.#send, call)).then(
       (reply) => this.#answer(asked, reply),
-      (error) => this.#reject(error),
+      (error) => this.#fail(asked.length, error),
     );
   }
 
@@ -150,10 +157,30 @@ export class GatheredCalls {
     return new ReplyCopy(response, reply);
   }
 
+  /** A request that is refused for what it says must not cost the others their answers: each is made by itself then. */
+  #fail(size: number, error: unknown): void {
+    if (size === 1 || !isOfOneRequest(error)) return this.#reject(error);
+    const startedAt = this.#context.clock.now();
+    this.#context.report?.(this.#first, "split", { size });
+    for (const waiter of this.#waiters.keys()) {
+      const call = { ...waiter.call, startedAt };
+      detached(() => handOn(this.#alone, call)).then(
+        (reply) => waiter.resolve(() => reply),
+        (cause) => waiter.reject(cause),
+      );
+    }
+    this.#waiters.clear();
+  }
+
   #reject(error: unknown): void {
     for (const waiter of this.#waiters.keys()) waiter.reject(error);
     this.#waiters.clear();
   }
+}
+
+/** Whether the server refused the batch for what is in it: nothing was done for any of them. */
+function isOfOneRequest(error: unknown): boolean {
+  return error instanceof RpcError && error.origin === "wire" && error.code === Status.INVALID_ARGUMENT;
 }
 
 /** That of the call that matters most. */
