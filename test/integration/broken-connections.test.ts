@@ -46,6 +46,7 @@ describe.each(Object.entries(clients))("over %s, a broken connection is no statu
 
 test("a client that gives up on 3,000 calls keeps its connection", async () => {
   const ended = gate();
+  const order = { orderId: "o".repeat(16 * 1024) };
   let aborted = 0;
   const { port } = await serveOrders({
     getOrder: async () => ({ orderId: "o-1" }),
@@ -54,7 +55,8 @@ test("a client that gives up on 3,000 calls keeps its connection", async () => {
         aborted += 1;
         if (aborted === 3_000) ended.resolve();
       });
-      for (;;) yield { revision: 1n };
+      // Large ones: a handful is as much as may wait to be sent, and the handler is suspended.
+      for (;;) yield { revision: 1n, order };
     },
   });
   const orders = clients.createClient?.(port);
