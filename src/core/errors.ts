@@ -115,7 +115,7 @@ export class RpcError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return typeof value === "object" && value !== null && Reflect.get(value, BRAND) === true;
+    return isMarked(value, BRAND);
   }
 
   /**
@@ -178,18 +178,11 @@ export class RpcError extends Error {
    * `UNEXPECTED`, its text kept as `cause` and out of `details`, so that it never reaches a wire by accident.
    */
   static from(error: unknown, path = ""): RpcError {
-    if (error instanceof RpcError) return error;
-    const cause = error as { code?: unknown; details?: unknown; path?: unknown; name?: unknown };
-    if (isBranded(error, "ClientError")) {
-      const known = { path: String(cause.path ?? path), code: toStatusCode(Number(cause.code)) };
-      return new RpcError({ ...known, reason: "STATUS", details: String(cause.details), cause: error });
-    }
-    if (isBranded(error, "ServerError")) {
-      const code = toStatusCode(Number(cause.code));
-      return new RpcError({ path, code, reason: "REFUSED", details: String(cause.details), cause: error });
-    }
-    if (error instanceof Error && error.name === "AbortError") {
-      return new RpcError({ path, reason: "CANCELLED", details: "the call was cancelled", cause: error });
+    try {
+      const known = fromKnown(error, path);
+      if (known) return known;
+    } catch {
+      // A revoked Proxy throws at whoever looks at it, and so may a getter.
     }
     return new RpcError({ path, reason: "UNEXPECTED", details: "unexpected error", cause: error });
   }
@@ -212,8 +205,31 @@ function inBrackets({ attempts = 1, retryStop, reason }: RpcErrorInit): string {
   return attempts > 0 && notes.length > 0 ? ` (${notes.join("; ")})` : "";
 }
 
-function isBranded(error: unknown, brand: "ClientError" | "ServerError"): boolean {
-  return typeof error === "object" && error !== null && Reflect.get(error, `@@nice-grpc:${brand}`) === true;
+/** Errors of which more is known than that they were thrown. */
+function fromKnown(error: unknown, path: string): RpcError | undefined {
+  if (error instanceof RpcError) return error;
+  const cause = error as { code?: unknown; details?: unknown; path?: unknown };
+  if (isMarked(error, "@@nice-grpc:ClientError")) {
+    const known = { path: String(cause.path ?? path), code: toStatusCode(Number(cause.code)) };
+    return new RpcError({ ...known, reason: "STATUS", details: String(cause.details), cause: error });
+  }
+  if (isMarked(error, "@@nice-grpc:ServerError")) {
+    const code = toStatusCode(Number(cause.code));
+    return new RpcError({ path, code, reason: "REFUSED", details: String(cause.details), cause: error });
+  }
+  if (error instanceof Error && error.name === "AbortError") {
+    return new RpcError({ path, reason: "CANCELLED", details: "the call was cancelled", cause: error });
+  }
+  return undefined;
+}
+
+/** Whether it says that it is of a class, of whichever copy of its package; what cannot be looked at says nothing. */
+function isMarked(value: unknown, brand: string): boolean {
+  try {
+    return typeof value === "object" && value !== null && Reflect.get(value, brand) === true;
+  } catch {
+    return false;
+  }
 }
 
 /** What a refusal may carry besides its message. */

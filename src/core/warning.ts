@@ -24,9 +24,8 @@ export function tell(what: string, callback: () => unknown): void {
 }
 
 function textOf(error: unknown): string {
-  if (error instanceof Error) return error.stack ?? error.message;
   try {
-    return String(error);
+    return String(error instanceof Error ? (error.stack ?? error.message) : error);
   } catch {
     return "something that has no text";
   }

@@ -12,9 +12,18 @@ const OWN: ReadonlySet<Reason> = new Set(["DRAINING", "RATE_LIMITED", "SHED"]);
  * What the client is told when a handler threw. A refusal is told word for word, and so is that a broadcast's
  * subscriber is too slow. A failed call of the handler's own becomes INTERNAL with pushback −1, so that layers of
  * services do not multiply retries; a passed deadline and a cancellation keep their code. Of anything else only INTERNAL
- * is told, never its text: also of an abort that is not the call's own, such as that of a fetch that gave up.
+ * is told, never its text: also of an abort that is not the call's own, such as that of a fetch that gave up; and of
+ * what cannot even be looked at, such as a revoked Proxy.
  */
 export function toAnswer(error: unknown, path: string): RpcError {
+  try {
+    return answerTo(error, path);
+  } catch {
+    return unexpected(error, path);
+  }
+}
+
+function answerTo(error: unknown, path: string): RpcError {
   const known = isOurs(error) ? RpcError.from(error, path) : unexpected(error, path);
   if (TOLD.has(known.reason)) return known;
   // A drain or a limit of our own, not that of a server which the handler called.

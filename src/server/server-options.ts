@@ -18,6 +18,7 @@ import type { Observer } from "../core/observer.ts";
 import { defaultServerLimits, type ServerLimits, type ServerTls } from "../transport/index.ts";
 import { accessProblems } from "./authentication/access.ts";
 import { type Authenticators, authenticatorProblems } from "./authentication/authenticator.ts";
+import { errorText } from "./health/error-text.ts";
 import { type IdempotencyOptions, idempotencyProblems } from "./idempotency/options.ts";
 import { type RateLimitOptions, rateLimitProblems, type ShedOptions, shedProblems } from "./limits/load-options.ts";
 import { isValidation, type Validation } from "./validation/validation.ts";
@@ -243,7 +244,14 @@ function isSignal(name: unknown): boolean {
 }
 
 /** Where errors go unless `onError` is given. */
-export function writeError(error: unknown, context: CallContext): void {
-  // biome-ignore lint/suspicious/noConsole: where nobody listens, standard error is the log
-  console.error(`bowline: ${context.method.path} failed:`, error);
+export function writeError(error: unknown, { method }: CallContext): void {
+  const what = `bowline: ${method.path} failed:`;
+  try {
+    // biome-ignore lint/suspicious/noConsole: where nobody listens, standard error is the log
+    console.error(what, error);
+  } catch {
+    // What it says of itself, a getter's say, may throw too.
+    // biome-ignore lint/suspicious/noConsole: the same
+    console.error(what, errorText(error));
+  }
 }

@@ -1,13 +1,48 @@
+import { inspect } from "node:util";
 import { currentCall, detached, fail, type ObserverEvent, type RpcError, Status } from "bowline";
 import type { ServerOptions } from "bowline/server";
 import { Metadata, type MetadataValue, ServerError } from "nice-grpc";
-import { describe, expect, test } from "vitest";
-import type { OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { OrderServiceClient, OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { connectOrders, gate, rejection, serveOrders, serveOrdersOnNice } from "../support/orders.ts";
 
 type Serve = (given: Partial<OrderServiceHandlers>, options?: ServerOptions) => Promise<{ port: number }>;
 
 const servers: Record<string, Serve> = { createServer: serveOrders, serverMiddleware: serveOrdersOnNice };
+
+/** What throws at whoever looks at it. */
+const unreadable: [string, () => unknown][] = [
+  [
+    "a revoked Proxy",
+    () => {
+      const { proxy, revoke } = Proxy.revocable({}, {});
+      revoke();
+      return proxy;
+    },
+  ],
+  [
+    "an error whose getters throw",
+    () => Object.defineProperties(new Error(), { name: trap, message: trap, stack: trap }),
+  ],
+  ["what says that it is nice-grpc's error", () => ({ "@@nice-grpc:ServerError": true, details: Object.create(null) })],
+];
+
+const trap = {
+  get(): never {
+    throw new Error("do not look");
+  },
+};
+
+/** A call of each kind. */
+const everyKind: ((orders: OrderServiceClient) => Promise<unknown>)[] = [
+  (orders) => orders.getOrder({}),
+  (orders) => Array.fromAsync(orders.listOrders({})),
+  (orders) => Array.fromAsync(orders.watchOrders({})),
+  (orders) => orders.importOrders(noRequests()),
+  (orders) => Array.fromAsync(orders.quoteBaskets(noRequests())),
+];
+
+async function* noRequests(): AsyncGenerator<never> {}
 
 /** What handlers meet, whether they are served by our server or by nice-grpc's with our middleware. */
 describe.each(Object.entries(servers))("a handler under %s", (_name, serve) => {
@@ -118,6 +153,62 @@ describe.each(Object.entries(servers))("a handler under %s", (_name, serve) => {
       [secret, "GetOrder"],
       [secret, "ListOrders"],
     ]);
+  });
+
+  test.each(unreadable)("tells a client INTERNAL, and the log what was thrown, also of %s", async (_what, make) => {
+    const thrown = make();
+    const logged: unknown[] = [];
+    const handlers: Partial<OrderServiceHandlers> = {
+      getOrder: async () => Promise.reject(thrown),
+      // biome-ignore lint/correctness/useYield: it throws before the first message
+      async *listOrders() {
+        throw thrown;
+      },
+      async *watchOrders() {
+        yield {};
+        throw thrown;
+      },
+      importOrders: async () => Promise.reject(thrown),
+      // biome-ignore lint/correctness/useYield: it throws before the first message
+      async *quoteBaskets() {
+        throw thrown;
+      },
+    };
+    const { port } = await serve(handlers, { onError: (error) => logged.push(error) });
+    const quiet = await serve(handlers);
+    const written = vi.spyOn(console, "error").mockImplementation((...parts) => void inspect(parts));
+    onTestFinished(() => written.mockRestore());
+    for (const orders of [connectOrders(port), connectOrders(quiet.port)]) {
+      for (const call of everyKind) {
+        expect(await rejection(call(orders))).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
+      }
+    }
+    expect(logged.map((error) => error === thrown)).toEqual(Array(5).fill(true));
+    const lines = written.mock.results.flatMap(({ type }, at) =>
+      type === "return" ? [String(written.mock.calls[at]?.[0])] : [],
+    );
+    expect(lines).toEqual(
+      ["GetOrder", "ListOrders", "WatchOrders", "ImportOrders", "QuoteBaskets"].map(
+        (name) => `bowline: /shop.orders.v1.OrderService/${name} failed:`,
+      ),
+    );
+  });
+
+  test.each(unreadable.slice(0, 2))("is answered where onError throws %s", async (_what, make) => {
+    const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warnings.mockRestore());
+    const thrown = make();
+    for (const onError of [
+      () => {
+        throw thrown;
+      },
+      () => Promise.reject(thrown),
+    ]) {
+      const { port } = await serve({ getOrder: async () => Promise.reject(new Error("no")) }, { onError });
+      expect(await rejection(connectOrders(port).getOrder({}))).toMatchObject({ code: Status.INTERNAL });
+    }
+    const text = "bowline: onError threw: something that has no text";
+    expect(warnings.mock.calls).toEqual([[text], [text]]);
   });
 
   test("is INTERNAL, and logged, where it aborts something of its own while its client still waits", async () => {

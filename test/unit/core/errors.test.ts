@@ -110,6 +110,15 @@ describe("RpcError", () => {
 });
 
 describe("RpcError.from", () => {
+  test("takes what throws at whoever looks at it for what nobody expected", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const error = RpcError.from(proxy, "/p");
+    expect(error).toMatchObject({ reason: "UNEXPECTED", code: Status.INTERNAL, path: "/p" });
+    expect(error.cause === proxy).toBe(true);
+    expect(proxy instanceof RpcError).toBe(false);
+  });
+
   test("returns an RpcError as it is", () => {
     const error = new RpcError({ path: "", reason: "REFUSED", details: "no" });
     expect(RpcError.from(error, "/other")).toBe(error);

@@ -15,6 +15,23 @@ function refusal(...args: Parameters<typeof fail>): unknown {
   }
 }
 
+function revoked(target: object): object {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
+/** Says that it is an error of ours, and nothing further. */
+function readableOnce(): object {
+  const { proxy, revoke } = Proxy.revocable(new RpcError({ ...downstream, reason: "REFUSED" }), {
+    get: (target, key) => {
+      revoke();
+      return Reflect.get(target, key);
+    },
+  });
+  return proxy;
+}
+
 describe("a refusal is told word for word", () => {
   test("fail's, with its trailers", () => {
     const error = refusal("NOT_FOUND", "no such order", { trailer: { a: "b" }, pushbackMs: 5 });
@@ -79,6 +96,17 @@ describe("of anything else only INTERNAL is told", () => {
     expect(answer).toMatchObject({ code: Status.INTERNAL, details: "internal error", sendTrailer: undefined });
     expect(answer.cause).toBe(error);
     expect(`${answer.message} ${JSON.stringify(answer)}`).not.toContain("secret");
+    expect(isUnexpected(answer)).toBe(true);
+  });
+
+  test.each([
+    ["a revoked Proxy", revoked({})],
+    ["a revoked Proxy of an error of ours", revoked(new RpcError({ ...downstream, reason: "STATUS" }))],
+    ["a Proxy that ceases to be readable while it is looked at", readableOnce()],
+  ])("%s, which throws at whoever looks", (_, error) => {
+    const answer = toAnswer(error, "/p");
+    expect(answer).toMatchObject({ code: Status.INTERNAL, details: "internal error", sendTrailer: undefined });
+    expect(answer.cause === error).toBe(true);
     expect(isUnexpected(answer)).toBe(true);
   });
 
