@@ -27,7 +27,8 @@ if fingerprint then
   if fingerprint ~= ARGV[1] then return {'conflict'} end
   if answer then return {'answered', answer} end
   if claimant == ARGV[4] then return {'claimed', token, '0'} end
-  if tonumber(lease) > now then return {'running', whole(tonumber(lease) - now)} end
+  local left = tonumber(lease) - math.ceil(now)
+  if tonumber(lease) > now then return {'running', whole(math.max(left, 1))} end
 end
 token = whole(math.max((tonumber(token) or 0) + 1, time[1] * 1000000 + time[2]))
 redis.call('HSET', KEYS[1], 'f', ARGV[1], 't', token, 'l', whole(now + ARGV[2]), 'n', ARGV[4])

@@ -28,6 +28,17 @@ describe.skipIf(!hasRedis())("Redis", () => {
 
   const wish = { identity: "a", method: "/b.C/D", key: "k", fingerprint: "f", leaseMs: 60_000, ttlMs: 60_000 };
 
+  test("who asks at once is not told of more of a lease than there ever was", async () => {
+    const { store } = await open();
+    for (let key = 0; key < 50; key += 1) {
+      await store.claim({ ...wish, key: `${key}` });
+      const outcome = await store.claim({ ...wish, key: `${key}` });
+      const leaseMs = outcome.state === "running" ? outcome.leaseMs : 0;
+      expect(leaseMs).toBeGreaterThan(0);
+      expect(leaseMs).toBeLessThanOrEqual(wish.leaseMs);
+    }
+  });
+
   test("a script that the server has forgotten is sent again", async () => {
     const { store } = await open();
     await redis.script("FLUSH");
