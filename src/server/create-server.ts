@@ -1,7 +1,7 @@
 import { ServerReflection as ReflectionV1 } from "../../gen/grpc/reflection/v1/reflection.contract.ts";
 import { ServerReflection as ReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection.contract.ts";
 import { Health as HealthContract } from "../../gen/health/v1/health.contract.ts";
-import type { Contract } from "../contract/contract.ts";
+import { type Contract, requireContract } from "../contract/contract.ts";
 import { sleep, systemClock } from "../core/clock.ts";
 import { CRITICALITY_KEY } from "../core/criticality.ts";
 import type { Method } from "../core/method.ts";
@@ -15,6 +15,7 @@ import { type AccessOf, contractAccess, healthAccess, reflectionAccess, sameAcce
 import { withLateRequest } from "./authentication/late-request.ts";
 import { serveUnknown } from "./authentication/unknown-methods.ts";
 import { methodPaths } from "./contract-methods.ts";
+import { meetNeeds } from "./contract-needs.ts";
 import { drainOnSignal } from "./drain-on-signal.ts";
 import { type DrainOptions, resolveDrain } from "./drain-options.ts";
 import { foreignLayer } from "./foreign-middleware.ts";
@@ -26,6 +27,7 @@ import { unservedLimits } from "./limits/load-options.ts";
 import { ServerLoad } from "./limits/server-load.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
+import { handlerProblems, servedMethods } from "./served-methods.ts";
 import { ServerContext } from "./server-context.ts";
 import {
   checkAdminAddress,
@@ -36,7 +38,7 @@ import {
   type ServerOptions,
   writeError,
 } from "./server-options.ts";
-import { type Serving, servedMethods, streamServer, unaryServer } from "./service.ts";
+import { type Serving, streamServer, unaryServer } from "./service.ts";
 
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
 const LAST_ANSWERS_MS = 100;
@@ -118,14 +120,16 @@ export class Server {
    * Serves a contract's service.
    *
    * @param handlers a function per method, with nice-grpc's signatures.
-   * @throws TypeError that names every method without a handler, or if the service was added before, or if its
-   *   contract has idempotency keys and the server no store for them, constraints and the server nothing that
-   *   evaluates them, or `auth` and the server nothing that authenticates callers.
+   * @throws TypeError that lists everything that is wrong: methods without a handler; functions of an object literal
+   *   that no method goes by; a service that was added before; a contract with idempotency keys and a server with no
+   *   store for them, with `auth` and a server that authenticates nobody, with constraints and a server that does not
+   *   evaluate them or cannot.
    */
   add<Handlers extends object>(
     contract: Contract<Contract["definition"], unknown, Handlers>,
     handlers: NoInfer<Handlers>,
   ): this {
+    requireContract(contract, "server.add");
     this.#add(contract, handlers, this.#options.use ?? []);
     this.health.set(contract.name, "SERVING");
     return this;
@@ -213,8 +217,9 @@ export class Server {
     use: NonNullable<ServerOptions["use"]>,
     accessOf: AccessOf = contractAccess(contract),
   ): void {
-    const served = servedMethods(contract, handlers);
-    const { observer, idempotency, validation, onError = writeError, authenticate, endStreamsAtExpiry } = this.#options;
+    const { checks, problems } = meetNeeds(contract, this.#options);
+    this.#refuse(contract, [...handlerProblems(contract, handlers), ...problems]);
+    const { observer, idempotency, onError = writeError, authenticate, endStreamsAtExpiry } = this.#options;
     const access = { authenticate, endStreamsAtExpiry, accessOf };
     // nice-grpc's middlewares want to see messages.
     const encoded = use.length === 0;
@@ -224,11 +229,11 @@ export class Server {
       onError,
       access,
       load: this.#load,
-      validation,
+      checks,
     });
     const arriving = authenticate && encoded ? withLateRequest : (method: Method) => method;
     const foreign = use.map((middleware) => foreignLayer(middleware));
-    for (const { method, handler } of served) {
+    for (const { method, handler } of servedMethods(contract, handlers)) {
       if (method.responseStream) {
         const serve = composeServeStream(layers, handler as ServeStream, method);
         this.#transport.addStream(
@@ -244,6 +249,13 @@ export class Server {
       }
     }
     this.#contracts.push(contract);
+  }
+
+  /** @throws TypeError that lists the problems, and that the service was added before. */
+  #refuse({ name }: Contract, found: readonly string[]): void {
+    const again = this.#contracts.some((contract) => contract.name === name);
+    const problems = [...(again ? ["the service is served already"] : []), ...found];
+    if (problems.length > 0) throw new TypeError(`${name}: ${problems.join("; ")}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc-common";
-import type { Contract } from "../contract/contract.ts";
+import { type Contract, requireContract } from "../contract/contract.ts";
 import { type CallContext, runInCall } from "../core/call-context.ts";
 import { systemClock } from "../core/clock.ts";
 import type { RpcError } from "../core/errors.ts";
@@ -11,6 +11,7 @@ import { tell } from "../core/warning.ts";
 import { type Metadata, ServerError } from "../transport/index.ts";
 import { contractAccess } from "./authentication/access.ts";
 import { methodPaths, methodsOf } from "./contract-methods.ts";
+import { meetNeeds } from "./contract-needs.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { serverLayers } from "./layers/index.ts";
 import { unservedLimits } from "./limits/load-options.ts";
@@ -48,23 +49,25 @@ export type MiddlewareContext = Omit<CallContext, keyof NiceCallContext>;
  * `certificateInterceptor`. What it cannot do at all: drain, health, reflection, and messages encoded beforehand. With
  * `authenticate` it keeps callers from this contract's service alone: nice-grpc itself says which methods there are not.
  *
- * @throws TypeError that lists everything that is wrong with the options, and for a contract with idempotency keys,
- *   constraints or `auth` where what they need is missing.
+ * @throws TypeError that lists everything that is wrong with the options, and what is missing of what the contract's
+ *   idempotency keys, constraints and `auth` need.
  */
 export function serverMiddleware(
   contract: Contract,
   options: ServerMiddlewareOptions = {},
 ): ServerMiddleware<MiddlewareContext> {
+  requireContract(contract, "serverMiddleware");
   const unserved = unservedLimits(options?.rateLimit, methodPaths(contract));
-  const problems = [...serverOptionProblems(options, OPTIONS), ...unserved];
+  const { checks, problems: missing } = meetNeeds(contract, options ?? {});
+  const problems = [...serverOptionProblems(options, OPTIONS), ...unserved, ...missing];
   if (problems.length > 0) throw new TypeError(`serverMiddleware(${contract.name}): ${problems.join("; ")}`);
   const methods = new Map<string, { method: Method; unary: ServeUnary; stream: ServeStream }>();
   const onError = options.onError ?? writeError;
-  const { rateLimit, shed, observer, validation } = options;
+  const { rateLimit, shed, observer } = options;
   const load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer, onError });
   const { idempotency, authenticate, endStreamsAtExpiry } = options;
   const access = { authenticate, endStreamsAtExpiry, accessOf: contractAccess(contract) };
-  const surroundings = { idempotency, encoded: false, onError, load, validation, access };
+  const surroundings = { idempotency, encoded: false, onError, load, checks, access };
   const layers = serverLayers(contract, observer, systemClock, surroundings);
   for (const { method } of methodsOf(contract)) {
     const unary = composeServeUnary(layers, callNext, method);

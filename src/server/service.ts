@@ -1,4 +1,3 @@
-import type { Contract } from "../contract/contract.ts";
 import { runInCall } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
@@ -8,9 +7,7 @@ import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts"
 import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
-import { methodsOf } from "./contract-methods.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
-import { methodsWithMaps, refusingPrototypes } from "./inherited-maps.ts";
 import { pump } from "./pump.ts";
 import { requestStream } from "./requests.ts";
 import { ServerContext } from "./server-context.ts";
@@ -22,36 +19,6 @@ export interface Serving {
   readonly active: ActiveCalls;
   readonly onError: (error: unknown, context: ServerContext) => void;
   isDraining(): boolean;
-}
-
-/** A method of a contract with the handler that was given for it. */
-export interface ServedMethod {
-  readonly method: Method;
-  readonly handler: (request: unknown, context: ServerContext) => unknown;
-}
-
-/**
- * The methods of a contract, each with its handler.
- *
- * @throws TypeError that names every method without one.
- */
-export function servedMethods(contract: Contract, handlers: object): ServedMethod[] {
-  const methods = methodsOf(contract);
-  const given = handlers as Record<string, ServedMethod["handler"]>;
-  const missing = methods.map(({ key }) => key).filter((key) => !isGiven(handlers, key));
-  if (missing.length > 0) throw new TypeError(`${contract.name}: no handler for ${missing.join(", ")}`);
-  const withMaps = methodsWithMaps(contract);
-  return methods.map(({ key, method }) => {
-    const request = withMaps.has(method.name) ? refusingPrototypes(method.request) : method.request;
-    return { method: { ...method, request }, handler: (message, context) => given[key]?.(message, context) };
-  });
-}
-
-/** Handlers may be an object or an instance of a class; what every object has is no handler. */
-function isGiven(handlers: object, key: string): boolean {
-  const found: unknown = Reflect.get(handlers, key);
-  const common = key === "constructor" ? !Object.hasOwn(handlers, key) : found === Reflect.get(Object.prototype, key);
-  return typeof found === "function" && !common;
 }
 
 /** Serves a method with one response. */

@@ -365,7 +365,7 @@ describe("D3 a server refuses work that is already expired before its handler ru
     };
     const arrived = new ScriptedArrival({ wallDeadline: wall + 300 }).call;
     const method = aMethod(kind);
-    const layers = serverLayers(OrderService, undefined, clock, { idempotency: false, validation: false });
+    const layers = serverLayers(OrderService, undefined, clock);
     const handler = vi.fn(() => ReadableStream.from([]));
     const answers: (number | undefined)[] = [];
     const end = ({ error }: { error?: { code: number } }) => void answers.push(error?.code);

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
 import { closeClient, createClient, type RpcError, Status } from "bowline";
-import { createServer, type DrainOptions } from "bowline/server";
+import { createServer, type DrainOptions, serverMiddleware } from "bowline/server";
 import { createChannel, createClient as createNiceClient, type ServerMiddleware } from "nice-grpc";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
@@ -19,6 +19,47 @@ test("refuses handlers that are not all there, and a service that is there alrea
   server.add(OrderService, ordersHandlers({}));
   expect(() => server.add(OrderService, ordersHandlers({}))).toThrow("is served already");
 });
+
+test("names all at once that is wrong with a service: its handlers, and what its contract needs of the server", () => {
+  const { getOrder, ...some } = ordersHandlers({});
+  const handlers = { ...some, getOrdr: getOrder } as never;
+  const needs = [
+    "the contract has an idempotency_key for /shop.orders.v1.OrderService/CreateOrder",
+    "the contract has auth for /shop.orders.v1.OrderService/CreateOrder",
+    "the contract has constraints on the requests of CreateOrder",
+  ];
+  const all = [
+    "shop.orders.v1.OrderService: no handler for getOrder",
+    "no method is called getOrdr: there are createOrder, getOrder,",
+    ...needs,
+  ];
+  expect(() => createServer({ drainOn: [] }).add(OrderService, handlers)).toThrow(inOrder(all));
+  const middleware = ["serverMiddleware(shop.orders.v1.OrderService): there is no option idempotence", ...needs];
+  expect(() => serverMiddleware(OrderService, { idempotence: false } as never)).toThrow(inOrder(middleware));
+});
+
+test("serves nothing of a service that it refuses", () => {
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
+  const { getOrder: _, ...some } = ordersHandlers({});
+  expect(() => server.add(OrderService, some as never)).toThrow("no handler for getOrder");
+  expect(server.health.get(OrderService.name)).toBeUndefined();
+  server.add(OrderService, ordersHandlers({}));
+});
+
+test("says that it takes the contract, and no other of the values beside it", () => {
+  const given = ordersHandlers({});
+  const none = "the first argument is no contract; pass the service's value out of its .contract.ts";
+  expect(() => createServer({ drainOn: [] }).add(OrderService.definition as never, given as never)).toThrow(
+    new TypeError(`server.add: ${none}`),
+  );
+  expect(() => serverMiddleware(OrderService.definition as never)).toThrow(new TypeError(`serverMiddleware: ${none}`));
+});
+
+/** A text that has all of these, one after the other. */
+function inOrder(parts: readonly string[]): RegExp {
+  const escaped = parts.map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${escaped.join(".*; ")}`);
+}
 
 test("names all that is wrong with its options", () => {
   expect(() => createServer({ drainTimeoutMs: 0, maxReceiveMessageBytes: -1 })).toThrow(

@@ -306,7 +306,8 @@ describe("adding a service", () => {
 
   test("whose constraints nobody evaluates is refused, unless they are not to be", () => {
     expect(() => add({})).toThrow(new TypeError(missing));
-    expect(() => serverMiddleware(CheckService)).toThrow(new TypeError(missing));
+    const where = `serverMiddleware(${CheckService.name})`;
+    expect(() => serverMiddleware(CheckService)).toThrow(new TypeError(missing.replace(CheckService.name, where)));
     expect(() => add({ validation: false })).not.toThrow();
     expect(() => serverMiddleware(CheckService, { validation: false })).not.toThrow();
   });

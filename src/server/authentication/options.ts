@@ -15,18 +15,12 @@ export interface AuthenticationSettings {
   readonly endStreamsAtExpiry?: boolean | undefined;
 }
 
-/**
- * The layers that tell callers apart and keep out those who may not call; none where nobody authenticates them.
- *
- * @throws TypeError for a contract that says who may call where nobody finds out who does.
- */
+/** The layers that tell callers apart and keep out those who may not call; none where nobody authenticates them. */
 export function accessLayers(
-  contract: Contract,
   { authenticate, endStreamsAtExpiry = true, accessOf }: AuthenticationSettings & { readonly accessOf: AccessOf },
   clock: Clock,
   observer: Observer | undefined,
 ): ServerLayers {
-  if (authenticate === undefined) requireNone(contract);
   if (authenticate === undefined || authenticate === false) return {};
   const authenticators = authenticatorsOf({ authenticate });
   return {
@@ -41,11 +35,11 @@ export function authenticatorsOf({ authenticate = [] }: AuthenticationSettings):
   return typeof authenticate === "function" ? [authenticate] : authenticate;
 }
 
-/** @throws TypeError that names the methods of which the contract says who may call them. */
-function requireNone(contract: Contract): void {
-  const paths = restrictedPaths(contract);
-  if (paths.length === 0) return;
-  throw new TypeError(
-    `${contract.name}: the contract has auth for ${paths.join(", ")}; give the server { authenticate }, such as jwt({ … }) or mtls(), or { authenticate: false } to serve them to whoever comes`,
-  );
+/** What a server lacks that has a contract which says who may call, and nothing that finds out who does. */
+export function authenticationProblems(contract: Contract, authenticate: unknown): string[] {
+  const paths = authenticate === undefined ? restrictedPaths(contract) : [];
+  if (paths.length === 0) return [];
+  return [
+    `the contract has auth for ${paths.join(", ")}; give the server { authenticate }, such as jwt({ … }) or mtls(), or { authenticate: false } to serve them to whoever comes`,
+  ];
 }

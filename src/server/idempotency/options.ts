@@ -63,14 +63,11 @@ export function markedMethods(contract: Contract): ReadonlyMap<string, number> {
   return new Map(entries);
 }
 
-/**
- * Makes sure that a server has what its contract promises: clients repeat what they send a key with.
- *
- * @throws TypeError that names the methods.
- */
-export function requireStore({ name }: Contract, marked: ReadonlyMap<string, number>): never {
-  const paths = [...marked.keys()].join(", ");
-  throw new TypeError(
-    `${name}: the contract has an idempotency_key for ${paths}, so clients repeat it; give the server { idempotency: { store } } that all of its replicas share, such as memoryIdempotency() for a single process`,
-  );
+/** What a server lacks that has a contract with keys and nothing that says where answers are kept. */
+export function storeProblems(contract: Contract, options: IdempotencyOptions | false | undefined): string[] {
+  const paths = options === undefined ? [...markedMethods(contract).keys()] : [];
+  if (paths.length === 0) return [];
+  return [
+    `the contract has an idempotency_key for ${paths.join(", ")}, so clients repeat it; give the server { idempotency: { store } } that all of its replicas share, such as memoryIdempotency() for a single process`,
+  ];
 }

@@ -4,12 +4,11 @@ import type { Observer } from "../../core/observer.ts";
 import type { AccessOf } from "../authentication/access.ts";
 import { type AuthenticationSettings, accessLayers } from "../authentication/options.ts";
 import type { Keyed } from "../idempotency/keyed-method.ts";
-import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods, requireStore } from "../idempotency/options.ts";
+import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods } from "../idempotency/options.ts";
 import type { ServerLoad } from "../limits/server-load.ts";
 import type { ServerLayers } from "../pipeline.ts";
 import { writeError } from "../server-options.ts";
-import { requestChecks } from "../validation/request-checks.ts";
-import type { Validation } from "../validation/validation.ts";
+import type { RequestCheck } from "../validation/request-checks.ts";
 import { deadlineLayer } from "./deadline.ts";
 import { heartbeatLayer } from "./heartbeat.ts";
 import { idempotencyLayer } from "./idempotency.ts";
@@ -19,22 +18,17 @@ import { validationLayer } from "./validation.ts";
 
 /** What the layers of a server's methods are made with, besides their contract. */
 export interface Surroundings extends Partial<Pick<Keyed, "encoded" | "onError">> {
-  /** `false`: no repetition is recognised. */
+  /** Default, as with `false`: no repetition is recognised. */
   readonly idempotency?: IdempotencyOptions | false | undefined;
   /** How many calls the server takes on. Default: as many as come. */
   readonly load?: ServerLoad;
   /** Who may call, and how it is found out. Default: whoever likes. */
   readonly access?: AuthenticationSettings & { readonly accessOf: AccessOf };
-  /** What evaluates the constraints of requests; `false`: nothing does. */
-  readonly validation?: Validation | false | undefined;
+  /** What is wrong with requests, by path. Default: nothing ever is. */
+  readonly checks?: ReadonlyMap<string, RequestCheck>;
 }
 
-/**
- * The layers of a contract's methods.
- *
- * @throws TypeError for a contract with idempotency keys where nobody says what keeps their answers, or with constraints
- *   that nobody evaluates or nobody can.
- */
+/** The layers of a contract's methods; `meetNeeds` says whether the surroundings are all that the contract needs. */
 export function serverLayers(
   contract: Contract,
   observer: Observer | undefined,
@@ -45,9 +39,9 @@ export function serverLayers(
     ...keyedLayers(contract, observer, clock, surroundings),
     deadline: deadlineLayer,
     ...surroundings.load?.layers(contract, authenticates(surroundings.access)),
-    ...(surroundings.access && accessLayers(contract, surroundings.access, clock, observer)),
+    ...(surroundings.access && accessLayers(surroundings.access, clock, observer)),
     ...(observer && { telemetry: telemetryLayer(observer, clock) }),
-    ...validationLayers(contract, surroundings.validation),
+    ...(surroundings.checks?.size && { validation: validationLayer(surroundings.checks) }),
     heartbeat: heartbeatLayer(contract, clock),
     standing: standingLayer(contract),
   };
@@ -65,12 +59,7 @@ function keyedLayers(
   { idempotency, encoded = false, onError = writeError }: Surroundings,
 ): ServerLayers {
   const marked = markedMethods(contract);
-  if (marked.size === 0 || idempotency === false) return {};
-  const { store, leaseMs = DEFAULT_LEASE_MS } = idempotency ?? requireStore(contract, marked);
+  if (marked.size === 0 || !idempotency) return {};
+  const { store, leaseMs = DEFAULT_LEASE_MS } = idempotency;
   return { idempotency: idempotencyLayer({ store, leaseMs, encoded, clock, observer, onError }, marked) };
-}
-
-function validationLayers(contract: Contract, validation: Surroundings["validation"]): ServerLayers {
-  const checks = requestChecks(contract, validation);
-  return checks.size === 0 ? {} : { validation: validationLayer(checks) };
 }

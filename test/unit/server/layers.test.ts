@@ -80,8 +80,7 @@ describe("the order is fixed, outermost first", () => {
   });
 
   test("telemetry is there only for an observer", () => {
-    const of = (observer?: Observer) =>
-      Object.keys(serverLayers(OrderService, observer, fakeClock(), { idempotency: false, validation: false }));
+    const of = (observer?: Observer) => Object.keys(serverLayers(OrderService, observer, fakeClock()));
     expect(of()).not.toContain("telemetry");
     expect(of(() => {})).toContain("telemetry");
   });

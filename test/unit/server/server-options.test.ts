@@ -79,7 +79,7 @@ test("a server refuses a service without handlers, and one that it serves alread
   const handlers = Object.fromEntries(Object.keys(OrderService.definition.methods).map((key) => [key, vi.fn()]));
   server.add(OrderService, handlers as never);
   expect(() => server.add(OrderService, handlers as never)).toThrow(
-    new TypeError("/shop.orders.v1.OrderService/CreateOrder is served already"),
+    new TypeError("shop.orders.v1.OrderService: the service is served already"),
   );
 });
 
@@ -186,6 +186,9 @@ describe("listen refuses, before it binds anything", () => {
 
 test("a middleware is refused what it has no option for, and what createServer is refused, all at once", () => {
   const wrong = {
+    idempotency: false,
+    authenticate: false,
+    validation: false,
     authentication: () => undefined,
     rateLimits: {},
     drainTimeoutMs: 5,

@@ -1,12 +1,10 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { OrderServiceDefinition } from "../../../gen/shop/orders/v1/orders.ts";
-import { contract } from "../../../src/contract/contract.ts";
 import { type CallContext, currentCall } from "../../../src/core/call-context.ts";
 import { fail, type RpcError } from "../../../src/core/errors.ts";
 import { EncodedMessage } from "../../../src/core/method.ts";
 import type { ServeStream, ServeUnary } from "../../../src/core/served-call.ts";
 import { ActiveCalls } from "../../../src/server/active-calls.ts";
-import { type Serving, servedMethods, streamServer, unaryServer } from "../../../src/server/service.ts";
+import { type Serving, streamServer, unaryServer } from "../../../src/server/service.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import type { Answer, Ending, ResponseSink } from "../../../src/transport/index.ts";
 import { type Arrival, ScriptedArrival } from "../../support/incoming.ts";
@@ -372,47 +370,5 @@ describe("the context", () => {
     const { clock } = unaryCall(handler, { wallDeadline: wall + 300 });
     clock.jumpWall(3_600_000);
     expect(context().remainingMs()).toBe(300);
-  });
-});
-
-describe("servedMethods", () => {
-  const orders = contract({
-    definition: OrderServiceDefinition,
-    service: {},
-    methods: {},
-    cursors: {},
-    descriptors: () => "",
-  });
-  const handlers = Object.fromEntries(Object.keys(OrderServiceDefinition.methods).map((key) => [key, vi.fn()]));
-
-  test("names every method without a handler", () => {
-    const { getOrder, listOrders, ...rest } = handlers;
-    const given = { ...rest, getOrder: "no function" };
-    expect(() => servedMethods(orders, given)).toThrow(
-      new TypeError("shop.orders.v1.OrderService: no handler for getOrder, listOrders"),
-    );
-  });
-
-  test.each(["constructor", "toString", "hasOwnProperty"])("does not take what every object has for %s", (key) => {
-    const definition = { name: "S", fullName: "a.S", methods: { [key]: OrderServiceDefinition.methods.getOrder } };
-    const named = contract({ definition, service: {}, methods: {}, cursors: {}, descriptors: () => "" });
-    class Handlers {}
-    const missing = new TypeError(`a.S: no handler for ${key}`);
-    expect(() => servedMethods(named, {})).toThrow(missing);
-    expect(() => servedMethods(named, new Handlers())).toThrow(missing);
-    const [served] = servedMethods(named, { [key]: () => "served" });
-    expect(served?.handler("request", {} as never)).toBe("served");
-  });
-
-  test("calls handlers with their object as this", async () => {
-    class Orders {
-      readonly store = "store";
-      getOrder() {
-        return this.store;
-      }
-    }
-    const served = servedMethods(orders, Object.assign(new Orders(), { ...handlers, getOrder: new Orders().getOrder }));
-    const getOrder = served.find(({ method }) => method.name === "GetOrder");
-    expect(getOrder?.handler("request", {} as never)).toBe("store");
   });
 });
