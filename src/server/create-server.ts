@@ -131,7 +131,7 @@ export class Server {
   ): this {
     requireContract(contract, "server.add");
     this.#add(contract, handlers, this.#options.use ?? []);
-    this.health.set(contract.name, "SERVING");
+    this.health.add(contract.name);
     return this;
   }
 
@@ -141,7 +141,7 @@ export class Server {
    * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
    * @returns the port.
    * @throws Error if the address cannot be bound; TypeError that lists everything that is wrong with it and the
-   *   options, and health checks and rate limits of what was not added.
+   *   options, and health checks, health settings and rate limits of what was not added.
    */
   async listen(address: string, options: ListenOptions = {}): Promise<number> {
     const served = this.#contracts.filter(({ name }) => !name.startsWith("grpc.")).flatMap(methodPaths);

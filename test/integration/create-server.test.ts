@@ -7,6 +7,7 @@ import { createChannel, createClient as createNiceClient, type ServerMiddleware 
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Health } from "../../gen/health/v1/health.contract.ts";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { contract } from "../../src/contract/contract.ts";
 import { connectOrders, gate, ordersHandlers, rejection, serveOrders } from "../support/orders.ts";
 
 test("refuses handlers that are not all there, and a service that is there already", () => {
@@ -163,11 +164,11 @@ test("Check, Watch and List say how healthy services are", async () => {
   expect((await health.check({})).status).toBe(1);
   expect(await rejection(health.check({ service: "none" }))).toMatchObject({ code: Status.NOT_FOUND });
   const known = health.watch({ service: name })[Symbol.asyncIterator]();
-  const unknown = health.watch({ service: "none" })[Symbol.asyncIterator]();
+  const unknown = health.watch({ service: "later.Service-1" })[Symbol.asyncIterator]();
   expect((await known.next()).value?.status).toBe(1);
   expect((await unknown.next()).value?.status).toBe(3);
   server.health.set(name, "NOT_SERVING");
-  server.health.set("none", "SERVING");
+  server.add(emptyService(1), {});
   expect((await known.next()).value?.status).toBe(2);
   expect((await unknown.next()).value?.status).toBe(1);
   const { statuses } = await health.list({});
@@ -175,11 +176,23 @@ test("Check, Watch and List say how healthy services are", async () => {
   expect(listed).toEqual([
     ["", 1],
     [name, 2],
-    ["none", 1],
+    ["later.Service-1", 1],
   ]);
-  for (let index = 0; index < 100; index += 1) server.health.set(`s-${index}`, "SERVING");
+  expect(() => server.health.set("none", "NOT_SERVING")).toThrow(
+    `service must be one that was added to the server, which has "", "${name}", "later.Service-1"; it is "none"`,
+  );
+  for (let index = 2; index <= 100; index += 1) server.add(emptyService(index), {});
   expect(await rejection(health.list({}))).toMatchObject({ code: Status.RESOURCE_EXHAUSTED });
 });
+
+/** A contract without methods. */
+function emptyService(index: number) {
+  const definition = { name: "Service", fullName: `later.Service-${index}`, methods: {} };
+  return contract<typeof definition, unknown, object>({
+    ...{ definition, service: {}, methods: {}, cursors: {} },
+    descriptors: () => "",
+  });
+}
 
 test("drains: health, then streams, then calls under way, and no more", async () => {
   const calls = gate();

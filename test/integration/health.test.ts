@@ -82,6 +82,20 @@ test("a server with a check of a service that it does not have serves no address
   await expect.poll(() => connectHealth(port).check({ service: OrderService.name })).toEqual({ status: SERVING });
 });
 
+test("a server with a status of a service that it does not have serves no address", async () => {
+  const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
+  server.health.set(OrderService.name, "NOT_SERVING");
+  server.health.set("shop.orders.v1.Orders", "NOT_SERVING");
+  server.add(OrderService, ordersHandlers({}));
+  await expect(server.listen("127.0.0.1:0")).rejects.toThrow(
+    new TypeError(
+      'listen("127.0.0.1:0"): health.set: service must be one that was added to the server, ' +
+        `which has "", "${OrderService.name}"; it is "shop.orders.v1.Orders"`,
+    ),
+  );
+  expect(server.health.get(OrderService.name)).toBe("NOT_SERVING");
+});
+
 describe("a dependency over a real socket", () => {
   test("is away when it no longer answers, leaves nothing open, and is back", async () => {
     const { database, ping, open } = await wordDatabase();

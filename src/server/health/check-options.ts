@@ -74,7 +74,7 @@ export interface CheckPlace {
   /** Names that other checks have. */
   readonly taken: readonly string[];
   /** The services that there are, if no further one is to be expected. */
-  readonly served?: ReadonlyMap<string, unknown> | undefined;
+  readonly served?: Pick<ReadonlySet<string>, "has"> | undefined;
 }
 
 /**
@@ -110,7 +110,7 @@ function namesOf(services: readonly Contract[]): string[] {
  * What is wrong with services that a check names and the server does not have: it would take nothing down, and nobody
  * would know.
  */
-export function unserved(names: Iterable<string>, served: ReadonlyMap<string, unknown>): string[] {
+export function unserved(names: Iterable<string>, served: Pick<ReadonlySet<string>, "has">): string[] {
   const missing = [...names].filter((name) => !served.has(name));
   return missing.map((name) => `services has ${name}, which was not added to the server`);
 }

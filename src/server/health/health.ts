@@ -17,6 +17,8 @@ const isStatus: OptionCheck = (value) =>
  */
 export class Health {
   readonly #checks: CheckRunner;
+  /** The services that there are. */
+  readonly #added = new Set<string>([""]);
   /** What was set. */
   readonly #set = new Map<string, ServingStatus>([["", "SERVING"]]);
   /** What is told. */
@@ -30,14 +32,23 @@ export class Health {
     checks.onChange = () => this.#updateAll();
   }
 
+  /** @internal The server has the service: it is SERVING, unless something else was set before. */
+  add(service: string): void {
+    this.#added.add(service);
+    if (!this.#set.has(service)) this.#set.set(service, "SERVING");
+    this.#update(service);
+  }
+
   /**
    * Sets a service's status, and tells whoever watches it. NOT_SERVING holds whatever its checks say; with SERVING they
-   * decide. Without effect once the server drains.
+   * decide. It may be set before the service is added; the server does not listen with one that was not. Without effect
+   * once the server drains.
    *
-   * @throws TypeError for what is no status, which would otherwise pass for SERVING, or no service's name.
+   * @throws TypeError for what is no status, which would otherwise pass for SERVING, or no service's name, and, once the
+   *   server serves an address, for a service that was not added: nothing would be taken out of service.
    */
   set(service: string, status: ServingStatus): void {
-    const problems = Object.entries({ service: isText(service), status: isStatus(status) });
+    const problems = Object.entries({ service: isText(service) ?? this.#isLate(service), status: isStatus(status) });
     const said = problems.flatMap(([name, problem]) => (problem ? [`${name} ${problem}`] : []));
     if (said.length > 0) throw new TypeError(`health.set: ${said.join("; ")}`);
     if (this.#draining) return;
@@ -66,15 +77,20 @@ export class Health {
    */
   check(name: string, run: HealthCheck, options: HealthCheckOptions = {}): void {
     const taken = this.#checks.checks.map((check) => check.name);
-    const served = this.#checks.started ? this.#set : undefined;
+    const served = this.#checks.started ? this.#added : undefined;
     this.#checks.add(resolveCheck(name, run, options, { taken, served }));
   }
 
-  /** All that is wrong with the checks if no further service is added; empty if nothing is. */
+  /** All that is wrong with checks and settings if no further service is added; empty if nothing is. */
   problems(): string[] {
-    return this.#checks.checks.flatMap(({ name, services = [] }) =>
-      unserved(services, this.#set).map((problem) => `health.check("${name}"): ${problem}`),
+    const checks = this.#checks.checks.flatMap(({ name, services = [] }) =>
+      unserved(services, this.#added).map((problem) => `health.check("${name}"): ${problem}`),
     );
+    const set = [...this.#set.keys()].flatMap((service) => {
+      const problem = this.#isMissing(service);
+      return problem ? [`health.set: service ${problem}`] : [];
+    });
+    return [...checks, ...set];
   }
 
   /** How each check stands, in the order in which they were added. Nothing runs for it. */
@@ -114,6 +130,18 @@ export class Health {
   /** What a service was set to, whatever its checks say. */
   wasSet(service: string): ServingStatus | undefined {
     return this.#set.get(service);
+  }
+
+  /** What is wrong with a service for which no call of `add` is to be waited. */
+  #isLate(service: string): string | undefined {
+    return this.#checks.started ? this.#isMissing(service) : undefined;
+  }
+
+  /** What is wrong with a service if the server has all that it will have. */
+  #isMissing(service: string): string | undefined {
+    if (this.#added.has(service)) return undefined;
+    const others = [...this.#added].map(show).join(", ");
+    return `must be one that was added to the server, which has ${others}; it is ${show(service)}`;
   }
 
   #updateAll(): void {

@@ -14,8 +14,8 @@ function server(...checks: [name: string, options: HealthCheckOptions][]) {
   const clock = fakeClock();
   const runner = new CheckRunner({ clock, maxConcurrent: 4 });
   const health = new Health(runner);
-  health.set(A.name, "SERVING");
-  health.set(B.name, "SERVING");
+  health.add(A.name);
+  health.add(B.name);
   const well: Record<string, boolean> = {};
   for (const [name, options] of checks) {
     health.check(name, () => well[name] ?? true, { intervalMs: 100, ...options });
@@ -125,6 +125,54 @@ test("a check that is added while the server serves takes its services down unti
   runner.stop();
 });
 
+describe("a status of a service that the server does not have", () => {
+  const problem = (service: string, has: string) =>
+    `health.set: service must be one that was added to the server, which has ${has}; it is "${service}"`;
+
+  test("is told before the server serves, with what is wrong with checks", () => {
+    const health = new Health(new CheckRunner({ clock: fakeClock() }));
+    health.check("of-a", () => true, { services: [A] });
+    health.set("b.Typo", "NOT_SERVING");
+    health.set(B.name, "NOT_SERVING");
+    health.set("", "NOT_SERVING");
+    health.add(B.name);
+    const has = `"", "${B.name}"`;
+    expect(health.problems()).toEqual([
+      `health.check("of-a"): services has ${A.name}, which was not added to the server`,
+      problem("b.Typo", has),
+    ]);
+  });
+
+  test("is refused when the server serves already, in a drain too, and says nothing", () => {
+    const { runner, health } = server();
+    runner.start();
+    const set = () => health.set("b.Typo", "NOT_SERVING");
+    const refused = new TypeError(problem("b.Typo", `"", "${A.name}", "${B.name}"`));
+    expect(set).toThrow(refused);
+    expect(health.get("b.Typo")).toBeUndefined();
+    expect(health.problems()).toEqual([]);
+    health.shutDown();
+    expect(set).toThrow(refused);
+  });
+
+  test("holds once it is there", () => {
+    const health = new Health(new CheckRunner({ clock: fakeClock() }));
+    health.set(A.name, "NOT_SERVING");
+    health.add(A.name);
+    expect([health.get(A.name), health.problems()]).toEqual(["NOT_SERVING", []]);
+    health.set(A.name, "SERVING");
+    expect(health.get(A.name)).toBe("SERVING");
+  });
+
+  test("that is added in a drain is NOT_SERVING", () => {
+    const { runner, health } = server();
+    runner.start();
+    health.shutDown();
+    health.add("c.Late");
+    expect(health.get("c.Late")).toBe("NOT_SERVING");
+  });
+});
+
 describe("a check of a service that the server does not have", () => {
   const problem = (check: string, service: string) =>
     `health.check("${check}"): services has ${service}, which was not added to the server`;
@@ -134,9 +182,9 @@ describe("a check of a service that the server does not have", () => {
     health.check("of-a", () => true, { services: [A] });
     health.check("of-all", () => true);
     health.check("of-both", () => true, { services: [A, B] });
-    health.set(B.name, "NOT_SERVING");
+    health.add(B.name);
     expect(health.problems()).toEqual([problem("of-a", A.name), problem("of-both", A.name)]);
-    health.set(A.name, "SERVING");
+    health.add(A.name);
     expect(health.problems()).toEqual([]);
   });
 
