@@ -1,6 +1,7 @@
 import type { Metadata } from "nice-grpc-common";
 import { findDetail } from "./any-detail.ts";
 import type { AttemptFailure, RetryStop } from "./attempts.ts";
+import { show } from "./check-options.ts";
 import type { Cursor } from "./cursor.ts";
 import { type Reason, reasons } from "./reasons.ts";
 import { decodeStatus, STATUS_DETAILS } from "./rich-status.ts";
@@ -255,17 +256,22 @@ export interface FailOptions {
  * than 7 KiB on the wire, the beginning.
  *
  * @param code a status's name, or its number as nice-grpc's `Status` has it; not OK.
- * @throws RpcError always; TypeError for OK, for what is no status, and for trailers and details that cannot be sent.
+ * @throws RpcError always; TypeError that lists everything that is wrong: OK, what is no status, a message that is no
+ *   text, and trailers and details that cannot be sent.
  */
 export function fail(code: Exclude<StatusName, "OK"> | number, message: string, options: FailOptions = {}): never {
   const name = parseStatusName(code);
-  if (name === undefined) throw new TypeError(`fail: gRPC has no status ${code}`);
-  const number = Status[name];
-  if (number === Status.OK) throw new TypeError("fail: OK is no failure; return the answer instead");
   const { pushbackMs, trailer, statusDetails, cause } = options;
   const pushback = pushbackMs === undefined ? undefined : { [PUSHBACK]: String(Math.floor(pushbackMs)) };
-  const problems = [...trailerProblems(trailer ?? {}), ...detailsProblems(statusDetails ?? [], trailer)];
-  if (problems.length > 0) throw new TypeError(`fail: ${problems.join("; ")}`);
+  const problems = [
+    ...(name === undefined ? [`gRPC has no status ${code}`] : []),
+    ...(name === "OK" ? ["OK is no failure; return the answer instead"] : []),
+    ...(typeof message === "string" ? [] : [`the message must be a text; it is ${show(message)}`]),
+    ...trailerProblems(trailer ?? {}),
+    ...detailsProblems(statusDetails ?? [], trailer),
+  ];
+  if (name === undefined || problems.length > 0) throw new TypeError(`fail: ${problems.join("; ")}`);
+  const number = Status[name];
   const others = { ...trailer, ...pushback };
   const details = sentText(message, others);
   const sendTrailer = withStatus(others, { code: number, message: details }, statusDetails ?? []);

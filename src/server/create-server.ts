@@ -43,6 +43,9 @@ import { type Serving, streamServer, unaryServer } from "./service.ts";
 /** How long the answers of calls that a drain breaks off have to leave, in milliseconds. */
 const LAST_ANSWERS_MS = 100;
 
+/** Why no further address is served. */
+const DRAINED = "the server is drained, and does not begin again: make a new one with createServer()";
+
 /** How a drain went. */
 export interface DrainResult {
   /** How many handlers had not finished when the time was up; their clients were answered UNAVAILABLE. */
@@ -140,13 +143,14 @@ export class Server {
    *
    * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
    * @returns the port.
-   * @throws Error if the address cannot be bound; TypeError that lists everything that is wrong with it and the
-   *   options, and health checks, health settings and rate limits of what was not added.
+   * @throws Error if the address cannot be bound, or if the server drains or has; TypeError that lists everything that
+   *   is wrong with it and the options, and health checks, health settings and rate limits of what was not added.
    */
   async listen(address: string, options: ListenOptions = {}): Promise<number> {
     const served = this.#contracts.filter(({ name }) => !name.startsWith("grpc.")).flatMap(methodPaths);
     const unserved = unservedLimits(this.#options.rateLimit, served);
     checkListenOptions(address, options, [...this.health.problems(), ...unserved]);
+    if (this.#draining) throw new Error(`cannot listen on ${address}: ${DRAINED}`);
     const port = await this.#transport.listen(address, options.tls);
     this.#checks.start();
     if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());

@@ -236,6 +236,17 @@ test("drains: health, then streams, then calls under way, and no more", async ()
   expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "TRANSPORT" });
 });
 
+test("listens no further once it drains, and says what to do instead", async () => {
+  const { server } = await serveOrders({});
+  const drained = "the server is drained, and does not begin again: make a new one with createServer()";
+  const refused = new Error(`cannot listen on 127.0.0.1:0: ${drained}`);
+  const drain = server.drain({ delayMs: 5 });
+  await expect(server.listen("127.0.0.1:0")).rejects.toThrow(refused);
+  await drain;
+  await expect(server.listen("127.0.0.1:0")).rejects.toThrow(refused);
+  await expect(server.listen("nowhere")).rejects.toThrow(TypeError);
+});
+
 test("breaks off what does not finish in the time of a drain, and says how many", async () => {
   const began = gate();
   const told = gate<unknown>();

@@ -224,6 +224,21 @@ describe("fail", () => {
     );
   });
 
+  test.each([
+    [5, undefined, "the message must be a text; it is undefined"],
+    [5, null, "the message must be a text; it is null"],
+    [5, { code: 5 }, "the message must be a text; it is [object Object]"],
+    [99, 7, "gRPC has no status 99; the message must be a text; it is 7"],
+    [0, new Error("no"), "OK is no failure; return the answer instead; the message must be a text; it is Error: no"],
+  ])("does not take %s with %s, and says all that is wrong", (code, message, problems) => {
+    const options = { trailer: { host: "a" }, statusDetails: {} } as never;
+    const others = "statusDetails must be an array";
+    expect(() => fail(code, message as never)).toThrow(new TypeError(`fail: ${problems}`));
+    expect(() => fail(code, message as never, options)).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(new RegExp(`^fail: .*it is .*host.*; ${others}$`)) }),
+    );
+  });
+
   test("keeps the cause, and does not tell it", () => {
     const cause = new Error("secret");
     const error = thrownBy(() => fail("INTERNAL", "sorry", { cause })) as RpcError;
