@@ -1,11 +1,14 @@
 import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { Attempt } from "../core/call.ts";
+import type { CallOptions } from "../core/call-options.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { systemRandom } from "../core/random.ts";
 import { type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
 import { keepBreakers } from "./breakers-of.ts";
+import { CALL_OPTIONS } from "./call-option-names.ts";
+import { callOptionsCheck } from "./check-call-options.ts";
 import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
@@ -72,14 +75,19 @@ interface Wiring {
   readonly foreign: ReturnType<typeof composeForeign>;
 }
 
+const checkCallOptions = callOptionsCheck(CALL_OPTIONS);
+
 function makeUnary(key: string, method: Method, { policies, state, attempt, foreign }: Wiring) {
   let pipeline = attempt.unary;
+  let sendsKeys = false;
   policies.follow(key, method, (layers) => {
     pipeline = composeUnary(layers, attempt, method);
+    sendsKeys = layers.idempotencyKey !== undefined;
     // For the calls that become parts of this method's.
     state.pipelines.set(key, pipeline);
   });
-  const call = unaryMethod(method, (call) => pipeline(call));
+  const check = (options: CallOptions) => checkCallOptions(options, method, sendsKeys);
+  const call = unaryMethod(method, (call) => pipeline(call), systemClock, check);
   return foreign ? aroundUnary(foreign, method, call) : call;
 }
 
@@ -88,7 +96,8 @@ function makeStream(key: string, method: Method, { policies, attempt, foreign }:
   policies.follow(key, method, (layers) => {
     pipeline = composeStream(layers, attempt, method);
   });
-  const call = streamMethod(method, (call) => pipeline(call));
+  const check = (options: CallOptions) => checkCallOptions(options, method, false);
+  const call = streamMethod(method, (call) => pipeline(call), systemClock, check);
   return foreign ? aroundStream(foreign, method, call) : call;
 }
 

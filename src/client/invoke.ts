@@ -26,10 +26,20 @@ export type UnaryMethod = (request: unknown, options?: CallOptions, carrier?: un
 /** A method with a stream of responses, as the application calls it. */
 export type StreamMethod = (request: unknown, options?: CallOptions, carrier?: unknown) => ResponseStream<unknown>;
 
-/** The application's end of the pipeline, for a method with one response. */
-export function unaryMethod(method: Method, handler: UnaryHandler, clock: Clock = systemClock): UnaryMethod {
+/**
+ * The application's end of the pipeline, for a method with one response.
+ *
+ * @param check what looks at the options of calls that have some. Default: nothing; whoever calls has looked.
+ */
+export function unaryMethod(
+  method: Method,
+  handler: UnaryHandler,
+  clock: Clock = systemClock,
+  check?: (options: CallOptions) => void,
+): UnaryMethod {
   return (request, options = NO_OPTIONS, carrier) => {
     try {
+      if (options !== NO_OPTIONS) check?.(options);
       const reply = handler(toCall(method, request, options, carrier, clock));
       return options.onHeader || options.onTrailer ? tellMetadata(reply, options) : reply.then(messageOf);
     } catch (error) {
@@ -58,20 +68,23 @@ async function tellMetadata(answer: Promise<Reply>, options: CallOptions): Promi
   return reply.message;
 }
 
-/** The application's end of the pipeline, for a method with a stream of responses. */
-export function streamMethod(method: Method, handler: StreamHandler, clock: Clock = systemClock): StreamMethod {
-  return (request, options = NO_OPTIONS, carrier) =>
-    new CallStream(() => handler(toCall(method, request, options, carrier, clock)), options);
-}
-
-/** What aborts calls, for whoever does without TypeScript: half a call later it would be too late to say. */
-function checkSignal(signal: AbortSignal | undefined, { path }: Method): void {
-  if (signal === undefined || typeof signal?.addEventListener === "function") return;
-  throw new TypeError(`${path}: signal takes an AbortSignal; it got ${signal}`);
+/** The application's end of the pipeline, for a method with a stream of responses. `check` as with `unaryMethod`. */
+export function streamMethod(
+  method: Method,
+  handler: StreamHandler,
+  clock: Clock = systemClock,
+  check?: (options: CallOptions) => void,
+): StreamMethod {
+  return (request, options = NO_OPTIONS, carrier) => {
+    const open = () => {
+      if (options !== NO_OPTIONS) check?.(options);
+      return handler(toCall(method, request, options, carrier, clock));
+    };
+    return new CallStream(open, options);
+  };
 }
 
 function toCall(method: Method, request: unknown, options: CallOptions, carrier: unknown, clock: Clock): Call {
-  checkSignal(options.signal, method);
   return {
     id: nextCallId(),
     attempt: 1,

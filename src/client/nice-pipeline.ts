@@ -3,6 +3,7 @@ import type { CallOptions } from "../core/call-options.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { type NiceCarrier, niceAttempt } from "../transport/index.ts";
+import { callOptionsCheck } from "./check-call-options.ts";
 import { type StreamMethod, streamMethod, type UnaryMethod, unaryMethod } from "./invoke.ts";
 import { composeStream, composeUnary, type Layers } from "./pipeline.ts";
 
@@ -10,6 +11,8 @@ import { composeStream, composeUnary, type Layers } from "./pipeline.ts";
 export type NiceMethod = {
   /** Whether a call may become several attempts. */
   readonly repeats: boolean;
+  /** Whether calls are sent with an idempotency key. */
+  readonly sendsKeys: boolean;
 } & (
   | { readonly responseStream: false; readonly call: UnaryMethod }
   | { readonly responseStream: true; readonly call: StreamMethod }
@@ -20,9 +23,10 @@ export function aroundNice(method: Method, layers: Layers, clock: Clock): NiceMe
   const repeats = layers.retryOrHedge !== undefined;
   // Whether a call may be tried again hangs on whether its headers came.
   const attempt = niceAttempt(clock, repeats);
+  const facts = { repeats, sendsKeys: layers.idempotencyKey !== undefined };
   return method.responseStream
-    ? { repeats, responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method), clock) }
-    : { repeats, responseStream: false, call: unaryMethod(method, composeUnary(layers, attempt, method), clock) };
+    ? { ...facts, responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method), clock) }
+    : { ...facts, responseStream: false, call: unaryMethod(method, composeUnary(layers, attempt, method), clock) };
 }
 
 /** What this middleware takes for itself out of a call's options; the others are for whoever comes next. */
@@ -32,6 +36,7 @@ export type OwnOptions = Readonly<Partial<Record<keyof CallOptions, true>>>;
  * A nice-grpc middleware out of pipelines.
  *
  * @param find the pipeline of a call, by its method and what is said for it; undefined lets it pass untouched.
+ * @param read what it reads of a call's options, and so looks at. Default: what it takes for itself.
  */
 export function niceMiddleware<Ext>(
   find: (
@@ -39,11 +44,14 @@ export function niceMiddleware<Ext>(
     callOptions: NiceCallOptions,
   ) => NiceMethod | undefined,
   own: OwnOptions,
+  read = own,
 ): ClientMiddleware<Ext> {
+  const check = callOptionsCheck(read);
   return async function* bowline(call, callOptions) {
     const method = find(call.method, callOptions);
     if (!method) return yield* call.next(call.request, callOptions) as AsyncGenerator<never, never, undefined>;
     const options = callOptions as CallOptions;
+    check(options, call.method, method.sendsKeys);
     const foreign = foreignOptions(options, own, method.repeats || isAttempt(options));
     const carrier: NiceCarrier = { next: call.next as NiceCarrier["next"], options: foreign };
     if (method.responseStream) return yield* method.call(call.request, options, carrier) as AsyncIterable<never>;

@@ -43,6 +43,7 @@ const CACHE: Readonly<Record<keyof CacheMiddlewareOptions, OptionCheck>> = {
 
 /** `partition` and `cache` go on: another of these may stand below, and must keep apart what this one does. */
 const OWN_OPTIONS: OwnOptions = { signal: true, metadata: true, onCached: true, onHeader: true, onTrailer: true };
+const READ: OwnOptions = { ...OWN_OPTIONS, partition: true, cache: true };
 
 /**
  * Coalescing as one nice-grpc client middleware: `createClientFactory().use(coalesce(OrderServiceDefinition))`. For the
@@ -83,7 +84,7 @@ function sharing<Ext>(service: ServiceDefinition, policy: SharingPolicy, around:
     const layers = sharingLayers(policy, method, state, { partition, timeoutMs: DEFAULT_TIMEOUT_MS });
     if (Object.keys(layers).length > 0) methods.set(method.path, aroundNice(method, layers, clock));
   }
-  return niceMiddleware<Ext>(({ path }) => methods.get(path), OWN_OPTIONS);
+  return niceMiddleware<Ext>(({ path }) => methods.get(path), OWN_OPTIONS, READ);
 }
 
 function refuse(name: string, problems: readonly string[]): void {

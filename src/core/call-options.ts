@@ -12,7 +12,10 @@ export interface CachedAnswer {
   readonly error?: RpcError;
 }
 
-/** What can be said for one call. */
+/**
+ * What can be said for one call. With a value that is none of an option's, the call rejects with a TypeError that lists
+ * all of them, and nothing is done for it: no policy hears of it.
+ */
 export interface CallOptions {
   /** Metadata to send. Default: none. */
   readonly metadata?: MetadataInit;
@@ -37,9 +40,9 @@ export interface CallOptions {
   readonly waitForReady?: boolean;
   /**
    * The key by which the server recognises a repetition of this call, where the contract gives the method an
-   * `idempotency_key`; elsewhere it is not sent. 1 to 255 printable ASCII characters without space and comma. Give one
-   * to repeat a call yourself, such as after a crash: keep it beside what the call is about. Default: one of the
-   * call's own.
+   * `idempotency_key`; elsewhere it is refused, since nothing would go by it. 1 to 255 printable ASCII characters
+   * without space and comma. Give one to repeat a call yourself, such as after a crash: keep it beside what the call is
+   * about. Default: one of the call's own.
    */
   readonly idempotencyKey?: string;
   /**

@@ -39,12 +39,10 @@ export function withCredentials(call: Call, credentials: Credentials, partition:
   if (call.metadata?.has("authorization") || credentialsOf(call)) return call;
   const { options, method } = call;
   const allowed = begin(credentials, method.path);
-  // What is no text is for those to complain of who look at it.
-  const whom = typeof options.partition === "string" ? options.partition : partition;
+  const whom = options.partition ?? partition;
   const apart = JSON.stringify([allowed.partition, whom ?? ""]);
   const isKnown = allowed.partition !== undefined || whom !== undefined;
-  const isText = options.partition === undefined || typeof options.partition === "string";
-  const said = isKnown && isText ? { partition: apart } : {};
+  const said = isKnown ? { partition: apart } : {};
   const extended: Allowed = { ...options, ...said, [ALLOWED_BY]: allowed };
   return { ...call, options: extended };
 }

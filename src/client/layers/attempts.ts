@@ -34,15 +34,12 @@ export class Attempts {
    * What the next attempt is made with.
    *
    * @throws what the call ends with, if there must not be one: its caller has left, or its deadline passed during the
-   *   wait; TypeError for what no call can say about its attempts.
+   *   wait.
    */
   begin(): Call {
     const { deadline, headers, signal } = this.#call;
     if (signal?.aborted) return this.#giveUp(signal.reason);
-    if (!this.#lastError) {
-      checkMaxAttempts(this.#call);
-      return this.#call;
-    }
+    if (!this.#lastError) return this.#call;
     const startedAt = this.#context.clock.now();
     if (startedAt >= deadline) {
       this.abandoned();
@@ -143,10 +140,4 @@ export class Attempts {
     }
     return endedBy(retryStop, earlier ?? failure, { failures, rejection: earlier && failure, pushbackMs });
   }
-}
-
-/** @throws TypeError for what no call can say about its attempts. */
-export function checkMaxAttempts({ method, options: { maxAttempts } }: Call): void {
-  if (maxAttempts === undefined || (Number.isInteger(maxAttempts) && maxAttempts >= 1)) return;
-  throw new TypeError(`${method.path}: maxAttempts must be a whole number of at least 1; it is ${maxAttempts}`);
 }

@@ -27,12 +27,13 @@ export function criticalityLayer(byClient: Criticality | undefined): Layer {
   };
 }
 
-/** @throws TypeError for what is no criticality: nothing is sent then. */
+/** @throws TypeError for metadata that is no criticality: nothing is sent then. */
 function criticalityOf({ method, options, metadata }: Call, byClient: Criticality | undefined) {
   // As those send it who know nothing of the option; what is sent by this name replaces it.
   const said: unknown = options.criticality ?? metadata?.get(CRITICALITY_KEY) ?? byClient;
   if (said !== undefined && !isCriticality(said)) {
-    throw new TypeError(`${method.path}: criticality must be one of ${CRITICALITIES.join(", ")}; it is ${show(said)}`);
+    const problem = `must be one of ${CRITICALITIES.join(", ")}; it is ${show(said)}`;
+    throw new TypeError(`${method.path}: the metadata ${CRITICALITY_KEY} ${problem}`);
   }
   const served = options.inherit === false ? undefined : currentCall();
   if (!served || said === undefined) return said ?? served?.criticality;

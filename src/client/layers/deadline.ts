@@ -51,9 +51,6 @@ export function deadlineLayer(timeouts: Timeouts, clock: Clock): Layer {
 function deadlineOf(call: Call, timeouts: Timeouts, parent: CallContext | undefined, clock: Clock): number {
   const now = call.startedAt;
   const { timeoutMs, deadline } = call.options;
-  if (deadline !== undefined && !(deadline instanceof Date)) {
-    throw new TypeError("deadline takes a Date; timeoutMs takes milliseconds");
-  }
   const silent = timeouts.said === undefined && timeoutMs === undefined && deadline === undefined;
   return Math.min(
     now + (silent ? timeouts.otherwise : Math.min(timeouts.said ?? NO_DEADLINE, timeoutMs ?? NO_DEADLINE)),
@@ -63,10 +60,6 @@ function deadlineOf(call: Call, timeouts: Timeouts, parent: CallContext | undefi
 }
 
 function tooLate(call: Call): RpcError {
-  const { timeoutMs, deadline } = call.options;
-  const unreadable = Number.isNaN(timeoutMs) || Number.isNaN(deadline?.getTime());
-  const details = unreadable
-    ? `timeoutMs ${timeoutMs}, deadline ${deadline}: no such time`
-    : "the deadline passed before the call was sent";
+  const details = "the deadline passed before the call was sent";
   return new RpcError({ path: call.method.path, reason: "DEADLINE_BEFORE_SEND", details, attempts: 0 });
 }

@@ -2,7 +2,6 @@ import type { Layer } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { HedgeOptions, HedgeShare } from "../../policy/hedge.ts";
 import type { Report } from "../report.ts";
-import { checkMaxAttempts } from "./attempts.ts";
 import { HedgedReply } from "./hedged-reply.ts";
 
 /** What the calls of a method are hedged with. */
@@ -24,7 +23,6 @@ export function hedgeLayer(context: HedgeContext): Layer {
   return {
     unary: (next) => (call) => {
       try {
-        checkMaxAttempts(call);
         if (call.signal?.aborted) throw call.signal.reason;
         return new HedgedReply(context, call, next).reply;
       } catch (error) {

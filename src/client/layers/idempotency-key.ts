@@ -16,13 +16,14 @@ export function idempotencyKeyLayer(random: Random): Layer {
   };
 }
 
-/** @throws TypeError for what is no key: nothing is sent then. */
+/** @throws TypeError for metadata that is no key: nothing is sent then. */
 function givenKey({ method, options, metadata }: Call): string | undefined {
+  if (options.idempotencyKey !== undefined) return options.idempotencyKey;
   // As those send it who know nothing of the option; what is sent by this name replaces it.
-  const key = options.idempotencyKey ?? metadata?.get(IDEMPOTENCY_KEY);
+  const key = metadata?.get(IDEMPOTENCY_KEY);
   if (key === undefined) return undefined;
   const problem = keyProblem(key);
-  if (problem) throw new TypeError(`${method.path}: idempotencyKey ${problem}`);
+  if (problem) throw new TypeError(`${method.path}: the metadata ${IDEMPOTENCY_KEY} ${problem}`);
   return String(key);
 }
 

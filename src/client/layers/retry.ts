@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import type { RetryOptions, RetryShare } from "../../policy/retry.ts";
 import type { Report } from "../report.ts";
-import { Attempts, checkMaxAttempts } from "./attempts.ts";
+import { Attempts } from "./attempts.ts";
 import { handOn } from "./hand-on.ts";
 import { RetryStream } from "./retry-stream.ts";
 import { settlingOf } from "./settling.ts";
@@ -34,7 +34,6 @@ export function retryLayer(context: RetryContext): Layer {
       };
       const settle = settlingOf(next);
       const first: UnaryHandler = (call) => {
-        checkMaxAttempts(call);
         if (call.signal?.aborted) throw call.signal.reason;
         budget.call(call.startedAt);
         // Not in an async function: with that, this layer costs a call that succeeds at once a third more.

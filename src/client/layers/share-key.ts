@@ -20,12 +20,10 @@ export type KeyOf = (call: Call) => ShareKey | undefined;
  * @param known the call options that every layer knows. Others belong to middlewares, and may mean anything: such calls
  *   share with nobody.
  * @returns undefined for a call that shares with nobody.
- * @throws TypeError for a partition that is no text.
  */
 export function shareKeyOf(call: Call, partition: string, known: Readonly<Record<string, true>>): ShareKey | undefined {
   const { method, options, request } = call;
   const whom = options.partition ?? partition;
-  if (typeof whom !== "string") throw new TypeError(`${method.path}: partition takes a text; it got ${whom}`);
   if (sharesNothing(call)) return undefined;
   if (!Object.keys(options).every((name) => Object.hasOwn(known, name))) return undefined;
   const bytes = encoded(call);

@@ -62,8 +62,8 @@ describe("while serving a call", () => {
   });
 });
 
-test.each([["urgent"], [""], ["CRITICAL"], [1]])("%j is no criticality, and nothing is sent", (criticality) => {
-  const said = { call: { criticality: criticality as Criticality } };
-  const problem = /criticality must be one of sheddable, sheddable_plus, critical, critical_plus; it is/;
-  expect(() => sent(said)).toThrow(problem);
+test.each(["urgent", "", "CRITICAL"])("%j as metadata is no criticality, and nothing is sent", (metadata) => {
+  const problem =
+    /metadata bowline-criticality must be one of sheddable, sheddable_plus, critical, critical_plus; it is/;
+  expect(() => sent({ metadata })).toThrow(problem);
 });

@@ -121,18 +121,21 @@ describe.each(Object.entries(forms))("%s", (_, pass) => {
   });
 
   const late = "the deadline passed before the call was sent";
-  test.each<[CallOptions, string]>([
-    [{ timeoutMs: 0 }, late],
-    [{ timeoutMs: -1 }, late],
-    [{ deadline: inMs(0) }, late],
-    [{ deadline: inMs(-1) }, late],
-    [{ timeoutMs: Number.NaN }, "timeoutMs NaN, deadline undefined: no such time"],
-    [{ deadline: new Date(Number.NaN) }, "timeoutMs undefined, deadline Invalid Date: no such time"],
-  ])("%j is refused before anything is sent", async (options, details) => {
+  test.each<[CallOptions]>([
+    [{ timeoutMs: 0 }],
+    [{ timeoutMs: -1 }],
+    [{ deadline: inMs(0) }],
+    [{ deadline: inMs(-1) }],
+  ])("%j is refused before anything is sent", async (options) => {
     const clock = fakeClock({ wallTime: wall });
     const error = await pass(silent, clock, aCall({ options })).catch((reason) => reason);
     expect(error).toBeInstanceOf(RpcError);
-    expect(error).toMatchObject({ reason: "DEADLINE_BEFORE_SEND", details, attempts: 0, path: "/test.Service/unary" });
+    expect(error).toMatchObject({
+      reason: "DEADLINE_BEFORE_SEND",
+      details: late,
+      attempts: 0,
+      path: "/test.Service/unary",
+    });
   });
 
   test("1 ms before its date a call is sent", async () => {

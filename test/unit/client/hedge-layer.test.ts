@@ -291,12 +291,6 @@ describe("H2 failures", () => {
     expect(await rejection(outcome)).toMatchObject({ attempts: 1, retryStop: "MAX_ATTEMPTS" });
     expect(attempts).toHaveLength(1);
   });
-
-  test.each([0, 1.5, Number.NaN, -1])("maxAttempts of %s is refused, and nothing sent", async (maxAttempts) => {
-    const { start, attempts } = hedging();
-    await expect(start({ options: { maxAttempts } })).rejects.toThrow(TypeError);
-    expect(attempts).toHaveLength(0);
-  });
 });
 
 describe("H3 pushback", () => {

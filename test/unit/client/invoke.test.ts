@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, test, vi } from "vitest";
 import { streamMethod, unaryMethod } from "../../../src/client/invoke.ts";
+import { systemClock } from "../../../src/core/clock.ts";
 import { NO_DEADLINE } from "../../../src/core/deadline.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import { aMethod, aReply, ScriptedStreams, ScriptedUnary } from "../../support/scripted.ts";
@@ -35,13 +36,25 @@ describe("a call's start", () => {
     ]);
   });
 
-  test("refuses what is no signal", async () => {
-    const signal = new AbortController() as never;
-    const message = "/test.Service/unary: signal takes an AbortSignal; it got [object AbortController]";
-    const unary = unaryMethod(aMethod(), new ScriptedUnary().handler)("request", { signal });
-    await expect(unary).rejects.toThrow(new TypeError(message));
-    const stream = streamMethod(aMethod(), new ScriptedStreams().handler)("request", { signal });
-    await expect(stream.next()).rejects.toThrow(new TypeError(message));
+  test("has its options looked at, if there are any, before anything is done for it", async () => {
+    const problem = new TypeError("no such option");
+    const check = vi.fn(() => {
+      throw problem;
+    });
+    const [unary, streams] = [new ScriptedUnary(), new ScriptedStreams()];
+    const [one, many] = [
+      unaryMethod(aMethod(), unary.handler, systemClock, check),
+      streamMethod(aMethod(), streams.handler, systemClock, check),
+    ];
+    const options = { timeoutMs: 5 };
+    await expect(one("request", options)).rejects.toBe(problem);
+    const stream = many("request", options);
+    await expect(stream.next()).rejects.toBe(problem);
+    expect(await stream.next()).toEqual(done);
+    expect([unary.calls, streams.calls, check.mock.calls]).toEqual([[], [], [[options], [options]]]);
+    void one("request");
+    void many("request").next();
+    expect([unary.calls.length, streams.calls.length, check.mock.calls.length]).toEqual([1, 1, 2]);
   });
 
   test("carries what the application said", async () => {

@@ -319,16 +319,6 @@ describe.each(forms)("%s", (_form, drive) => {
       await failAll(clock, driven, ...Array.from({ length: attempts }, () => aFailure()));
       expect(await rejection(driven.outcome)).toMatchObject({ attempts, retryStop: "MAX_ATTEMPTS" });
     });
-
-    test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "2", null])(
-      "maxAttempts %j is refused",
-      async (bad) => {
-        const { driven, left } = start(drive, {}, { options: { maxAttempts: bad as number } });
-        const problem = `/test.Service/${_form}: maxAttempts must be a whole number of at least 1; it is ${bad}`;
-        expect(await rejection(driven.outcome)).toEqual(new TypeError(problem));
-        expect([driven.calls.length, left()]).toEqual([0, NOTHING_LEFT]);
-      },
-    );
   });
 
   describe("R8 a caller that leaves gets its own reason, and there is no further attempt", () => {
