@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { fail, RpcError, Status } from "bowline";
+import { fail, type ObserverEvent, RpcError, Status } from "bowline";
 import { sqliteIdempotency } from "bowline/idempotency-sqlite";
 import { createServer, type IdempotencyStore, memoryIdempotency, serverMiddleware } from "bowline/server";
 import { faultProxy } from "bowline/testing";
@@ -184,6 +184,31 @@ describe.each(Object.entries(servers))("%s", (_, serve) => {
     go.resolve();
     expect(await first).toMatchObject({ orderId: "o-1" });
     expect(keys).toHaveLength(1);
+  });
+
+  test("ends with its deadline while the store does not answer, and gives back the claim that comes late", async () => {
+    const { createOrder, keys } = counting();
+    const slow = gate();
+    const store = memoryIdempotency();
+    const claim: IdempotencyStore["claim"] = async (wish) => {
+      await slow.promise;
+      return store.claim(wish);
+    };
+    const released = gate();
+    const release: IdempotencyStore["release"] = (claim) => store.release(claim).then(released.resolve);
+    const ended = gate<string>();
+    const observer = (event: ObserverEvent) => {
+      if (event.type === "served.ended") ended.resolve(event.status);
+    };
+    const orders = connect(await serve(createOrder, { store: { ...store, claim, release } }, { observer }));
+    const late = await rejection(orders.createOrder({}, { ...key, timeoutMs: 60 }));
+    expect(late).toMatchObject({ code: Status.DEADLINE_EXCEEDED });
+    await ended.promise;
+    expect(keys).toEqual([]);
+    slow.resolve();
+    await released.promise;
+    expect(await orders.createOrder({}, { ...key, timeoutMs: 5_000 })).toMatchObject({ orderId: "o-1" });
+    expect(keys).toEqual(["order-7"]);
   });
 
   test("keeps the answer of a handler whose client has left", async () => {

@@ -4,9 +4,10 @@ import { fail } from "../../core/errors.ts";
 import { EncodedMessage, encodeMessage, type Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import type { ServedContext, ServeUnary } from "../../core/served-call.ts";
-import { linkSignals } from "../../core/signals.ts";
+import { linkSignals, unlessAborted } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
 import type { ClaimOutcome } from "../../policy/idempotency.ts";
+import { refuseLate } from "../layers/deadline.ts";
 import { Lease } from "./lease.ts";
 import { type EncodedAnswer, type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency } from "./served-key.ts";
@@ -70,20 +71,16 @@ export class KeyedMethod {
    * Waits until the handler may run, or an earlier call's answer is there.
    *
    * @throws RpcError INVALID_ARGUMENT for a key of another request, UNAVAILABLE if the store fails, DEADLINE_EXCEEDED;
-   *   the signal's reason once it aborts: a claim that came too late is given back.
+   *   the signal's reason once it aborts, whatever the store does: a claim that comes too late is given back.
    */
   async obtain(wish: ClaimWish, call: ServedContext): Promise<Obtained> {
-    const { signal } = call;
     for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(2 * lookMs, MOST_LOOK_MS)) {
       const outcome = await this.#claim(wish, call);
-      if (signal.aborted) {
-        if (outcome.state === "claimed") await this.#release({ ...wish, token: outcome.token }, call);
-        throw signal.reason;
-      }
       if (outcome.state === "conflict") this.#refuse();
+      if (outcome.state === "claimed") this.#refuseLate(wish, outcome, call);
       if (outcome.state !== "running") return outcome;
       if (call.remainingMs() <= 0) fail("DEADLINE_EXCEEDED", "an earlier call with this idempotency key still runs");
-      await this.#waiters.wait(idOf(wish), Math.min(lookMs, outcome.leaseMs, call.remainingMs()), signal);
+      await this.#waiters.wait(idOf(wish), Math.min(lookMs, outcome.leaseMs, call.remainingMs()), call.signal);
     }
   }
 
@@ -151,12 +148,42 @@ export class KeyedMethod {
   }
 
   async #claim(wish: ClaimWish, call: ServedContext): Promise<ClaimOutcome> {
+    const { signal } = call;
+    signal.throwIfAborted();
+    const asked = this.#ask(wish);
     try {
-      return await this.#keyed.store.claim(wish);
+      return await unlessAborted(asked, signal);
     } catch (cause) {
+      if (signal.aborted) {
+        asked.then(
+          (outcome) => this.#giveBack(wish, outcome, call),
+          (error: unknown) => this.#tell(error, call),
+        );
+        throw signal.reason;
+      }
       this.#tell(cause, call);
       return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
     }
+  }
+
+  async #ask(wish: ClaimWish): Promise<ClaimOutcome> {
+    return this.#keyed.store.claim(wish);
+  }
+
+  /** Refuses a call that nobody waits for any more; its claim is given back, and not held for its lease. */
+  #refuseLate(wish: ClaimWish, outcome: ClaimOutcome, call: ServedContext): void {
+    try {
+      call.signal.throwIfAborted();
+      refuseLate(call);
+    } catch (error) {
+      this.#giveBack(wish, outcome, call);
+      throw error;
+    }
+  }
+
+  /** Not waited for: a store may be slow at that, too. */
+  #giveBack(wish: ClaimWish, outcome: ClaimOutcome, call: ServedContext): void {
+    if (outcome.state === "claimed") void this.#release({ ...wish, token: outcome.token }, call);
   }
 
   /** A claim that cannot be given back ends with its lease. */

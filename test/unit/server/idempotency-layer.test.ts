@@ -51,6 +51,19 @@ function setUp(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}, inn
   return { clock, call, asked, errors, store, layer };
 }
 
+/** The same, on a store whose first claim is slow to come. */
+function slowStore(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}) {
+  const slow = gate();
+  const store = memoryIdempotency();
+  const claim: IdempotencyStore["claim"] = async (wish) => {
+    await slow.promise;
+    return store.claim(wish);
+  };
+  return { slow, ...setUp(handler, { claim, ...changes }, store) };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 const forever: ServeUnary = () => new Promise(() => {});
 
 describe("a claim", () => {
@@ -142,25 +155,91 @@ describe("a claim", () => {
     expect(asked).toEqual(["claim 0", "release 0"]);
   });
 
-  test("that comes after its caller has left is given back, and nothing runs", async () => {
-    const slow = gate();
-    const store = memoryIdempotency();
-    const { call, asked } = setUp(
-      () => expect.unreachable(),
-      {
-        claim: async (wish) => {
-          await slow.promise;
-          return store.claim(wish);
-        },
-      },
-      store,
-    );
+  test("that comes after its caller has left is given back, and nothing runs; nobody waits for it", async () => {
+    const { slow, call, asked, errors } = slowStore(() => expect.unreachable());
     const controller = new AbortController();
     const left = rejection(call("request", { signal: controller.signal }));
     controller.abort("gone");
-    slow.resolve();
     expect(await left).toBe("gone");
+    expect(asked).toEqual(["claim 0"]);
+    slow.resolve();
+    await turn();
+    expect([asked, errors]).toEqual([["claim 0", "release 0"], []]);
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  });
+
+  test("is given back where its caller leaves in the turn in which it comes", async () => {
+    const { slow, call, asked } = slowStore(() => expect.unreachable());
+    const controller = new AbortController();
+    const left = rejection(call("request", { signal: controller.signal }));
+    slow.resolve();
+    await slow.promise.then(() => controller.abort("gone"));
+    expect(await left).toBe("gone");
+    await turn();
     expect(asked).toEqual(["claim 0", "release 0"]);
+  });
+
+  test("that comes after the deadline is given back, and nothing runs", async () => {
+    const { clock, slow, call, asked } = slowStore(() => expect.unreachable());
+    const late = rejection(call("request", {}, 50));
+    await clock.advance(50);
+    slow.resolve();
+    expect(await late).toMatchObject({ code: 4, details: "the deadline passed before the handler began" });
+    await turn();
+    expect(asked).toEqual(["claim 0", "release 50"]);
+  });
+
+  test("that comes just before the deadline runs its handler", async () => {
+    const { clock, slow, call } = slowStore(async () => "ok");
+    const answer = call("request", {}, 50);
+    await clock.advance(49);
+    slow.resolve();
+    expect(await answer).toBe("ok");
+  });
+
+  test("that was given back late lets a repetition run at once", async () => {
+    const { clock, slow, call } = slowStore(async () => "ok");
+    const controller = new AbortController();
+    const left = rejection(call("request", { signal: controller.signal }));
+    controller.abort("gone");
+    await left;
+    slow.resolve();
+    await turn();
+    expect(await call()).toBe("ok");
+    expect(clock.now()).toBe(0);
+  });
+
+  test("that cannot be given back, or fails late, is told", async () => {
+    const [down, away] = [new Error("down"), new Error("away")];
+    const { slow, call, errors } = slowStore(() => expect.unreachable(), { release: () => Promise.reject(down) });
+    const failing = gate<never>();
+    const failed = setUp(() => expect.unreachable(), { claim: () => failing.promise });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const left = [rejection(call("request", { signal })), rejection(failed.call("request", { signal }))];
+    controller.abort("gone");
+    expect(await Promise.all(left)).toEqual(["gone", "gone"]);
+    slow.resolve();
+    failing.reject(away);
+    await turn();
+    expect([errors, failed.errors]).toEqual([[down], [away]]);
+  });
+
+  test("is not asked for where the caller has left", async () => {
+    const { call, asked } = setUp(() => expect.unreachable());
+    expect(await rejection(call("request", { signal: AbortSignal.abort("gone") }))).toBe("gone");
+    expect(asked).toEqual([]);
+  });
+
+  test("that the store throws at is UNAVAILABLE, as one that it rejects", async () => {
+    const down = new Error("down");
+    const { call, errors } = setUp(() => expect.unreachable(), {
+      claim: () => {
+        throw down;
+      },
+    });
+    expect(await rejection(call())).toMatchObject({ code: 14, cause: down });
+    expect(errors).toEqual([down]);
   });
 
   test("leaves no listener on the call's signal", async () => {
