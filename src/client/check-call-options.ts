@@ -61,7 +61,7 @@ export function callOptionsCheck(own: Readonly<Partial<Record<keyof CallOptions,
     let problems: string[] | undefined;
     // What is inherited too, since it is read; and without an array of names or pairs, for each call.
     for (const name in options) {
-      const value: unknown = Reflect.get(options, name);
+      const value: unknown = options[name as keyof CallOptions];
       const check = value === undefined ? undefined : checks.get(name);
       if (!check) continue;
       const problem = name === "idempotencyKey" && !sendsKeys ? unsentKey(method) : check(value);

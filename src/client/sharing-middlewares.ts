@@ -3,6 +3,7 @@ import { type ServiceDefinition, toMethod } from "../contract/definition.ts";
 import { serviceProblems } from "../contract/named-methods.ts";
 import { type CachePolicy, DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
 import { checkCache } from "../contract/validate-isolation.ts";
+import type { Problem } from "../contract/value-checks.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { checkOptions, isFunction, isObject, isText, type OptionCheck } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -71,7 +72,8 @@ export function coalesce(
  * @throws TypeError that lists everything that is wrong with the options.
  */
 export function cache(service: ServiceDefinition, options: CacheMiddlewareOptions): ClientMiddleware<CacheCallOptions> {
-  refuse("cache", [...serviceProblems(service), ...optionProblems(options, CACHE, checkCache)]);
+  const missing = options?.ttlMs === undefined ? ["ttlMs is missing: say for how long an answer is fresh"] : [];
+  refuse("cache", [...serviceProblems(service), ...optionProblems(options, CACHE, checkNumbers), ...missing]);
   return sharing(service, { cache: options }, options);
 }
 
@@ -85,6 +87,11 @@ function sharing<Ext>(service: ServiceDefinition, policy: SharingPolicy, around:
     if (Object.keys(layers).length > 0) methods.set(method.path, aroundNice(method, layers, clock));
   }
   return niceMiddleware<Ext>(({ path }) => methods.get(path), OWN_OPTIONS, READ);
+}
+
+/** What is missing is told in the names that options have. */
+function checkNumbers(policy: Partial<CachePolicy>): readonly Problem[] {
+  return checkCache(policy).filter(({ path }) => path.length > 1);
 }
 
 function refuse(name: string, problems: readonly string[]): void {

@@ -2,7 +2,7 @@ import type { ClientMiddlewareCall } from "nice-grpc-common";
 import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
 import { checkBudget, checkThrottling } from "../contract/validate.ts";
 import type { Problem } from "../contract/value-checks.ts";
-import { checkOptions, type OptionCheck } from "../core/check-options.ts";
+import { checkOptions, inOptionNames, type OptionCheck } from "../core/check-options.ts";
 import { type Method, methodKind } from "../core/method.ts";
 
 type MethodDescriptor = ClientMiddlewareCall<unknown, unknown>["method"];
@@ -86,7 +86,7 @@ export function optionProblems<T extends object>(
   within = "",
 ): string[] {
   const found = check(wellTyped(options, checks)).map(({ path: [, ...names], message }) =>
-    names.length > 0 ? `${within}${names.join(".")} ${message}` : message,
+    inOptionNames(names.length > 0 ? `${within}${names.join(".")} ${message}` : message),
   );
   return [...checkOptions(options, checks, within), ...found];
 }

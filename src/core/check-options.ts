@@ -80,6 +80,13 @@ export const isPem: OptionCheck = (value) => {
   return text.includes("-----BEGIN ") ? undefined : "must be the text of a PEM file, not its name";
 };
 
+/** What is said of a contract's fields, in the names that options have. What stands in quotes is the user's own. */
+export function inOptionNames(message: string): string {
+  return message.replaceAll(/"[^"]*"|\b[a-z]+(?:_[a-z]+)+\b/g, (name) =>
+    name.startsWith('"') ? name : name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+  );
+}
+
 /** A value as a message quotes it. */
 export function show(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : String(value);

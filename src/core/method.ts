@@ -55,3 +55,24 @@ export function encodeMessage(codec: Codec, message: unknown): Uint8Array {
   if (message instanceof EncodedMessage) return message.bytes;
   return sharedBytes(codec, message) ?? codec.encode(message);
 }
+
+/**
+ * The bytes of a request.
+ *
+ * @throws what its encoder throws; of a request that is left out, which an encoder says nothing useful of, that.
+ */
+export function encodeRequest({ request: codec }: Pick<Method, "request">, request: unknown): Uint8Array {
+  try {
+    return encodeMessage(codec, request);
+  } catch (cause) {
+    throw isMissing(request) ? new TypeError(NO_REQUEST, { cause }) : cause;
+  }
+}
+
+/** Why a call without a request cannot be made. */
+export const NO_REQUEST = "there is none; a call takes a message, {} if it has nothing to say";
+
+/** Whether an application left the request of its call out. */
+export function isMissing(request: unknown): boolean {
+  return request === undefined || request === null;
+}

@@ -4,10 +4,14 @@ import type { Reason } from "./reasons.ts";
 import { Status, toStatusCode } from "./status.ts";
 
 /**
- * Why a transport made a status itself: no connection took the call, connection or stream broke, the deadline passed, a
- * message was too large.
+ * Why a transport made a status itself: no connection took the call, connection or stream broke, the server found the
+ * call to be too much, the deadline passed, a response was too large, a request could not be encoded.
  */
-export type LocalCause = "unsent" | "broken" | "deadline" | "too-large";
+export type LocalCause = "unsent" | "broken" | "too-much" | "deadline" | "too-large" | "not-encodable";
+
+/** What HTTP/2 says with ENHANCE_YOUR_CALM, in terms of calls; what a transport says of it leads nowhere. */
+const TOO_MUCH =
+  "the server reset the call (HTTP/2 ENHANCE_YOUR_CALM): its metadata is more than the server takes, or there are more calls than it takes";
 
 /** What a transport knows when an attempt ends with a status that is not OK. */
 export interface FailedStatus {
@@ -29,18 +33,22 @@ export interface FailedStatus {
  * DEADLINE_EXCEEDED of our own, a CANCELLED too (rule D2).
  */
 export function statusError(status: FailedStatus): RpcError {
-  const { path, details, headersReceived, trailer } = status;
+  const { path, headersReceived, trailer } = status;
   const code = toStatusCode(status.code);
   const local = isEmpty(trailer) && (!headersReceived || status.cause !== undefined);
+  const tooMuch = local && status.cause === "too-much";
+  const details = tooMuch ? TOO_MUCH : status.details;
   const late = code === Status.DEADLINE_EXCEEDED || code === Status.CANCELLED;
   if ((status.expired && late) || (local && code === Status.DEADLINE_EXCEEDED)) {
     const text = details || "deadline exceeded";
     return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: text, headersReceived, trailer });
   }
   const reason = local ? localReason(code, status.cause) : wireReason(code, trailer);
-  const sent = headersReceived || !local || status.cause !== "unsent";
+  const attempts = reason === "REQUEST_NOT_ENCODABLE" ? 0 : 1;
+  const sent = headersReceived || !local || (status.cause !== "unsent" && attempts > 0);
   const retryAfterMs = reason === "RATE_LIMITED" || reason === "SHED" ? refusedFor(trailer) : undefined;
-  return new RpcError({ path, reason, code, details, headersReceived, trailer, sent, retryAfterMs });
+  const cause = tooMuch ? new Error(status.details) : undefined;
+  return new RpcError({ path, reason, code, details, attempts, headersReceived, trailer, sent, retryAfterMs, cause });
 }
 
 /** The time that a server's refusal names; undefined if it says none, or that there is to be no other attempt. */
@@ -57,6 +65,7 @@ function wireReason(code: number, trailer: Metadata): Reason {
 
 function localReason(code: number, cause: LocalCause | undefined): Reason {
   if (cause === "too-large") return "MESSAGE_TOO_LARGE";
+  if (cause === "not-encodable") return "REQUEST_NOT_ENCODABLE";
   return code === Status.CANCELLED ? "CANCELLED" : "TRANSPORT";
 }
 

@@ -16,7 +16,8 @@ const TEXTS: readonly [RegExp, LocalCause][] = [
   [/^Received RST_STREAM with code \d+/, "broken"],
   [/^Call cancelled$/, "broken"],
   [/^Stream refused by server$/, "unsent"],
-  [/^Bandwidth exhausted or memory limit exceeded$/, "broken"],
+  [/^Bandwidth exhausted or memory limit exceeded$/, "too-much"],
+  [/^Request message serialization failure: /, "not-encodable"],
   [/^Protocol not secure enough$/, "broken"],
   [/^(read|write) E[A-Z]+$/, "broken"],
 ];

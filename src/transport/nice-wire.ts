@@ -8,7 +8,7 @@ import type { Call, Reply } from "../core/call.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
-import type { Method } from "../core/method.ts";
+import { isMissing, type Method, NO_REQUEST } from "../core/method.ts";
 import { type LocalCause, statusError } from "../core/status-error.ts";
 import { knownDetails, localCause } from "./local-status.ts";
 
@@ -114,9 +114,10 @@ export class NiceWire {
     }
     if (!(error instanceof ClientError) || error instanceof RpcError) return error;
     const { code } = error;
-    const details = knownDetails(error.details);
     const expired = this.#clock.now() >= call.deadline;
-    const cause = localCause(details);
+    const cause = localCause(error.details);
+    const missing = cause === "not-encodable" && isMissing(call.request);
+    const details = missing ? `the request cannot be encoded: ${NO_REQUEST}` : knownDetails(error.details);
     const headersReceived = this.#onHeader ? this.#header !== undefined : this.#headersMustHaveCome(cause);
     return statusError({ path, code, details, headersReceived, trailer: this.trailer, cause, expired });
   }

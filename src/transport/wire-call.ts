@@ -4,7 +4,7 @@ import { clientClosed } from "../core/client-closed.ts";
 import type { Timer } from "../core/clock.ts";
 import { NO_DEADLINE, toGrpcTimeout } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
-import { encodeMessage, type Method } from "../core/method.ts";
+import { encodeRequest, type Method } from "../core/method.ts";
 import { Status } from "../core/status.ts";
 import { statusError } from "../core/status-error.ts";
 import { knownDetails, localCause } from "./local-status.ts";
@@ -150,7 +150,7 @@ export abstract class WireCall implements InterceptingListener {
   }
 
   #encode(message: unknown): Buffer {
-    return asBuffer(encodeMessage(this.method.request, message));
+    return asBuffer(encodeRequest(this.method, message));
   }
 
   /** What `make` makes; the call ends if what the application gave cannot be sent. */

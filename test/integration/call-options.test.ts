@@ -5,6 +5,7 @@ import {
   createClient,
   idempotencyKey,
   type ObserverEvent,
+  Status,
 } from "bowline";
 import { createChannel, createClientFactory } from "nice-grpc";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -90,6 +91,34 @@ describe.each(Object.entries(ways))("%s", (_, connect) => {
     expect(served).toEqual([]);
   });
 });
+
+test.each(Object.entries(ways))("a call without a request says so: %s", async (_, connect) => {
+  const { served, target } = await serve();
+  const { orders } = connect(target);
+  for (const call of [orders.getOrder(undefined as never), Array.fromAsync(orders.listOrders(null as never))]) {
+    const error = (await rejection(call)) as Error;
+    expect(error.message).toMatch(/^\/shop\.orders\.v1\.OrderService\/\w+\b/);
+    expect(error).toMatchObject({ reason: "REQUEST_NOT_ENCODABLE", attempts: 0 });
+    expect(error.message).toContain("the request cannot be encoded: there is none; a call takes a message, {} if it");
+  }
+  expect(served).toEqual([]);
+});
+
+test.each(Object.entries(ways))(
+  "metadata that its server does not take is named as the cause: %s",
+  async (_, connect) => {
+    const { served, target } = await serve();
+    const { orders } = connect(target);
+    const error = await rejection(orders.createOrder({}, { metadata: { much: "x".repeat(20_000) } }));
+    expect(error).toMatchObject({
+      reason: "TRANSPORT",
+      code: Status.RESOURCE_EXHAUSTED,
+      details: expect.stringContaining("its metadata is more than the server takes"),
+      cause: new Error("Bandwidth exhausted or memory limit exceeded"),
+    });
+    expect(served).toEqual([]);
+  },
+);
 
 test("a client that takes keys from idempotencyKey() sends them, though its contract has none", async () => {
   const { served, target } = await serve();

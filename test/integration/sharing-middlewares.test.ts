@@ -57,7 +57,11 @@ describe("on nice-grpc alone", () => {
 test.each<[string, () => unknown, string]>([
   ["no definition", () => coalesce(undefined as never), "coalesce: the first argument is no definition"],
   ["an unknown option", () => coalesce(OrderServiceDefinition, { ttl: 5 } as never), "there is no option ttl"],
-  ["no ttl", () => cache(OrderServiceDefinition, {} as never), "cache has no ttl: say for how long an answer is fresh"],
+  [
+    "no ttl",
+    () => cache(OrderServiceDefinition, {} as never),
+    "cache: ttlMs is missing: say for how long an answer is fresh",
+  ],
   ["a ttl of zero", () => cache(OrderServiceDefinition, { ttlMs: 0 }), "cache: ttlMs must be greater than zero"],
   [
     "all that is wrong at once",

@@ -1,7 +1,7 @@
 import type { BatchAccess } from "../../contract/batch.ts";
 import type { Call, Layer, UnaryHandler } from "../../core/call.ts";
 import { RpcError } from "../../core/errors.ts";
-import { encodeMessage } from "../../core/method.ts";
+import { encodeRequest } from "../../core/method.ts";
 import type { Batching } from "../../policy/batching.ts";
 import { sharesNothing } from "../credentials/call-credentials.ts";
 import { GatheredCalls, type GatheredContext } from "./gathered-calls.ts";
@@ -49,7 +49,7 @@ function keyOf({ options, metadata }: Call): string {
 /** The request as it is now: an application may change its own while the call waits for others. */
 function copied({ method, request }: Call): unknown {
   try {
-    return method.request.decode(encodeMessage(method.request, request));
+    return method.request.decode(encodeRequest(method, request));
   } catch (cause) {
     const details = `the request cannot be encoded: ${cause instanceof Error ? cause.message : cause}`;
     throw new RpcError({ path: method.path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0, cause });

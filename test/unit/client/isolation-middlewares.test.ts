@@ -18,7 +18,7 @@ test.each<[keyof typeof makers, Any, string]>([
   ["bulkhead", anything({ maxConcurrent: "3" }), 'maxConcurrent must be a number; it is "3"'],
   ["bulkhead", { maxQueued: -1 }, "maxQueued must be a whole number of at least 0; it is -1"],
   ["bulkhead", { maxQueued: 1, maxWaitMs: 0 }, "maxWaitMs must be greater than zero; it is 0 ms"],
-  ["bulkhead", { maxWaitMs: 5 }, "maxWaitMs has no effect, since none may wait: set max_queued, or leave it out"],
+  ["bulkhead", { maxWaitMs: 5 }, "maxWaitMs has no effect, since none may wait: set maxQueued, or leave it out"],
   ["adaptiveLimit", { minLimit: 0 }, "minLimit must be a whole number of at least 1; it is 0"],
   ["adaptiveLimit", { smoothing: 0 }, "smoothing must be a ratio above 0 and at most 1; it is 0"],
   ["adaptiveLimit", anything({ tolerance: "2" }), 'tolerance must be a number; it is "2"'],

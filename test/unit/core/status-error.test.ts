@@ -45,11 +45,30 @@ describe("after headers, what the transport says of itself is its own", () => {
   test.each([
     ["broken", Status.UNAVAILABLE, "TRANSPORT"],
     ["broken", Status.CANCELLED, "CANCELLED"],
+    ["not-encodable", Status.INTERNAL, "REQUEST_NOT_ENCODABLE"],
+    ["too-much", Status.RESOURCE_EXHAUSTED, "TRANSPORT"],
     ["too-large", Status.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"],
     ["deadline", Status.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"],
   ] as const)("%s with code %i is %s", (cause, code, reason) => {
     const error = statusError({ ...failed, code, headersReceived: true, cause });
     expect(error).toMatchObject({ reason, code, origin: "local" });
+  });
+
+  test("that a call was too much is told in terms of calls, and what the transport said is kept", () => {
+    const said = {
+      ...failed,
+      code: Status.RESOURCE_EXHAUSTED,
+      details: "Bandwidth exhausted",
+      cause: "too-much",
+    } as const;
+    const error = statusError(said);
+    expect(error.details).toBe(
+      "the server reset the call (HTTP/2 ENHANCE_YOUR_CALM): its metadata is more than the server takes, or there are more calls than it takes",
+    );
+    expect(error.cause).toEqual(new Error("Bandwidth exhausted"));
+    const byServer = statusError({ ...said, trailer });
+    expect(byServer).toMatchObject({ reason: "STATUS", origin: "wire", details: "Bandwidth exhausted" });
+    expect(byServer).not.toHaveProperty("cause");
   });
 
   test("unless trailers came: then the server said it, whatever its words", () => {
