@@ -331,6 +331,11 @@ describe("the README", () => {
     const nice = run("node", ["nice.ts"], inFolder);
     expect(nice).toEqual({ status: 0, stdout: "the handler saw the deadline\n", stderr: "" });
   });
+
+  test("compiles by the tsconfig.json that it shows", () => {
+    expect(run("tsc", [], inFolder)).toEqual({ status: 0, stdout: "", stderr: "" });
+    for (const name of ["server", "client", "nice"]) expect(existsSync(join(folder, `dist/${name}.js`))).toBe(true);
+  });
 });
 
 test("both projects type-check, the package's declarations included", () => {
