@@ -1,7 +1,7 @@
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { ClientState } from "../../src/client/client-state.ts";
-import { methodLayers } from "../../src/client/method-layers.ts";
 import { composeUnary, type Layers } from "../../src/client/pipeline.ts";
+import { methodLayers } from "../../src/client/policy-layers/method-layers.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { toMethod } from "../../src/contract/definition.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";

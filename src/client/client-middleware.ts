@@ -8,10 +8,10 @@ import { keepBreakers } from "./breakers-of.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
 import { checkPipelineOptions, type PipelineOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
-import { LivePolicies } from "./live-policies.ts";
 import { aroundNice, type NiceMethod, niceMiddleware } from "./nice-pipeline.ts";
-import type { ContractCallOptions } from "./policy-changes.ts";
-import { keepPolicies } from "./update-policies.ts";
+import { LivePolicies } from "./updates/live-policies.ts";
+import type { ContractCallOptions } from "./updates/policy-changes.ts";
+import { keepPolicies } from "./updates/update-policies.ts";
 
 /** What the middleware adds to nice-grpc's call options. */
 export type MiddlewareCallOptions = Omit<CallOptions, keyof NiceCallOptions | "waitForReady">;

@@ -31,7 +31,7 @@ import { ResponseCache } from "../policy/response-cache.ts";
 import type { RetryShare } from "../policy/retry.ts";
 import { RetryBudget } from "../policy/retry-budget.ts";
 import { RetryThrottling } from "../policy/retry-throttling.ts";
-import { sameSettings } from "./same-settings.ts";
+import { sameSettings } from "./updates/same-settings.ts";
 import { Waits } from "./waits.ts";
 
 /** Where a client's or middleware's policies take time and chance from, and whom they tell. */

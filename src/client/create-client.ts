@@ -13,9 +13,9 @@ import { type ClientOptions, checkClientOptions } from "./client-options.ts";
 import { ClientState } from "./client-state.ts";
 import { aroundStream, aroundUnary, composeForeign } from "./foreign-middleware.ts";
 import { streamMethod, unaryMethod } from "./invoke.ts";
-import { LivePolicies } from "./live-policies.ts";
 import { composeStream, composeUnary } from "./pipeline.ts";
-import { keepPolicies } from "./update-policies.ts";
+import { LivePolicies } from "./updates/live-policies.ts";
+import { keepPolicies } from "./updates/update-policies.ts";
 
 /**
  * Makes a client for a contract's service. It connects when the first call is made, and keeps one connection.

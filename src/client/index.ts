@@ -1,5 +1,4 @@
 export { breakersOf } from "./breakers-of.ts";
-export { type CircuitBreaker, type CircuitBreakerOptions, circuitBreaker } from "./circuit-breaker.ts";
 export { clientMiddleware, type MiddlewareCallOptions } from "./client-middleware.ts";
 export type { ClientOptions, PipelineOptions } from "./client-options.ts";
 export { closeClient, createClient } from "./create-client.ts";
@@ -18,12 +17,13 @@ export {
   type TokenSource,
 } from "./credentials/index.ts";
 export type { FallbacksOf } from "./fallbacks.ts";
-export { type HedgeCallOptions, type HedgeMiddlewareOptions, hedge } from "./hedge-middleware.ts";
+export { type CircuitBreaker, type CircuitBreakerOptions, circuitBreaker } from "./middlewares/circuit-breaker.ts";
+export { type HedgeCallOptions, type HedgeMiddlewareOptions, hedge } from "./middlewares/hedge-middleware.ts";
 export {
   type IdempotencyKeyCallOptions,
   type IdempotencyKeyMiddlewareOptions,
   idempotencyKey,
-} from "./idempotency-middleware.ts";
+} from "./middlewares/idempotency-middleware.ts";
 export {
   type AdaptiveLimitMiddlewareOptions,
   adaptiveLimit,
@@ -31,19 +31,9 @@ export {
   bulkhead,
   type ThrottleMiddlewareOptions,
   throttle,
-} from "./isolation-middlewares.ts";
-export type {
-  Changes,
-  ClientBehind,
-  ContractCallOptions,
-  MethodChanges,
-  PolicyChanges,
-  ServiceChanges,
-} from "./policy-changes.ts";
-export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./resume-middleware.ts";
-export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./retry-middleware.ts";
-export { settleAll } from "./settle-all.ts";
-export type { SettleAllOptions, SettleCallOptions, Settled, SettledAll, SettleTask } from "./settling.ts";
+} from "./middlewares/isolation-middlewares.ts";
+export { type ResumeCallOptions, type ResumeMiddlewareOptions, resume } from "./middlewares/resume-middleware.ts";
+export { type RetryCallOptions, type RetryMiddlewareOptions, retry } from "./middlewares/retry-middleware.ts";
 export {
   type CacheCallOptions,
   type CacheMiddlewareOptions,
@@ -51,6 +41,16 @@ export {
   type CoalesceMiddlewareOptions,
   cache,
   coalesce,
-} from "./sharing-middlewares.ts";
-export { type StallMiddlewareOptions, stall } from "./stall-middleware.ts";
-export { updatePolicies } from "./update-policies.ts";
+} from "./middlewares/sharing-middlewares.ts";
+export { type StallMiddlewareOptions, stall } from "./middlewares/stall-middleware.ts";
+export { settleAll } from "./settle-all.ts";
+export type { SettleAllOptions, SettleCallOptions, Settled, SettledAll, SettleTask } from "./settling.ts";
+export type {
+  Changes,
+  ClientBehind,
+  ContractCallOptions,
+  MethodChanges,
+  PolicyChanges,
+  ServiceChanges,
+} from "./updates/policy-changes.ts";
+export { updatePolicies } from "./updates/update-policies.ts";

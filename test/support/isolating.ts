@@ -1,5 +1,5 @@
-import { type IsolationPolicy, isolationLayers } from "../../src/client/isolation-layers.ts";
 import type { Place } from "../../src/client/pipeline.ts";
+import { type IsolationPolicy, isolationLayers } from "../../src/client/policy-layers/isolation-layers.ts";
 import type { AdaptiveLimitPolicy } from "../../src/contract/policy.ts";
 import { resolveAdaptiveLimit } from "../../src/contract/resolve.ts";
 import type { Layer } from "../../src/core/call.ts";

@@ -1,6 +1,6 @@
-import { LivePolicies } from "../../src/client/live-policies.ts";
 import { composeUnary } from "../../src/client/pipeline.ts";
-import type { PolicyChanges } from "../../src/client/policy-changes.ts";
+import { LivePolicies } from "../../src/client/updates/live-policies.ts";
+import type { PolicyChanges } from "../../src/client/updates/policy-changes.ts";
 import { toMethod } from "../../src/contract/definition.ts";
 import type { UnaryHandler } from "../../src/core/call.ts";
 import { fakeClock } from "../../src/testing/index.ts";

@@ -1,5 +1,5 @@
-import type { SharingOptions, SharingPolicy } from "../../src/client/sharing-layers.ts";
-import { sharingLayers } from "../../src/client/sharing-layers.ts";
+import type { SharingOptions, SharingPolicy } from "../../src/client/policy-layers/sharing-layers.ts";
+import { sharingLayers } from "../../src/client/policy-layers/sharing-layers.ts";
 import type { Call, Reply, UnaryHandler } from "../../src/core/call.ts";
 import { nextCallId } from "../../src/core/call-id.ts";
 import { NO_DEADLINE } from "../../src/core/deadline.ts";

@@ -9,8 +9,8 @@ import type { BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/b
 import { type AttemptFacts, settleFailed, settleLeft } from "../../policy/breaker-verdict.ts";
 import type { Report } from "../report.ts";
 import type { Waits } from "../waits.ts";
+import { continuing } from "./continued.ts";
 import { handOn } from "./hand-on.ts";
-import { settlingHandler } from "./settling.ts";
 
 /** What the attempts of a method are guarded with. */
 export interface BreakerContext {
@@ -52,7 +52,7 @@ export function breakerLayer(context: BreakerContext): Layer {
   });
   return {
     unary: (next) =>
-      settlingHandler((call, onReply, onError) => {
+      continuing((call, onReply, onError) => {
         const permit = breaker.tryAcquire(unaryUse, call.startedAt);
         if (!permit.granted) return onError(reject(call, permit));
         // Not in an async function: with that, the whole pipeline costs a twentieth more.

@@ -4,9 +4,9 @@ import type { Random } from "../../core/random.ts";
 import type { RetryOptions, RetryShare } from "../../policy/retry.ts";
 import type { Report } from "../report.ts";
 import { Attempts } from "./attempts.ts";
+import { continuationOf } from "./continued.ts";
 import { handOn } from "./hand-on.ts";
 import { RetryStream } from "./retry-stream.ts";
-import { settlingOf } from "./settling.ts";
 
 /** What the calls of a method are retried with. */
 export interface RetryContext {
@@ -32,7 +32,7 @@ export function retryLayer(context: RetryContext): Layer {
         throttling.success();
         return reply;
       };
-      const settle = settlingOf(next);
+      const settle = continuationOf(next);
       const first: UnaryHandler = (call) => {
         if (call.signal?.aborted) throw call.signal.reason;
         budget.call(call.startedAt);

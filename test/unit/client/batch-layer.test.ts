@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { batchLayers } from "../../../src/client/batch-layers.ts";
+import { batchLayers } from "../../../src/client/policy-layers/batch-layers.ts";
 import type { Call } from "../../../src/core/call.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import { itemsContract } from "../../support/batched-items.ts";

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { isolationLayers } from "../../../src/client/isolation-layers.ts";
 import { breakerLayer } from "../../../src/client/layers/breaker.ts";
+import { isolationLayers } from "../../../src/client/policy-layers/isolation-layers.ts";
 import { failureCodes } from "../../../src/contract/resolve.ts";
 import type { Layer } from "../../../src/core/call.ts";
 import { fakeClock } from "../../../src/testing/index.ts";

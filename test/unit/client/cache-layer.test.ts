@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { Metadata } from "nice-grpc-common";
 import { expect, test } from "vitest";
-import { sharingLayers } from "../../../src/client/sharing-layers.ts";
+import { sharingLayers } from "../../../src/client/policy-layers/sharing-layers.ts";
 import type { CachedAnswer } from "../../../src/core/call-options.ts";
 import { Status } from "../../../src/core/status.ts";
 import { rejection } from "../../support/orders.ts";

@@ -5,7 +5,7 @@ import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
   circuitBreaker,
-} from "../../../src/client/circuit-breaker.ts";
+} from "../../../src/client/middlewares/circuit-breaker.ts";
 import type { RpcError } from "../../../src/core/errors.ts";
 import type { ObserverEvent } from "../../../src/core/observer.ts";
 import { Status } from "../../../src/core/status.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type HedgeMiddlewareOptions, hedge } from "../../../src/client/hedge-middleware.ts";
+import { type HedgeMiddlewareOptions, hedge } from "../../../src/client/middlewares/hedge-middleware.ts";
 
 const anything = (options: unknown) => options as HedgeMiddlewareOptions;
 

@@ -6,7 +6,7 @@ import {
   bulkhead,
   type ThrottleMiddlewareOptions,
   throttle,
-} from "../../../src/client/isolation-middlewares.ts";
+} from "../../../src/client/middlewares/isolation-middlewares.ts";
 
 type Any = BulkheadMiddlewareOptions & AdaptiveLimitMiddlewareOptions & ThrottleMiddlewareOptions;
 

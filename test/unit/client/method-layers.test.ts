@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { OrderServiceDefinition } from "../../../gen/shop/orders/v1/orders.ts";
 import type { PipelineOptions } from "../../../src/client/client-options.ts";
-import { methodLayers } from "../../../src/client/method-layers.ts";
 import { composeUnary, UNARY_ORDER } from "../../../src/client/pipeline.ts";
+import { methodLayers } from "../../../src/client/policy-layers/method-layers.ts";
 import { contract } from "../../../src/contract/contract.ts";
 import { toMethod } from "../../../src/contract/definition.ts";
 import type { MethodPolicy, ServicePolicy } from "../../../src/contract/policy.ts";

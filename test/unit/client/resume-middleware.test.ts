@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type ResumeMiddlewareOptions, resume } from "../../../src/client/resume-middleware.ts";
-import { type StallMiddlewareOptions, stall } from "../../../src/client/stall-middleware.ts";
+import { type ResumeMiddlewareOptions, resume } from "../../../src/client/middlewares/resume-middleware.ts";
+import { type StallMiddlewareOptions, stall } from "../../../src/client/middlewares/stall-middleware.ts";
 
 const methods = ["/shop.Orders/Watch"];
 const fields = { methods, requestField: "afterRevision", cursorField: "revision" };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type RetryMiddlewareOptions, retry } from "../../../src/client/retry-middleware.ts";
+import { type RetryMiddlewareOptions, retry } from "../../../src/client/middlewares/retry-middleware.ts";
 
 const anything = (options: unknown) => options as RetryMiddlewareOptions;
 

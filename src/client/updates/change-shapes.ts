@@ -1,7 +1,7 @@
-import type { Contract } from "../contract/contract.ts";
-import type { MethodPolicy } from "../contract/policy.ts";
-import { isBoolean, isOneOf, isText, type OptionCheck } from "../core/check-options.ts";
-import { CRITICALITIES } from "../core/criticality.ts";
+import type { Contract } from "../../contract/contract.ts";
+import type { MethodPolicy } from "../../contract/policy.ts";
+import { isBoolean, isOneOf, isText, type OptionCheck } from "../../core/check-options.ts";
+import { CRITICALITIES } from "../../core/criticality.ts";
 import { areStatuses, isFigure, type Shape } from "./check-changes.ts";
 import type { MethodChanges, ServiceChanges } from "./policy-changes.ts";
 

@@ -2,29 +2,29 @@ import type { Call, Reply, UnaryHandler } from "../../core/call.ts";
 import { handOn } from "./hand-on.ts";
 
 /** Goes on with what a call came to, as the two functions of a promise's `then` do. */
-export type Settling = (
+export type Continuation = (
   call: Call,
   onReply: (reply: Reply) => Reply,
   onError: (error: unknown) => Promise<Reply>,
 ) => Promise<Reply>;
 
-const settlings = new WeakMap<UnaryHandler, Settling>();
+const continuations = new WeakMap<UnaryHandler, Continuation>();
 
 /**
  * A handler for a layer that only watches how attempts end. Whoever calls it can go on in the same turn of a promise
- * (`settlingOf`): a turn for each layer would be a good part of what a call costs.
+ * (`continuationOf`): a turn for each layer would be a good part of what a call costs.
  */
-export function settlingHandler(settling: Settling): UnaryHandler {
-  const attempt: UnaryHandler = (call) => settling(call, keep, rethrow);
+export function continuing(continuation: Continuation): UnaryHandler {
+  const attempt: UnaryHandler = (call) => continuation(call, keep, rethrow);
   // What `onError` throws before there is a promise.
   const handler: UnaryHandler = (call) => handOn(attempt, call);
-  settlings.set(handler, settling);
+  continuations.set(handler, continuation);
   return handler;
 }
 
 /** How to call a handler and go on with what it came to; what the handler throws at once goes to `onError` too. */
-export function settlingOf(handler: UnaryHandler): Settling {
-  return settlings.get(handler) ?? ((call, onReply, onError) => handOn(handler, call).then(onReply, onError));
+export function continuationOf(handler: UnaryHandler): Continuation {
+  return continuations.get(handler) ?? ((call, onReply, onError) => handOn(handler, call).then(onReply, onError));
 }
 
 function keep(reply: Reply): Reply {

@@ -1,11 +1,11 @@
-import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
-import type { CallOptions } from "../core/call-options.ts";
-import { isCount, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
-import type { Clock } from "../core/clock.ts";
-import { IDEMPOTENCY_KEY } from "../core/idempotency.ts";
-import type { Method } from "../core/method.ts";
-import { Metadata } from "../transport/index.ts";
-import type { OwnOptions } from "./nice-pipeline.ts";
+import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../../contract/policy.ts";
+import type { CallOptions } from "../../core/call-options.ts";
+import { isCount, isFunction, isObject, type OptionCheck } from "../../core/check-options.ts";
+import type { Clock } from "../../core/clock.ts";
+import { IDEMPOTENCY_KEY } from "../../core/idempotency.ts";
+import type { Method } from "../../core/method.ts";
+import { Metadata } from "../../transport/index.ts";
+import type { OwnOptions } from "../nice-pipeline.ts";
 import { budgetProblems, isNumber, throttlingProblems } from "./single-policy.ts";
 
 /** What `retry()` and `hedge()` take beside their policy: what their calls share. */

@@ -1,10 +1,13 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { HedgePolicy } from "../contract/policy.ts";
-import { checkHedge } from "../contract/validate.ts";
-import type { OptionCheck } from "../core/check-options.ts";
-import { systemClock } from "../core/clock.ts";
-import type { Observer } from "../core/observer.ts";
-import { systemRandom } from "../core/random.ts";
+import type { HedgePolicy } from "../../contract/policy.ts";
+import { checkHedge } from "../../contract/validate.ts";
+import type { OptionCheck } from "../../core/check-options.ts";
+import { systemClock } from "../../core/clock.ts";
+import type { Observer } from "../../core/observer.ts";
+import { systemRandom } from "../../core/random.ts";
+import { ClientState } from "../client-state.ts";
+import { aroundNice, niceMiddleware } from "../nice-pipeline.ts";
+import { hedgeLayers } from "../policy-layers/hedge-layers.ts";
 import {
   ATTEMPTS_CHECKS,
   ATTEMPTS_OWN,
@@ -13,9 +16,6 @@ import {
   isRepeatable,
   shareProblems,
 } from "./attempts-middleware.ts";
-import { ClientState } from "./client-state.ts";
-import { hedgeLayers } from "./hedge-layers.ts";
-import { aroundNice, niceMiddleware } from "./nice-pipeline.ts";
 import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `hedge()` takes: a hedge policy, and what its calls share. */

@@ -1,17 +1,17 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import { type ServiceDefinition, toMethod } from "../contract/definition.ts";
-import { serviceProblems } from "../contract/named-methods.ts";
-import { type CachePolicy, DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
-import { checkCache } from "../contract/validate-isolation.ts";
-import type { Problem } from "../contract/value-checks.ts";
-import type { CallOptions } from "../core/call-options.ts";
-import { checkOptions, isFunction, isObject, isText, type OptionCheck } from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
-import type { Observer } from "../core/observer.ts";
-import { systemRandom } from "../core/random.ts";
-import { ClientState } from "./client-state.ts";
-import { aroundNice, type NiceMethod, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { type SharingPolicy, sharingLayers } from "./sharing-layers.ts";
+import { type ServiceDefinition, toMethod } from "../../contract/definition.ts";
+import { serviceProblems } from "../../contract/named-methods.ts";
+import { type CachePolicy, DEFAULT_TIMEOUT_MS } from "../../contract/policy.ts";
+import { checkCache } from "../../contract/validate-isolation.ts";
+import type { Problem } from "../../contract/value-checks.ts";
+import type { CallOptions } from "../../core/call-options.ts";
+import { checkOptions, isFunction, isObject, isText, type OptionCheck } from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { Observer } from "../../core/observer.ts";
+import { systemRandom } from "../../core/random.ts";
+import { ClientState } from "../client-state.ts";
+import { aroundNice, type NiceMethod, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
+import { type SharingPolicy, sharingLayers } from "../policy-layers/sharing-layers.ts";
 import { isNumber, optionProblems } from "./single-policy.ts";
 
 /** What `coalesce()` takes. */

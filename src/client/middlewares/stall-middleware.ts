@@ -1,14 +1,14 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { HeartbeatPolicy } from "../contract/policy.ts";
-import { checkHeartbeat } from "../contract/validate-streams.ts";
-import { arePaths, checkOptions, isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
-import type { Observer } from "../core/observer.ts";
-import { systemRandom } from "../core/random.ts";
-import { ClientState } from "./client-state.ts";
-import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+import type { HeartbeatPolicy } from "../../contract/policy.ts";
+import { checkHeartbeat } from "../../contract/validate-streams.ts";
+import { arePaths, checkOptions, isFunction, isObject, type OptionCheck } from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { Observer } from "../../core/observer.ts";
+import { systemRandom } from "../../core/random.ts";
+import { ClientState } from "../client-state.ts";
+import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
+import { streamLayers } from "../policy-layers/stream-layers.ts";
 import { isName, isNumber, perMethod, wellTyped } from "./single-policy.ts";
-import { streamLayers } from "./stream-layers.ts";
 
 /** What `stall()` takes: a heartbeat policy, its field by its name in the generated message. */
 export interface StallMiddlewareOptions extends HeartbeatPolicy {

@@ -1,12 +1,12 @@
-import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../contract/policy.ts";
-import { resolveBulkhead } from "../contract/resolve.ts";
-import type { Call } from "../core/call.ts";
-import { CRITICALITY_KEY } from "../core/criticality.ts";
-import type { ClientState } from "./client-state.ts";
-import { bulkheadLayer } from "./layers/bulkhead.ts";
-import { throttleLayer } from "./layers/throttle.ts";
-import type { Layers } from "./pipeline.ts";
-import { reportTo } from "./report.ts";
+import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../../contract/policy.ts";
+import { resolveBulkhead } from "../../contract/resolve.ts";
+import type { Call } from "../../core/call.ts";
+import { CRITICALITY_KEY } from "../../core/criticality.ts";
+import type { ClientState } from "../client-state.ts";
+import { bulkheadLayer } from "../layers/bulkhead.ts";
+import { throttleLayer } from "../layers/throttle.ts";
+import type { Layers } from "../pipeline.ts";
+import { reportTo } from "../report.ts";
 
 /** What keeps the calls of one method from taking up everything. */
 export interface IsolationPolicy {

@@ -1,10 +1,10 @@
-import type { MethodPolicy } from "../contract/policy.ts";
-import { resolveHedge } from "../contract/resolve.ts";
-import type { Method } from "../core/method.ts";
-import type { ClientState } from "./client-state.ts";
-import { hedgeLayer } from "./layers/hedge.ts";
-import type { Layers } from "./pipeline.ts";
-import { reportTo } from "./report.ts";
+import type { MethodPolicy } from "../../contract/policy.ts";
+import { resolveHedge } from "../../contract/resolve.ts";
+import type { Method } from "../../core/method.ts";
+import type { ClientState } from "../client-state.ts";
+import { hedgeLayer } from "../layers/hedge.ts";
+import type { Layers } from "../pipeline.ts";
+import { reportTo } from "../report.ts";
 
 /** The layer of a hedge policy, if there is one. */
 export function hedgeLayers(

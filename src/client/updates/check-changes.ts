@@ -1,5 +1,5 @@
-import type { Problem } from "../contract/value-checks.ts";
-import { type OptionCheck, show } from "../core/check-options.ts";
+import type { Problem } from "../../contract/value-checks.ts";
+import { type OptionCheck, show } from "../../core/check-options.ts";
 
 /** Settings by their names, and records of settings. */
 export type Fields = Readonly<Record<string, unknown>>;

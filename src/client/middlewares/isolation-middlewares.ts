@@ -1,13 +1,13 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../contract/policy.ts";
-import { checkServiceIsolation } from "../contract/validate-isolation.ts";
-import { isFunction, isObject, type OptionCheck } from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
-import type { Observer } from "../core/observer.ts";
-import { type Random, systemRandom } from "../core/random.ts";
-import { ClientState } from "./client-state.ts";
-import { type IsolationPolicy, isolationLayers } from "./isolation-layers.ts";
-import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../../contract/policy.ts";
+import { checkServiceIsolation } from "../../contract/validate-isolation.ts";
+import { isFunction, isObject, type OptionCheck } from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { Observer } from "../../core/observer.ts";
+import { type Random, systemRandom } from "../../core/random.ts";
+import { ClientState } from "../client-state.ts";
+import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
+import { type IsolationPolicy, isolationLayers } from "../policy-layers/isolation-layers.ts";
 import { isNumber, optionProblems, perMethod } from "./single-policy.ts";
 
 /** Whom a middleware tells, and where it takes time from. */

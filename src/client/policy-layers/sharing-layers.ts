@@ -1,16 +1,16 @@
-import type { MethodPolicy } from "../contract/policy.ts";
-import { CRITICALITY_KEY } from "../core/criticality.ts";
-import type { Method } from "../core/method.ts";
-import { Coalescing } from "../policy/coalescing.ts";
-import { CALL_OPTIONS } from "./call-option-names.ts";
-import type { ClientState } from "./client-state.ts";
-import type { Fallback } from "./fallbacks.ts";
-import { cacheLayer } from "./layers/cache.ts";
-import { coalesceLayer } from "./layers/coalesce.ts";
-import { fallbackLayer } from "./layers/fallback.ts";
-import { type KeyOf, shareKeyOf } from "./layers/share-key.ts";
-import type { Layers } from "./pipeline.ts";
-import { reportTo } from "./report.ts";
+import type { MethodPolicy } from "../../contract/policy.ts";
+import { CRITICALITY_KEY } from "../../core/criticality.ts";
+import type { Method } from "../../core/method.ts";
+import { Coalescing } from "../../policy/coalescing.ts";
+import { CALL_OPTIONS } from "../call-option-names.ts";
+import type { ClientState } from "../client-state.ts";
+import type { Fallback } from "../fallbacks.ts";
+import { cacheLayer } from "../layers/cache.ts";
+import { coalesceLayer } from "../layers/coalesce.ts";
+import { fallbackLayer } from "../layers/fallback.ts";
+import { type KeyOf, shareKeyOf } from "../layers/share-key.ts";
+import type { Layers } from "../pipeline.ts";
+import { reportTo } from "../report.ts";
 
 /** What a method's answers are shared by. */
 export type SharingPolicy = Pick<MethodPolicy, "coalesce" | "cache">;

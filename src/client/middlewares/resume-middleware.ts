@@ -1,8 +1,8 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import { type CursorAccess, type CursorType, EMPTY_CURSORS } from "../contract/cursor.ts";
-import type { ResumePolicy, RetryBudgetPolicy } from "../contract/policy.ts";
-import { checkResume } from "../contract/validate-streams.ts";
-import type { CallOptions } from "../core/call-options.ts";
+import { type CursorAccess, type CursorType, EMPTY_CURSORS } from "../../contract/cursor.ts";
+import type { ResumePolicy, RetryBudgetPolicy } from "../../contract/policy.ts";
+import { checkResume } from "../../contract/validate-streams.ts";
+import type { CallOptions } from "../../core/call-options.ts";
 import {
   arePaths,
   checkOptions,
@@ -11,14 +11,14 @@ import {
   isObject,
   isOneOf,
   type OptionCheck,
-} from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
-import type { Observer } from "../core/observer.ts";
-import { type Random, systemRandom } from "../core/random.ts";
-import { ClientState } from "./client-state.ts";
-import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+} from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { Observer } from "../../core/observer.ts";
+import { type Random, systemRandom } from "../../core/random.ts";
+import { ClientState } from "../client-state.ts";
+import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
+import { streamLayers } from "../policy-layers/stream-layers.ts";
 import { areNames, budgetProblems, isName, isNumber, perMethod, wellTyped } from "./single-policy.ts";
-import { streamLayers } from "./stream-layers.ts";
 
 /** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */
 export interface ResumeMiddlewareOptions extends ResumePolicy {

@@ -1,21 +1,21 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { BreakerPolicy } from "../contract/policy.ts";
-import { failureCodes } from "../contract/resolve.ts";
-import { checkBreaker } from "../contract/validate.ts";
-import { isFunction, isObject, isOneOf, type OptionCheck } from "../core/check-options.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
-import { RpcError } from "../core/errors.ts";
-import { notify, type Observer } from "../core/observer.ts";
-import { type Random, systemRandom } from "../core/random.ts";
-import { tell } from "../core/warning.ts";
-import type { BreakerPermit } from "../policy/breaker-permit.ts";
-import type { Breakers } from "../policy/breaker-set.ts";
-import { settle } from "../policy/breaker-verdict.ts";
-import { keepBreakers } from "./breakers-of.ts";
-import { ClientState } from "./client-state.ts";
-import { breakerLayer, rejected } from "./layers/breaker.ts";
-import { aroundNice, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
-import { reportTo } from "./report.ts";
+import type { BreakerPolicy } from "../../contract/policy.ts";
+import { failureCodes } from "../../contract/resolve.ts";
+import { checkBreaker } from "../../contract/validate.ts";
+import { isFunction, isObject, isOneOf, type OptionCheck } from "../../core/check-options.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { RpcError } from "../../core/errors.ts";
+import { notify, type Observer } from "../../core/observer.ts";
+import { type Random, systemRandom } from "../../core/random.ts";
+import { tell } from "../../core/warning.ts";
+import type { BreakerPermit } from "../../policy/breaker-permit.ts";
+import type { Breakers } from "../../policy/breaker-set.ts";
+import { settle } from "../../policy/breaker-verdict.ts";
+import { keepBreakers } from "../breakers-of.ts";
+import { ClientState } from "../client-state.ts";
+import { breakerLayer, rejected } from "../layers/breaker.ts";
+import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
+import { reportTo } from "../report.ts";
 import { areNames, isNumber, optionProblems, perMethod } from "./single-policy.ts";
 
 /** What `circuitBreaker()` takes. A limit for slow calls has no default here: `slowMs` must be given. */

@@ -1,5 +1,5 @@
-import { type Contract, checkContract, checkedContract } from "../contract/contract.ts";
-import type { Problem } from "../contract/value-checks.ts";
+import { type Contract, checkContract, checkedContract } from "../../contract/contract.ts";
+import type { Problem } from "../../contract/value-checks.ts";
 import { changesShape } from "./change-shapes.ts";
 import { checkShape, type Fields } from "./check-changes.ts";
 

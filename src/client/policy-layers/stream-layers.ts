@@ -1,11 +1,11 @@
-import { type CursorAccess, EMPTY_CURSORS, type HeartbeatAccess } from "../contract/cursor.ts";
-import type { HeartbeatPolicy, ResumePolicy } from "../contract/policy.ts";
-import { resolveResume, resolveStall } from "../contract/resolve.ts";
-import type { ClientState } from "./client-state.ts";
-import { resumeLayer } from "./layers/resume.ts";
-import { stallLayer } from "./layers/stall.ts";
-import type { Layers } from "./pipeline.ts";
-import { reportTo } from "./report.ts";
+import { type CursorAccess, EMPTY_CURSORS, type HeartbeatAccess } from "../../contract/cursor.ts";
+import type { HeartbeatPolicy, ResumePolicy } from "../../contract/policy.ts";
+import { resolveResume, resolveStall } from "../../contract/resolve.ts";
+import type { ClientState } from "../client-state.ts";
+import { resumeLayer } from "../layers/resume.ts";
+import { stallLayer } from "../layers/stall.ts";
+import type { Layers } from "../pipeline.ts";
+import { reportTo } from "../report.ts";
 
 /** What the streams of one method say about themselves. */
 export interface StreamPolicy {

@@ -1,9 +1,9 @@
 import type { ClientMiddlewareCall } from "nice-grpc-common";
-import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../contract/policy.ts";
-import { checkBudget, checkThrottling } from "../contract/validate.ts";
-import type { Problem } from "../contract/value-checks.ts";
-import { checkOptions, inOptionNames, type OptionCheck } from "../core/check-options.ts";
-import { type Method, methodKind } from "../core/method.ts";
+import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../../contract/policy.ts";
+import { checkBudget, checkThrottling } from "../../contract/validate.ts";
+import type { Problem } from "../../contract/value-checks.ts";
+import { checkOptions, inOptionNames, type OptionCheck } from "../../core/check-options.ts";
+import { type Method, methodKind } from "../../core/method.ts";
 
 type MethodDescriptor = ClientMiddlewareCall<unknown, unknown>["method"];
 

@@ -1,10 +1,13 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { RetryPolicy } from "../contract/policy.ts";
-import { checkRetry } from "../contract/validate.ts";
-import { isFunction, isOneOf, type OptionCheck } from "../core/check-options.ts";
-import { systemClock } from "../core/clock.ts";
-import type { Observer } from "../core/observer.ts";
-import { type Random, systemRandom } from "../core/random.ts";
+import type { RetryPolicy } from "../../contract/policy.ts";
+import { checkRetry } from "../../contract/validate.ts";
+import { isFunction, isOneOf, type OptionCheck } from "../../core/check-options.ts";
+import { systemClock } from "../../core/clock.ts";
+import type { Observer } from "../../core/observer.ts";
+import { type Random, systemRandom } from "../../core/random.ts";
+import { ClientState } from "../client-state.ts";
+import { aroundNice, niceMiddleware } from "../nice-pipeline.ts";
+import { retryLayers } from "../policy-layers/method-layers.ts";
 import {
   ATTEMPTS_CHECKS,
   ATTEMPTS_OWN,
@@ -13,9 +16,6 @@ import {
   isRepeatable,
   shareProblems,
 } from "./attempts-middleware.ts";
-import { ClientState } from "./client-state.ts";
-import { retryLayers } from "./method-layers.ts";
-import { aroundNice, niceMiddleware } from "./nice-pipeline.ts";
 import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */

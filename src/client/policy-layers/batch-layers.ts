@@ -1,13 +1,13 @@
-import type { Contract } from "../contract/contract.ts";
-import { toMethod } from "../contract/definition.ts";
-import type { MethodPolicy } from "../contract/policy.ts";
-import { resolveBatch } from "../contract/resolve.ts";
-import { Batching } from "../policy/batching.ts";
-import type { ClientState } from "./client-state.ts";
-import { batchLayer } from "./layers/batch.ts";
-import type { GatheredCalls } from "./layers/gathered-calls.ts";
-import type { Layers } from "./pipeline.ts";
-import { reportTo } from "./report.ts";
+import type { Contract } from "../../contract/contract.ts";
+import { toMethod } from "../../contract/definition.ts";
+import type { MethodPolicy } from "../../contract/policy.ts";
+import { resolveBatch } from "../../contract/resolve.ts";
+import { Batching } from "../../policy/batching.ts";
+import type { ClientState } from "../client-state.ts";
+import { batchLayer } from "../layers/batch.ts";
+import type { GatheredCalls } from "../layers/gathered-calls.ts";
+import type { Layers } from "../pipeline.ts";
+import { reportTo } from "../report.ts";
 
 /**
  * The layer by which calls of a method become parts of another method's. Without a way to that one, as within

@@ -1,13 +1,13 @@
-import type { Contract } from "../contract/contract.ts";
-import { type MethodPolicy, mergePolicy } from "../contract/policy.ts";
-import { type Criticality, DEFAULT_CRITICALITY } from "../core/criticality.ts";
-import type { Method } from "../core/method.ts";
-import { notify } from "../core/observer.ts";
+import type { Contract } from "../../contract/contract.ts";
+import { type MethodPolicy, mergePolicy } from "../../contract/policy.ts";
+import { type Criticality, DEFAULT_CRITICALITY } from "../../core/criticality.ts";
+import type { Method } from "../../core/method.ts";
+import { notify } from "../../core/observer.ts";
+import type { PipelineOptions } from "../client-options.ts";
+import type { ClientState } from "../client-state.ts";
+import type { Layers } from "../pipeline.ts";
+import { breakerName, methodLayers } from "../policy-layers/method-layers.ts";
 import { changedContract } from "./changed-contract.ts";
-import type { PipelineOptions } from "./client-options.ts";
-import type { ClientState } from "./client-state.ts";
-import { breakerName, methodLayers } from "./method-layers.ts";
-import type { Layers } from "./pipeline.ts";
 import { sameSettings } from "./same-settings.ts";
 
 /** What the pipeline of a method is made by: it is made anew when that changes. */

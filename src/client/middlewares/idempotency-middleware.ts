@@ -1,14 +1,14 @@
 import type { ClientMiddleware } from "nice-grpc-common";
-import type { ServiceDefinition } from "../contract/definition.ts";
-import { namedMethods, namesProblems, serviceProblems, type UnaryNameOf } from "../contract/named-methods.ts";
-import type { Layer } from "../core/call.ts";
-import type { CallOptions } from "../core/call-options.ts";
-import { checkOptions, isFunction, type OptionCheck } from "../core/check-options.ts";
-import { systemClock } from "../core/clock.ts";
-import { IDEMPOTENCY_KEY } from "../core/idempotency.ts";
-import { type Random, systemRandom } from "../core/random.ts";
-import { idempotencyKeyLayer } from "./layers/idempotency-key.ts";
-import { aroundNice, isAttempt, type NiceMethod, niceMiddleware, type OwnOptions } from "./nice-pipeline.ts";
+import type { ServiceDefinition } from "../../contract/definition.ts";
+import { namedMethods, namesProblems, serviceProblems, type UnaryNameOf } from "../../contract/named-methods.ts";
+import type { Layer } from "../../core/call.ts";
+import type { CallOptions } from "../../core/call-options.ts";
+import { checkOptions, isFunction, type OptionCheck } from "../../core/check-options.ts";
+import { systemClock } from "../../core/clock.ts";
+import { IDEMPOTENCY_KEY } from "../../core/idempotency.ts";
+import { type Random, systemRandom } from "../../core/random.ts";
+import { idempotencyKeyLayer } from "../layers/idempotency-key.ts";
+import { aroundNice, isAttempt, type NiceMethod, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
 
 /** What `idempotencyKey()` takes. */
 export interface IdempotencyKeyMiddlewareOptions<Service extends ServiceDefinition = ServiceDefinition> {

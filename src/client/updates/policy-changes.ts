@@ -7,8 +7,8 @@ import type {
   MethodPolicy,
   ResumePolicy,
   ServicePolicy,
-} from "../contract/policy.ts";
-import type { MiddlewareCallOptions } from "./client-middleware.ts";
+} from "../../contract/policy.ts";
+import type { MiddlewareCallOptions } from "../client-middleware.ts";
 
 /**
  * A policy as an update says it: a setting that is named holds in place of the contract's, `null` takes it away, so that
