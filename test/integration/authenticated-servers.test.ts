@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { bearer, type Credentials, createClient, currentCall, Status } from "bowline";
+import { bearer, type Credentials, cachedToken, createClient, currentCall, Status } from "bowline";
 import { jwt } from "bowline/auth-jwt";
 import { type Authenticator, createServer, memoryIdempotency, serverMiddleware } from "bowline/server";
 import { createServer as createNiceServer } from "nice-grpc";
@@ -261,6 +261,12 @@ test.each<[string, Credentials, reaches: boolean[]]>([
     "a function, kept apart by what is said",
     bearer(() => "t", { partition: () => currentCall()?.identity.key ?? "" }),
     [true, false, true],
+  ],
+  ["a source of one's own", bearer({ token: () => "t" }), [true, true, true]],
+  [
+    "a cached token",
+    bearer(cachedToken(async () => ({ token: "t", expiresAt: Date.now() + 60_000 }))),
+    [true, false, false],
   ],
   ["a text", bearer("t"), [true, false, false]],
 ])(

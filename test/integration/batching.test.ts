@@ -2,6 +2,7 @@ import { clientMiddleware, closeClient, EncodedMessage, fail, type ObserverEvent
 import { createChannel, createClientFactory, Metadata } from "nice-grpc";
 import { expect, onTestFinished, test } from "vitest";
 import type { MethodPolicy } from "../../src/contract/policy.ts";
+import type { CallOptions } from "../../src/core/call-options.ts";
 import { answered, connectItems, type ItemsClient, itemsContract, serveItems } from "../support/batched-items.ts";
 import { gate, rejection } from "../support/orders.ts";
 
@@ -50,26 +51,49 @@ test("a status in the batch is one caller's error", async () => {
   });
 });
 
-test("a batch that is refused for one of its requests is made one by one: the others get their answers", async () => {
-  const { port, batches, singles } = await serveItems(async (request, context) => {
-    const wrong = request.requests.findIndex(({ id }) => id === "wrong");
-    if (wrong >= 0) fail("INVALID_ARGUMENT", `requests[${wrong}].id is wrong`);
-    return answered(request, context);
+/** Refuses what is `wrong` in a batch, as validation does. */
+const validated: typeof answered = async (request, context) => {
+  const fieldViolations = request.requests.flatMap(({ id }, index) =>
+    id === "wrong" ? [{ field: `requests[${index}].id`, description: "is wrong" }] : [],
+  );
+  if (fieldViolations.length === 0) return answered(request, context);
+  return fail("INVALID_ARGUMENT", "wrong", { statusDetails: [{ $type: "google.rpc.BadRequest", fieldViolations }] });
+};
+
+test("requests that are refused by name fail by themselves, and the others get their answers", async () => {
+  const { port, batches } = await serveItems(validated);
+  const items = connectItems(port);
+  // One object for all: each call is for what was in it then.
+  const request = { id: "" };
+  const ask = (id: string) => items.getItem(Object.assign(request, { id }));
+  const answers = await Promise.allSettled(["a", "wrong", "c", "wrong"].map(ask));
+  expect(batches).toEqual([
+    ["a", "wrong", "c", "wrong"],
+    ["a", "c"],
+  ]);
+  expect(answers).toMatchObject([
+    { status: "fulfilled", value: { id: "a" } },
+    { reason: { code: Status.INVALID_ARGUMENT, details: "id is wrong", path: "/test.v1.Items/GetItem" } },
+    { status: "fulfilled", value: { id: "c" } },
+    { status: "rejected" },
+  ]);
+  const { reason } = answers[1] as PromiseRejectedResult;
+  expect(reason.statusDetail("google.rpc.BadRequest")).toMatchObject({
+    fieldViolations: [{ field: "id", description: "is wrong" }],
   });
-  const events: ObserverEvent[] = [];
-  const items = connectItems(port, itemsContract(), { observer: (event) => void events.push(event) });
-  const answers = await Promise.allSettled(["a", "wrong", "c"].map((id) => items.getItem({ id })));
-  expect(batches).toEqual([["a", "wrong", "c"]]);
-  expect(singles.toSorted()).toEqual(["a", "c", "wrong"]);
-  expect(answers.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
-  expect(events).toContainEqual(expect.objectContaining({ policy: "batch", action: "split", detail: { size: 3 } }));
 });
 
-test("a batch of one that is refused is that call's error", async () => {
-  const { port, singles } = await serveItems(async () => fail("INVALID_ARGUMENT", "requests[0].id is wrong"));
+test.each<[string, Parameters<typeof serveItems>[0], CallOptions]>([
+  ["for something else", async () => fail("INVALID_ARGUMENT", "wrong"), {}],
+  ["again", async ({ requests }) => validated({ requests: [...requests, { id: "wrong" }] }, {} as never), {}],
+  ["by name, and is not to be repeated", validated, { retry: false }],
+  ["by name, and is not to be attempted twice", validated, { maxAttempts: 1 }],
+])("a batch that is refused %s is everybody's error", async (_, many, options) => {
+  const { port, batches } = await serveItems(many);
   const items = connectItems(port);
-  expect(await rejection(items.getItem({ id: "wrong" }))).toMatchObject({ code: Status.INVALID_ARGUMENT });
-  expect(singles).toEqual([]);
+  const answers = await Promise.all(["a", "wrong"].map((id) => rejection(items.getItem({ id }, options))));
+  expect(answers).toMatchObject([{ code: Status.INVALID_ARGUMENT }, { code: Status.INVALID_ARGUMENT }]);
+  expect(batches.length).toBeLessThanOrEqual(2);
 });
 
 test("an entry that says nothing is one caller's error", async () => {

@@ -1,4 +1,5 @@
 import { checkOptions, isText, type OptionCheck } from "../../core/check-options.ts";
+import { isCachedToken } from "./cached-token.ts";
 import type { Credentials, Sent } from "./credentials.ts";
 import { shapeOf } from "./shape-of.ts";
 
@@ -14,8 +15,8 @@ export interface TokenSource {
 export interface BearerOptions {
   /**
    * Whom a call is made for, asked when it begins: calls of different partitions share no answers where the contract has
-   * `cache`, `coalesce` or `batch`. Default: with a text or a source such as `cachedToken`, all calls are made for the
-   * same. A function may give each user's calls a token of their own, which nobody knows before it is asked: they share
+   * `cache`, `coalesce` or `batch`. Default: with a text or a `cachedToken`, all calls are made for the same. A function,
+   * or a source of your own, may give each user's calls another token, which nobody knows before it is asked: they share
    * nothing. Say whose they are, such as `() => session().userId`, or `"service"` where the token is the same for all.
    */
   readonly partition?: string | (() => string);
@@ -36,7 +37,7 @@ export function bearer(source: string | TokenSource | TokenSource["token"], opti
   const tokens = tokensOf(source);
   const problems = [...sourceProblems(source, tokens), ...checkOptions(options, OPTIONS)];
   if (problems.length > 0) throw new TypeError(`bearer: ${problems.join("; ")}`);
-  const { partition = typeof source === "function" ? undefined : SAME } = options;
+  const { partition = typeof source === "string" || isCachedToken(source) ? SAME : undefined } = options;
   const call = {
     headers: async ({ signal }: { readonly signal: AbortSignal }) => bearerHeader(await tokens.token(signal)),
     rejected: (sent: Sent) => {

@@ -57,6 +57,11 @@ export function cachedToken(
   return new CachedToken(fetch, options);
 }
 
+/** Whether it is what `cachedToken` gives: the same token for all calls. */
+export function isCachedToken(source: unknown): boolean {
+  return source instanceof CachedToken;
+}
+
 /** A token with when it is to be fetched anew, in wall time. */
 interface Held extends IssuedToken {
   readonly refreshAt: number;

@@ -33,7 +33,7 @@ export function batchLayer(context: BatchContext): Layer {
       } catch (error) {
         return Promise.reject(error);
       }
-      const seat = batching.join(keyOf(call), () => new GatheredCalls(context, send, next, call));
+      const seat = batching.join(keyOf(call), () => new GatheredCalls(context, send, call));
       return seat.work.wait(call, request, seat);
     },
     stream: (next) => next,

@@ -9,13 +9,14 @@ import { CRITICALITIES, CRITICALITY_KEY } from "../../core/criticality.ts";
 import { NO_DEADLINE } from "../../core/deadline.ts";
 import { RpcError } from "../../core/errors.ts";
 import type { Method } from "../../core/method.ts";
-import { Status, toStatusCode } from "../../core/status.ts";
+import { toStatusCode } from "../../core/status.ts";
 import { fromAny } from "../../core/status-detail-codec.ts";
 import type { BatchSeat } from "../../policy/batching.ts";
 import { Metadata } from "../../transport/index.ts";
 import { credentialOption } from "../credentials/call-credentials.ts";
 import type { Report } from "../report.ts";
 import { handOn } from "./hand-on.ts";
+import { refusedError, refusedRequests } from "./refused-requests.ts";
 import { ReplyCopy } from "./reply-copy.ts";
 import { ReplyWaiter } from "./reply-waiter.ts";
 
@@ -47,7 +48,6 @@ interface RpcStatus {
 export class GatheredCalls {
   readonly #context: GatheredContext;
   readonly #send: UnaryHandler;
-  readonly #alone: UnaryHandler;
   readonly #first: Call;
   /** As it was when the batch was opened: it belongs to the application. */
   readonly #metadata: MetadataType | undefined;
@@ -61,13 +61,11 @@ export class GatheredCalls {
 
   /**
    * @param send makes the call of the method that takes many.
-   * @param alone makes a call of the method itself.
    * @param first the call that the others join.
    */
-  constructor(context: GatheredContext, send: UnaryHandler, alone: UnaryHandler, first: Call) {
+  constructor(context: GatheredContext, send: UnaryHandler, first: Call) {
     this.#context = context;
     this.#send = send;
-    this.#alone = alone;
     this.#first = first;
     this.#metadata = first.metadata && new Metadata(first.metadata);
   }
@@ -93,6 +91,11 @@ export class GatheredCalls {
     this.#sent = true;
     this.#timer?.cancel();
     this.#end();
+    this.#make();
+  }
+
+  /** @param again whether it has been made, with others in it that were refused. */
+  #make(again = false): void {
     const asked = [...this.#waiters.keys()];
     const latest = asked.reduce((latest, { call }) => Math.max(latest, call.deadline), 0);
     const call = this.#call([...this.#waiters.values()], latest);
@@ -100,7 +103,7 @@ export class GatheredCalls {
     // Whoever filled the batch is served by some call; the batch is for all of them.
     detached(() => handOn(this.#send, call)).then(
       (reply) => this.#answer(asked, reply),
-      (error) => this.#fail(asked.length, error),
+      (error) => this.#fail(asked, error, again),
     );
   }
 
@@ -157,30 +160,32 @@ export class GatheredCalls {
     return new ReplyCopy(response, reply);
   }
 
-  /** A request that is refused for what it says must not cost the others their answers: each is made by itself then. */
-  #fail(size: number, error: unknown): void {
-    if (size === 1 || !isOfOneRequest(error)) return this.#reject(error);
-    const startedAt = this.#context.clock.now();
-    this.#context.report?.(this.#first, "split", { size });
-    for (const waiter of this.#waiters.keys()) {
-      const call = { ...waiter.call, startedAt };
-      detached(() => handOn(this.#alone, call)).then(
-        (reply) => waiter.resolve(() => reply),
-        (cause) => waiter.reject(cause),
-      );
+  /**
+   * A request that is refused for what is in it does not cost the others their answers: they are asked for once more,
+   * without it, where the method may be repeated.
+   */
+  #fail(asked: readonly ReplyWaiter[], error: unknown, again: boolean): void {
+    const refused = refusedRequests(error, this.#context.access.requestsField);
+    if (refused.size === 0 || again || !this.#isRepeatable(error)) return this.#reject(error);
+    for (const [index, violations] of refused) {
+      const waiter = asked[index];
+      if (!waiter || !this.#waiters.delete(waiter)) continue;
+      waiter.reject(refusedError(waiter.call.method, violations, error));
+      waiter.seat.leave();
     }
-    this.#waiters.clear();
+    if (this.#waiters.size > 0) this.#make(true);
+  }
+
+  #isRepeatable(error: unknown): boolean {
+    const { retry, maxAttempts = 2 } = this.#first.options;
+    const wasBegun = error instanceof RpcError && error.headersReceived;
+    return this.#context.target.idempotency !== "UNKNOWN" && !wasBegun && retry !== false && maxAttempts > 1;
   }
 
   #reject(error: unknown): void {
     for (const waiter of this.#waiters.keys()) waiter.reject(error);
     this.#waiters.clear();
   }
-}
-
-/** Whether the server refused the batch for what is in it: nothing was done for any of them. */
-function isOfOneRequest(error: unknown): boolean {
-  return error instanceof RpcError && error.origin === "wire" && error.code === Status.INVALID_ARGUMENT;
 }
 
 /** That of the call that matters most. */
