@@ -172,7 +172,7 @@ export class Breaker {
 
   /** It was given up when its time was over, however late anybody asks. */
   #giveUp(trial: Permit): void {
-    this.#settle(trial, trial.use.givenUp ?? "failure", 0, trial.until);
+    this.#settle(trial, trial.use.givenUp ?? "failure", 0, trial.until + trial.stalledMs());
   }
 
   #permit(now: number, use: BreakerUse): Permit {

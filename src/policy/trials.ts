@@ -16,8 +16,10 @@ export interface TrialOptions {
 interface Trial {
   /** When it began. */
   readonly since: number;
-  /** When it is given up. */
+  /** When it is given up, if the process has not stood still meanwhile. */
   readonly until: number;
+  /** For how long the process has stood still since it began, in milliseconds: no answer could be heard then. */
+  stalledMs(): number;
 }
 
 /** The trials of a breaker that is half-open (rule B4). */
@@ -58,7 +60,7 @@ export class Trials<T extends Trial> {
 
   /** The trials that hang: they began too long ago. */
   hanging(now: number): T[] {
-    return [...this.#underWay].filter(({ until }) => now >= until);
+    return [...this.#underWay].filter((trial) => now >= endOf(trial));
   }
 
   /** In how many milliseconds there is room, at the latest; 0 if there is some. */
@@ -66,7 +68,7 @@ export class Trials<T extends Trial> {
     if (this.hasRoom || this.#underWay.size === 0) return 0;
     // Not that of the oldest: methods that share a breaker may give each of their trials another time.
     let first = Number.POSITIVE_INFINITY;
-    for (const { until } of this.#underWay) first = Math.min(first, until);
+    for (const trial of this.#underWay) first = Math.min(first, endOf(trial));
     return Math.max(0, first - now);
   }
 
@@ -88,4 +90,8 @@ export class Trials<T extends Trial> {
     this.#failures = 0;
     this.#slow = 0;
   }
+}
+
+function endOf(trial: Trial): number {
+  return trial.until + trial.stalledMs();
 }

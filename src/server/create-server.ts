@@ -92,8 +92,9 @@ export class Server {
     );
     const { rateLimit, shed } = options;
     this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });
-    // nice-grpc's middlewares want to see all calls.
-    if (!options.use?.length) {
+    // nice-grpc's middlewares and grpc-js's interceptors want to see all calls.
+    const { interceptors } = (options.channelOptions ?? {}) as { interceptors?: readonly unknown[] };
+    if (!options.use?.length && !interceptors?.length) {
       this.#transport.refuseEarly((path, text) =>
         this.#closing ? undefined : this.#load.refusal(path, text(CRITICALITY_KEY)),
       );

@@ -9,7 +9,7 @@ import type { Report } from "../report.ts";
 import { LimitedAttempt } from "./adaptive-limit.ts";
 import { handOn } from "./hand-on.ts";
 import { QueuedStream } from "./queued-stream.ts";
-import { begun, Turn, type TurnContext } from "./turn.ts";
+import { Turn, type TurnContext } from "./turn.ts";
 
 /** What bounds the attempts of a method that are under way. */
 export interface BulkheadContext extends TurnContext {
@@ -32,8 +32,9 @@ export function bulkheadLayer(context: BulkheadContext): Layer {
       const entry = bulkhead.tryAcquire();
       if (entry.granted) return run(entry, next, call, clock);
       if (!entry.queued) return Promise.reject(rejected(call, entry, context));
-      return turnOf(entry, call, context).permit.then((permit) => {
-        const attempt = withPermit(permit, () => begun(call, context));
+      const turn = turnOf(entry, call, context);
+      return turn.permit.then((permit) => {
+        const attempt = withPermit(permit, () => turn.begin());
         return run(permit, next, attempt, clock);
       });
     },
@@ -41,11 +42,12 @@ export function bulkheadLayer(context: BulkheadContext): Layer {
       const entry = bulkhead.tryAcquire();
       if (entry.granted) return open(entry, next, call, clock);
       if (!entry.queued) return new FailedStream(rejected(call, entry, context));
+      const turn = turnOf(entry, call, context);
       const begin = (permit: BulkheadPermit) => {
-        const attempt = withPermit(permit, () => begun(call, context));
+        const attempt = withPermit(permit, () => turn.begin());
         return open(permit, next, attempt, clock);
       };
-      return new QueuedStream(turnOf(entry, call, context), begin, call);
+      return new QueuedStream(turn, begin, call);
     },
   };
 }

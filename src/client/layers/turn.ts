@@ -24,11 +24,17 @@ export class Turn {
   /** The permit; rejects with what ended the wait. */
   readonly permit: Promise<BulkheadPermit>;
   readonly #place: BulkheadPlace;
+  readonly #call: Call;
+  readonly #context: TurnContext;
+  readonly #stalledBefore: number;
   #reject: (error: unknown) => void = () => {};
   #cleanup: (() => void) | undefined;
 
   constructor(place: BulkheadPlace, call: Call, context: TurnContext) {
     this.#place = place;
+    this.#call = call;
+    this.#context = context;
+    this.#stalledBefore = context.clock.stalledMs?.() ?? 0;
     context.waits.set(call, Number.POSITIVE_INFINITY);
     this.permit = new Promise((resolve, reject) => {
       this.#reject = reject;
@@ -43,25 +49,29 @@ export class Turn {
     this.#cleanup = watchCall(call, { what: "its turn", clock, closed, most, leave });
   }
 
+  /**
+   * The call as it is sent, now that its turn has come.
+   *
+   * @throws what it ends with instead, if meanwhile it must not be sent any more.
+   */
+  begin(): Call {
+    const call = this.#call;
+    const { clock, waits } = this.#context;
+    const startedAt = clock.now();
+    if (call.signal?.aborted) throw call.signal.reason;
+    if (startedAt >= call.deadline) throw expired(call, "its turn");
+    // Time for which the process stood still is excused by itself, in the queue too.
+    const stalledMs = (clock.stalledMs?.() ?? 0) - this.#stalledBefore;
+    waits.set(call, startedAt - call.startedAt - stalledMs);
+    return { ...call, startedAt };
+  }
+
   /** Leaves the queue, unless the turn has come. @param error what `permit` rejects with, if anybody is to be told. */
   leave(error?: unknown): void {
     if (!this.#place.leave()) return;
     this.#cleanup?.();
     this.#reject(error);
   }
-}
-
-/**
- * The call whose turn has come, as it is sent.
- *
- * @throws what it ends with instead, if meanwhile it must not be sent any more.
- */
-export function begun(call: Call, { clock, waits }: Pick<TurnContext, "clock" | "waits">): Call {
-  const startedAt = clock.now();
-  if (call.signal?.aborted) throw call.signal.reason;
-  if (startedAt >= call.deadline) throw expired(call, "its turn");
-  waits.set(call, startedAt - call.startedAt);
-  return { ...call, startedAt };
 }
 
 function waitedInVain({ method: { path } }: Call, maxWaitMs: number): RpcError {

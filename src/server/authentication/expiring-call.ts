@@ -1,6 +1,7 @@
 import { giveSignal } from "../../core/call-context.ts";
 import type { ServedContext, ServeUnary } from "../../core/served-call.ts";
 import { linkSignals } from "../../core/signals.ts";
+import { warn } from "../../core/warning.ts";
 import { expiringRequests } from "./expiring-requests.ts";
 import type { Expiry } from "./expiring-stream.ts";
 
@@ -23,6 +24,9 @@ export async function expiringCall(
   const timer = clock.setTimer(afterMs, () => {
     const reason = error();
     context.outlasts(handled);
+    handled.catch((cause: unknown) => {
+      if (cause !== reason) warn(`${context.method.path}: the handler threw after its end`, cause);
+    });
     controller.abort(reason);
     expired.reject(reason);
   });

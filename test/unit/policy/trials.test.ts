@@ -3,13 +3,13 @@ import { type TrialOptions, Trials } from "../../../src/policy/trials.ts";
 
 const OPTIONS = { trials: 5, failureRatio: 0.5, slowRatio: 0.8, trialTimeoutMs: 1_000 };
 
-function someTrials(changes: Partial<TrialOptions> = {}): Trials<{ readonly since: number; readonly until: number }> {
+function someTrials(changes: Partial<TrialOptions> = {}): Trials<ReturnType<typeof since>> {
   return new Trials({ ...OPTIONS, ...changes });
 }
 
-/** A trial that is given up after a second. */
-function since(since: number) {
-  return { since, until: since + 1_000 };
+/** A trial that is given up after a second. @param stalledMs for how long the process stood still meanwhile. */
+function since(since: number, stalledMs = 0) {
+  return { since, until: since + 1_000, stalledMs: () => stalledMs };
 }
 
 /** Results as letters: F failed, S slow, B both, a dot neither. @returns what each decided: o, c or a dash. */
@@ -93,8 +93,8 @@ describe("a trial that hangs", () => {
 
   test("makes room when the first is given up, which may have begun last", () => {
     const trials = someTrials({ trials: 2 });
-    trials.begin({ since: 0, until: 30_000 });
-    trials.begin({ since: 100, until: 2_100 });
+    trials.begin({ since: 0, until: 30_000, stalledMs: () => 0 });
+    trials.begin({ since: 100, until: 2_100, stalledMs: () => 0 });
     expect(trials.freeAfterMs(600)).toBe(1_500);
   });
 
@@ -110,4 +110,13 @@ describe("a trial that hangs", () => {
     trials.add(false, false);
     expect(trials.freeAfterMs(600)).toBe(1_000);
   });
+});
+
+test("B4 a trial is not given up for time in which the process stood still", () => {
+  const trials = someTrials({ trials: 1 });
+  const trial = since(0, 400);
+  trials.begin(trial);
+  expect(trials.freeAfterMs(1_000)).toBe(400);
+  expect(trials.hanging(1_399)).toEqual([]);
+  expect(trials.hanging(1_400)).toEqual([trial]);
 });
