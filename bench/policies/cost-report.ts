@@ -1,5 +1,5 @@
 import { median, quantile } from "../median.ts";
-import type { RowCosts } from "./cost-worker.ts";
+import type { RowCosts } from "./row-costs.ts";
 
 /** The peers, and how much of each one's cost a gated row may have. */
 const PEERS = [

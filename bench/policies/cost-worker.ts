@@ -1,22 +1,8 @@
 // A process of its own for each row, with the peers: none is measured on code that was compiled for another.
-import { type CostOptions, measureCosts } from "./cost.ts";
+import { measureCosts } from "./cost.ts";
+import type { CostOrder, RowCosts } from "./row-costs.ts";
 import { rows } from "./rows.ts";
 import type { Subject } from "./subject.ts";
-
-/** What a process is to measure: the row with this index. */
-export interface CostOrder extends CostOptions {
-  readonly row: number;
-}
-
-/** What a row, and all that it is compared with, came to: nanoseconds per call, in the order of the rounds. */
-export interface RowCosts {
-  readonly title: string;
-  readonly gated: boolean;
-  readonly nanos: readonly number[];
-  readonly work: readonly number[];
-  readonly opossum: readonly number[];
-  readonly cockatiel: readonly number[];
-}
 
 process.on("disconnect", () => process.exit(0));
 process.once("message", async (order: CostOrder) => process.send?.(await measure(order)));
