@@ -7,7 +7,7 @@ import { count, first, type Stack } from "./stack.ts";
 /** `createClient` and `createServer`, with the policies of the contract. */
 export const bowline: Stack = {
   serve() {
-    return createServer({ idempotency: false, validation: false, authenticate: false })
+    return createServer({ idempotency: false, validation: false, authenticate: false, maxStreamsPerConnection: 10_000 })
       .add(OrderService, handlers)
       .listen("127.0.0.1:0");
   },
