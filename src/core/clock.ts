@@ -47,7 +47,7 @@ export const SHORT_DELAY_MS = 100;
 const { performance: ownTimeline, setTimeout: ownSetTimeout } = globalThis;
 
 /**
- * Node's global is a getter, which makes a look at the clock half as dear again. Where tests have put other timers in
+ * Node's global is a getter, which every look at the clock would pay for. Where tests have put other timers in
  * place of its own, the time is theirs too.
  */
 function now(): number {

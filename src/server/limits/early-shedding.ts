@@ -14,7 +14,7 @@ export interface GatedMethod {
 
 /**
  * Refuses calls by their headers alone, where it is certain that their gates would: nothing has been made for them yet,
- * which spares two thirds of what a refusal costs. Whoever may run or wait goes on to the gates, which decide.
+ * which spares about half of what a refusal costs. Whoever may run or wait goes on to the gates, which decide.
  */
 export class EarlyShedding {
   readonly #methods = new Map<string, GatedMethod>();
