@@ -1,5 +1,5 @@
 import { cpus } from "node:os";
-import { median } from "./median.ts";
+import { median, quantile } from "./median.ts";
 import type { Memory } from "./memory.ts";
 import type { FullSample } from "./processes.ts";
 import type { Row } from "./rows.ts";
@@ -26,16 +26,23 @@ const TITLES: Record<StackName, string> = {
   middleware: "`clientMiddleware` with `serverMiddleware`",
 };
 
+/** How often everything was measured. */
+export interface Repeated {
+  /** How often all processes were started anew. */
+  readonly generations: number;
+  /** How often each stack was measured in one of its processes. */
+  readonly rounds: number;
+}
+
 /** The whole report as Markdown. */
-export function report(measured: readonly Measured[], idle: Idle): string {
+export function report(measured: readonly Measured[], idle: Idle, { generations, rounds }: Repeated): string {
   const sections = measured.map((one) => [`## ${one.row.label}`, table(one), gates(one)].join("\n\n"));
-  const rounds = Math.max(...measured.flatMap(({ samples }) => [...samples.values()].map(({ length }) => length)));
   const head = `# Benchmark
 
 Last output of \`npm run bench -- --save\`. Client and server are processes of their own, on loopback, over one plaintext
-connection; all stacks are alive at once and measured in turn, ${rounds} rounds, their order reversed every round. A
-ratio is the median over the rounds, within a round; in brackets the least and the greatest. Node ${process.version},
-${cpus().length} × ${cpus()[0]?.model.trim()}. Absolute figures hold for this machine only.`;
+connection; all stacks are alive at once and measured in turn, ${rounds} rounds, their order reversed every round, and all of
+it ${generations} times in new processes. A ratio is the median over the rounds, within a round; in brackets the quartiles.
+Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Absolute figures hold for this machine only.`;
   return `${[head, ...sections, memory(idle)].join("\n\n")}\n`;
 }
 
@@ -80,7 +87,7 @@ function memory({ streams, perStream }: Idle): string {
 function ratio(samples: Samples, name: StackName, against: StackName): string {
   const ratios = ratiosOf(samples, name, against);
   if (ratios.length === 0) return "";
-  return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
+  return `${median(ratios).toFixed(2)} (${quantile(ratios, 0.25).toFixed(2)}–${quantile(ratios, 0.75).toFixed(2)})`;
 }
 
 function ratiosOf(samples: Samples, name: StackName, against: StackName): number[] {
