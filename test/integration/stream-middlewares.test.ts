@@ -1,9 +1,12 @@
-import { type ResumeCallOptions, RpcError, resume, retry, stall } from "bowline";
+import { setTimeout } from "node:timers/promises";
+import { type ObserverEvent, type ResumeCallOptions, RpcError, resume, retry, stall } from "bowline";
+import { heartbeat } from "bowline/server";
 import type { FaultRule } from "bowline/testing";
 import { type CallOptions, type ClientMiddleware, ServerError, Status } from "nice-grpc";
 import { describe, expect, test } from "vitest";
 import { connectNice, type NiceHandlers, serveNice } from "../support/nice-alone.ts";
 import { rejection } from "../support/orders.ts";
+import { toldOf } from "../support/retrying.ts";
 import { drained, portOf, proxyTo } from "../support/through-proxy.ts";
 
 const LAST = 200n;
@@ -229,5 +232,23 @@ describe("stall() on nice-grpc alone", () => {
     const client = connectNice(port, stall({ methods, field: "heartbeat", intervalMs: 20 }), resume(quick));
     const { messages, error } = await drained(client.watchOrders({}));
     expect([error, revisionsOf(messages)]).toEqual([undefined, [1n, 2n]]);
+  });
+
+  test("heartbeats keep a quiet stream open, and are not handed to the application", async () => {
+    const beats = { methods, field: "heartbeat", intervalMs: 40 };
+    let calls = 0;
+    const given: Partial<NiceHandlers> = {
+      async *watchOrders() {
+        calls += 1;
+        await setTimeout(8 * beats.intervalMs);
+        yield { revision: 1n };
+      },
+    };
+    const port = await serveNice(given, heartbeat(beats));
+    const events: ObserverEvent[] = [];
+    const client = connectNice(port, stall({ ...beats, observer: (event) => void events.push(event) }), resume(quick));
+    const { messages, error } = await drained(client.watchOrders({}));
+    expect([error, messages]).toMatchObject([undefined, [{ revision: 1n, heartbeat: false }]]);
+    expect([calls, toldOf(events)]).toEqual([1, []]);
   });
 });
