@@ -69,11 +69,16 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
 
   next(): Promise<Result<Message>> {
     if (this.#state === "unread") this.#open();
-    if (this.#state === "over") return this.#afterwards();
-    const message = this.isWanted ? NOTHING : this.take();
+    // Whoever waits already comes first.
+    const message = this.#state === "open" && !this.isWanted ? this.take() : NOTHING;
     // What was taken may have been the end, and whoever was asked for it may have left.
-    const isTaken = message !== NOTHING && this.#state === "open";
-    const read = isTaken ? Promise.resolve<Result<Message>>({ done: false, value: message }) : this.#wait();
+    if (this.#state === "over") return this.#afterwards();
+    if (message === NOTHING) {
+      const read = new Promise(this.#addRead);
+      this.#goOn();
+      return read;
+    }
+    const read = Promise.resolve<Result<Message>>({ done: false, value: message });
     this.serve();
     return read;
   }
@@ -101,9 +106,7 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
       if (message === NOTHING) break;
       this.#shift()?.resolve({ done: false, value: message });
     }
-    if (this.#state !== "open") return;
-    if (this.#finish === undefined) this.pull();
-    else if (this.isWanted && this.isIdle) this.end(this.#finish.failure);
+    this.#goOn();
   }
 
   /** Ends it once everything that is held has been read. The first call counts. */
@@ -119,8 +122,11 @@ export abstract class Outlet<Message> implements OperatorStream<Message> {
     this.leave().catch(warnOfReturn);
   }
 
-  #wait(): Promise<Result<Message>> {
-    return this.#state === "over" ? this.#afterwards() : new Promise(this.#addRead);
+  /** Reads on, or ends it, now that nothing is there for whoever waits. */
+  #goOn(): void {
+    if (this.#state !== "open") return;
+    if (this.#finish === undefined) this.pull();
+    else if (this.isWanted && this.isIdle) this.end(this.#finish.failure);
   }
 
   readonly #addRead = (resolve: Read<Message>["resolve"], reject: Read<Message>["reject"]): void => {
