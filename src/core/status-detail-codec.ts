@@ -27,8 +27,8 @@ const FIELD: Shape = {
 
 const PRECONDITION: Shape = { type: text(1), subject: text(2), description: text(3) };
 
-/** google/rpc/error_details.proto. */
-const SHAPES: Readonly<Record<Exclude<StatusDetailType, "google.protobuf.Any">, Shape>> = {
+/** The messages of google/rpc/error_details.proto, by their full names. */
+export const DETAIL_SHAPES: Readonly<Record<Exclude<StatusDetailType, "google.protobuf.Any">, Shape>> = {
   "google.rpc.ErrorInfo": { reason: text(1), domain: text(2), metadata: labels(3) },
   "google.rpc.RetryInfo": { retryDelayMs: { number: 1, type: "milliseconds" } },
   "google.rpc.DebugInfo": { stackEntries: list(1, "text"), detail: text(2) },
@@ -50,7 +50,7 @@ const SHAPES: Readonly<Record<Exclude<StatusDetailType, "google.protobuf.Any">, 
 export const TYPE_URL = "type.googleapis.com/";
 
 function shapeOf(type: string): Shape | undefined {
-  return Object.hasOwn(SHAPES, type) ? SHAPES[type as keyof typeof SHAPES] : undefined;
+  return Object.hasOwn(DETAIL_SHAPES, type) ? DETAIL_SHAPES[type as keyof typeof DETAIL_SHAPES] : undefined;
 }
 
 /** The name of the type that an Any holds. */
@@ -73,7 +73,7 @@ export function toAny(detail: StatusDetailInit): AnyDetail {
 /** `toAny` of a detail in which `detailProblems` finds nothing wrong. */
 export function packDetail(detail: StatusDetailInit): AnyDetail {
   if (detail.$type === "google.protobuf.Any") return detail;
-  const value = new Uint8Array(encodeShape(SHAPES[detail.$type], detail));
+  const value = new Uint8Array(encodeShape(DETAIL_SHAPES[detail.$type], detail));
   return { $type: "google.protobuf.Any", typeUrl: TYPE_URL + detail.$type, value };
 }
 
@@ -97,7 +97,7 @@ export function detailProblems(detail: unknown, path: string): string[] {
   if ($type === "google.protobuf.Any") return anyProblems(fields, path);
   const shape = typeof $type === "string" ? shapeOf($type) : undefined;
   if (shape) return shapeProblems(shape, fields, path);
-  const types = Object.keys(SHAPES).join(", ");
+  const types = Object.keys(DETAIL_SHAPES).join(", ");
   return [
     `${path}.$type must be one of ${types}, or google.protobuf.Any as anyDetail makes it; it is ${JSON.stringify($type)}`,
   ];

@@ -11,9 +11,10 @@ import { base64Decode } from "@bufbuild/protobuf/wire";
 import * as wkt from "@bufbuild/protobuf/wkt";
 import { file_bowline_v1_options } from "../../gen/bowline/v1/options_pb.ts";
 import type { Contract } from "../contract/contract.ts";
+import { statusDetailTypes } from "./status-detail-types.ts";
 
 /** The files that contracts leave out, because the server has them: protobuf's own, and the toolkit's options. */
-const OWN_FILES: readonly DescFile[] = [
+const LEFT_OUT: readonly DescFile[] = [
   wkt.file_google_protobuf_any,
   wkt.file_google_protobuf_api,
   wkt.file_google_protobuf_descriptor,
@@ -63,7 +64,9 @@ export class DescriptorRegistry {
 
   /** @param others files that the contracts may import, and neither carry nor every server has. Default: none. */
   constructor(contracts: readonly Contract[], others: readonly DescFile[] = []) {
-    for (const file of [...OWN_FILES, ...others]) this.#files.set(file.proto.name, file.proto);
+    const details = statusDetailTypes();
+    this.#files.set(details.name, details);
+    for (const file of [...LEFT_OUT, ...others]) this.#files.set(file.proto.name, file.proto);
     for (const contract of contracts) {
       const set = fromBinary(wkt.FileDescriptorSetSchema, base64Decode(contract.descriptors()));
       for (const file of set.file) this.#files.set(file.name, file);

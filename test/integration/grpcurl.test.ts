@@ -71,6 +71,15 @@ describe.skipIf(!hasTool(grpcurl))("grpcurl, through reflection alone", () => {
     await expect(refused).rejects.toThrow(/Code: NotFound\s+Message: no such order/);
     await expect(call(port, "describe", "shop.orders.v1.Nothing")).rejects.toThrow(/Nothing/);
   });
+
+  test("shows the details of an error as what they say", async () => {
+    const violations = { fieldViolations: [{ field: "order_id", description: "is no order's" }] };
+    const getOrder = () =>
+      fail("INVALID_ARGUMENT", "no order", { statusDetails: [{ $type: "google.rpc.BadRequest", ...violations }] });
+    const { port } = await serveOrders({ ...handlers, getOrder: async () => getOrder() });
+    const refused = call(port, "-d", "{}", "shop.orders.v1.OrderService/GetOrder");
+    await expect(refused).rejects.toThrow(/"field": "order_id",\s+"description": "is no order's"/);
+  });
 });
 
 describe("buf curl, which npm has everywhere, through reflection alone", () => {

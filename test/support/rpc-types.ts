@@ -27,7 +27,8 @@ function readRpcTypes(): Registry {
   return createFileRegistry(set);
 }
 
-const rpcTypes = readRpcTypes();
+/** google.rpc's types, as Google's own files declare them. */
+export const rpcTypes = readRpcTypes();
 
 function typeNamed(name: string): DescMessage {
   const found = rpcTypes.getMessage(name);
