@@ -231,6 +231,79 @@ import { deadlineInterceptor, rateLimit, shed } from "bowline/server";
 import { createServer } from "nice-grpc";
 `;
 
+/** A broadcast of order events, and a server of them whose handler the page has. */
+const FED = `
+import { createClient, fail } from "bowline";
+import { createBroadcast, createServer } from "bowline/server";
+import { map } from "bowline/stream";
+import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
+import { OrderService, type OrderServiceHandlers } from "./gen/shop/orders/v1/orders.contract.ts";
+import { OrderEvent } from "./gen/shop/orders/v1/orders.ts";
+
+const log: OrderEvent[] = [];
+const orderEvents = createBroadcast<OrderEvent, bigint>({
+  cursorOf: ({ revision }) => revision,
+  startAfter: 0n,
+  history: 10,
+  maxLagMessages: SLOWNESS,
+  onLag: "drop-oldest",
+  replay: (revision) => log.slice(Number(revision)),
+});
+function add(count: number, customerId: string) {
+  for (let left = count; left > 0; left -= 1) {
+    const event = OrderEvent.create({ revision: BigInt(log.length + 1), order: { customerId } });
+    log.push(event);
+    orderEvents.publish(event);
+  }
+}
+const asked: bigint[] = [];
+const sent: string[] = [];
+`;
+
+/** @param isCut whether the first stream breaks after what it sent last */
+const fedEnd = (isCut: string) => `
+const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
+const serving: OrderServiceHandlers["watchOrders"] = async function* (request, context) {
+  asked.push(request.afterRevision);
+  for await (const event of watchOrders(request, context)) {
+    sent.push((event.heartbeat ? "to " : "") + event.revision);
+    yield event;
+    if (asked.length === 1 && ${isCut}) fail("UNAVAILABLE", "cut");
+  }
+};
+server.add(OrderService, ordersHandlers({ watchOrders: serving }));
+using orders = createClient(OrderService, "127.0.0.1:" + (await server.listen("127.0.0.1:0")));
+process.on("exit", () => {
+  if (said() !== expected) throw new Error(said());
+});
+`;
+
+const FILTERED_END = `${fedEnd('sent.at(-1) === "to 201"')}
+const said = () => asked + ": " + sent;
+const expected = "0,201: to 1,to 101,to 201,to 202,251";
+add(250, "c-2");
+const events = orders.watchOrders({ customerId: "c-1" });
+const first = events.next();
+for (let tries = 0; asked.length < 2 && tries < 1_000; tries += 1) await new Promise((wake) => setTimeout(wake, 5));
+add(1, "c-1");
+if ((await first).value?.revision !== 251n) throw new Error("got another one");
+await events.return();
+await server.drain({ timeoutMs: 1 });
+`;
+
+const DROPPING_END = `${fedEnd("false")}
+const got: bigint[] = [];
+const said = () => (asked.length > 1 ? "again: " : "") + got;
+const expected = "again: " + Array.from({ length: 51 }, (_, at) => at + 1);
+add(1, "c-1");
+for await (const { revision } of orders.watchOrders({})) {
+  got.push(revision);
+  if (revision === 1n) add(50, "c-1"); // at once: more than may stay unread
+  if (revision === 51n) break;
+}
+await server.drain({ timeoutMs: 1 });
+`;
+
 /** What stands around each block of a page, in the order of the page. */
 const PAGES: Record<string, readonly (readonly [before: string, after: string])[]> = {
   "docs/authentication.md": [
@@ -239,6 +312,10 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
     [WITH_TOKENS, WITH_TOKENS_END],
     [USERS, ""],
     [USERS, ISSUED_END],
+  ],
+  "docs/broadcast.md": [
+    [FED.replace("SLOWNESS", "1_000"), FILTERED_END],
+    [FED.replace("SLOWNESS", "10"), DROPPING_END],
   ],
   "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map(
     (before) => [before, ""] as const,
@@ -275,7 +352,8 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
 /** Where an example of a page lies in the project. */
 const fileOf = (page: string, n: number) => `${page.slice(5, -3)}-${n + 1}.ts`;
 
-const blocks = (page: string) => blocksOf(page).filter(({ language }) => language === "ts");
+/** Examples that are no programs as they stand. */
+const blocks = (page: string) => blocksOf(page).filter(({ language, file }) => language === "ts" && !file);
 const snippets = Object.entries(PAGES).flatMap(([page, around]) =>
   blocks(page).map(({ text }, n) => {
     const [before, after] = around[n] ?? ["", ""];

@@ -1,6 +1,11 @@
 import { fail, RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
-import { createChannel, createClient as createNiceClient, createServer as createNiceServer } from "nice-grpc";
+import {
+  createChannel,
+  createClient as createNiceClient,
+  createServer as createNiceServer,
+  ServerError,
+} from "nice-grpc";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { OrderService, type OrderServiceClient } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { OrderEvent } from "../../gen/shop/orders/v1/orders.ts";
@@ -121,6 +126,26 @@ describe("over sockets", () => {
     while (got.length <= 400) got.push((await stream.next()).value?.revision);
     expect(got).toEqual(events.revisionsOf(""));
     expect(events.broadcast.stats().disconnected).toBe(1);
+    await stream.return();
+  });
+
+  test.each<[string, unknown, string[]]>([
+    ["without an error, and a stream that resumes does not come back", undefined, ["1", "done"]],
+    ["with UNAVAILABLE, and a stream that resumes does", new ServerError(Status.UNAVAILABLE, "anew"), ["1", "2"]],
+  ])("a broadcast is closed %s", async (_, error, expected) => {
+    let events = new OrderEvents();
+    const { port } = await serveOrders({ watchOrders: (request, context) => events.watchOrders(request, context) });
+    const stream = connectOrders(port, {}, OrderService).watchOrders({});
+    events.add("c-1");
+    const read = async () => String((await stream.next()).value?.revision ?? "done");
+    const got = [await read()];
+    const old = events;
+    events = new OrderEvents();
+    events.add("c-1");
+    events.add("c-1");
+    old.broadcast.close(error);
+    got.push(await read());
+    expect(got).toEqual(expected);
     await stream.return();
   });
 

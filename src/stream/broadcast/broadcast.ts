@@ -47,7 +47,10 @@ export interface Broadcast<Message, Cursor> {
   subscribe(options?: SubscribeOptions<Message, Cursor>): Subscription<Message, Cursor>;
   /**
    * Takes no more messages; each subscription ends when it has read what there is, with `error` if one is given. Only
-   * the first time counts. A server that drains ends its streams by itself.
+   * the first time counts.
+   *
+   * Without an error its streams end with OK, and clients that resume do not come back: they were told everything. So
+   * drain the server first, which ends its streams by itself; or give an error with code UNAVAILABLE.
    */
   close(error?: unknown): void;
   /** What it has come to. It looks at every subscriber. */

@@ -5,6 +5,9 @@ export interface SubscribeOptions<Message, Cursor> {
   /**
    * The position after which to begin. What was published since comes first: out of memory, or if that does not reach
    * back far enough, out of `replay`; then what is published from now on. Default: only that.
+   *
+   * A request that names no position has 0 or an empty text in its field, which is a cursor as any other and asks for
+   * everything: right for a method with `from_start`; one that begins now passes `afterRevision || undefined`.
    */
   readonly after?: Cursor | undefined;
   /**
@@ -21,7 +24,8 @@ export interface SubscribeOptions<Message, Cursor> {
   readonly signal?: AbortSignal | undefined;
   /**
    * With `onLag: "drop-oldest"`: is told how many messages were passed over unread, before the message that comes after
-   * them. They are counted before the filter. What it throws becomes a process warning.
+   * them. They are counted before the filter. What it throws becomes a process warning: to end the stream, let the
+   * handler `fail` before it yields that message.
    */
   readonly onDropped?: ((count: number) => void) | undefined;
 }
@@ -36,9 +40,12 @@ export interface SubscribeOptions<Message, Cursor> {
 export interface Subscription<Message, Cursor> {
   /**
    * Where it stands: everything up to there that is wanted has been handed out. At first it is `after`, or the last
-   * message published; then it moves on with each message that was read, or looked at and not wanted: a heartbeat that
-   * says it spares a client with a narrow filter the way back. Undefined as long as nobody can know: nothing was
-   * published, and the broadcast was not told `startAfter`.
+   * message published; then it moves on with each message that was read, or looked at and not wanted. Undefined as long
+   * as nobody can know: nothing was published, and the broadcast was not told `startAfter`.
+   *
+   * What was handed out need not have been yielded yet, so that a heartbeat with this position may overtake a message,
+   * and its client would go on after one that it never had. For clients with a narrow filter, let every hundredth of
+   * the other messages through and yield a heartbeat in its place.
    */
   readonly cursor: Cursor | undefined;
   /**
