@@ -14,7 +14,7 @@ import { type StackName, stacks } from "./stacks/index.ts";
 /** Streams that are open while the server's memory is taken. */
 const OPEN_STREAMS = 2_000;
 /** What all processes do first: until then V8 runs most of a call uncompiled. */
-const WARM_UP = { concurrency: 64, windowMs: 5_000 };
+const WARM_UP = { concurrency: 16, windowMs: 5_000 };
 
 const { values } = parseArgs({
   options: {

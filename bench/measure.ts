@@ -1,4 +1,4 @@
-import { type MessageSize, streamed } from "./message.ts";
+import type { MessageSize } from "./message.ts";
 import type { BenchClient } from "./stacks/stack.ts";
 
 /** What a client process is told to do. */
@@ -25,7 +25,7 @@ export async function measure(client: BenchClient, { size, concurrency, windowMs
   const start = performance.now();
   const end = start + windowMs;
   let done = 0;
-  const once = () => (size ? client.stream(size, streamed[size].perStream) : client.unary().then(() => 1));
+  const once = () => (size ? client.stream(size) : client.unary().then(() => 1));
   const loop = async () => {
     while (performance.now() < end) {
       // Into a variable of its own: `done += await` would forget what the others have done meanwhile.

@@ -1,4 +1,4 @@
-import { Order } from "../gen/shop/orders/v1/orders.ts";
+import { type Order, OrderEvent } from "../gen/shop/orders/v1/orders.ts";
 
 /** What unary calls answer with: an order of five items, about 200 bytes on the wire. */
 export const order: Order = {
@@ -14,27 +14,40 @@ export const order: Order = {
   createTime: new Date("2026-01-02T03:04:05.678Z"),
 };
 
+/** Positions from here on take three bytes on the wire, for two million messages. */
+const FIRST_REVISION = 1_000_000n;
+
 /** What streams carry, by the size on the wire; a request names it as its customer. */
 export const streamed = {
-  "100 bytes": { message: sized(100), perStream: 10_000 },
-  "1 MiB": { message: sized(1024 * 1024), perStream: 40 },
+  "100 bytes": { order: sized(100), perStream: 10_000 },
+  "1 MiB": { order: sized(1024 * 1024), perStream: 40 },
 } as const;
 
 /** The size of a stream's messages. */
 export type MessageSize = keyof typeof streamed;
 
-/** What a stream carries whose request names this customer. */
-export function messageFor(customerId: string): Order {
-  return streamed[customerId as MessageSize].message;
+/** Whether a request names a size, and with it a stream that ends. */
+export function isMessageSize(customerId: string): customerId is MessageSize {
+  return Object.hasOwn(streamed, customerId);
 }
 
-/** An order of two items that takes so many bytes on the wire. */
+/** The messages of a stream: each at a position of its own, so that it can be resumed. */
+export function* messagesOf(size: MessageSize): Generator<OrderEvent> {
+  const { order, perStream } = streamed[size];
+  for (let sent = 0; sent < perStream; sent += 1) yield eventOf(order, sent);
+}
+
+function eventOf(order: Order, sent: number): OrderEvent {
+  return { revision: FIRST_REVISION + BigInt(sent), order, eventTime: undefined, heartbeat: false };
+}
+
+/** The order of an event that takes so many bytes on the wire. */
 function sized(bytes: number): Order {
   const small = { ...order, items: order.items.slice(0, 2) };
   const filled = (length: number) => ({ ...small, customerId: "u".repeat(length) });
-  const spare = bytes - Order.encode(filled(bytes)).finish().byteLength;
-  const exact = [0, 1, 2, 3].map((more) => filled(bytes + spare + more));
-  const fitting = exact.find((message) => Order.encode(message).finish().byteLength === bytes);
-  if (!fitting) throw new Error(`no order takes ${bytes} bytes`);
+  const taken = (message: Order) => OrderEvent.encode(eventOf(message, 0)).finish().byteLength;
+  const spare = bytes - taken(filled(bytes));
+  const fitting = [0, 1, 2, 3].map((more) => filled(bytes + spare + more)).find((message) => taken(message) === bytes);
+  if (!fitting) throw new Error(`no event takes ${bytes} bytes`);
   return fitting;
 }

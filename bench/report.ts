@@ -42,7 +42,8 @@ export function report(measured: readonly Measured[], idle: Idle, { generations,
 Last output of \`npm run bench -- --save\`. Client and server are processes of their own, on loopback, over one plaintext
 connection; all stacks are alive at once and measured in turn, ${rounds} rounds, their order reversed every round, and all of
 it ${generations} times in new processes. A ratio is the median over the rounds, within a round; in brackets the quartiles.
-Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Absolute figures hold for this machine only.`;
+Calls and streams have all that the shop's contract says of them: deadline, retries and breaker, and of WatchOrders, whose
+streams these are, positions to resume at, heartbeats and a limit for stalls. Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}. Absolute figures hold for this machine only.`;
   return `${[head, ...sections, memory(idle)].join("\n\n")}\n`;
 }
 

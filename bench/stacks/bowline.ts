@@ -15,7 +15,7 @@ export const bowline: Stack = {
     const orders = createClient(OrderService, `127.0.0.1:${port}`);
     return {
       unary: () => orders.getOrder({ orderId: "o-000042" }),
-      stream: (size, limit) => count(orders.listOrders({ customerId: size, limit })),
+      stream: (size) => count(orders.watchOrders({ customerId: size })),
       open: () => first(orders.watchOrders({})),
     };
   },

@@ -1,5 +1,5 @@
-import type { GetOrderRequest, ListOrdersRequest, WatchOrdersRequest } from "../../gen/shop/orders/v1/orders.ts";
-import { messageFor, order } from "../message.ts";
+import type { GetOrderRequest, WatchOrdersRequest } from "../../gen/shop/orders/v1/orders.ts";
+import { isMessageSize, messagesOf, order } from "../message.ts";
 
 async function unused(): Promise<never> {
   throw new Error("not part of the benchmark");
@@ -12,14 +12,14 @@ async function* unusedStream(): AsyncGenerator<never> {
 /** The handlers that every stack but grpc-js itself serves. */
 export const handlers = {
   getOrder: async (_request: GetOrderRequest) => order,
-  async *listOrders(request: ListOrdersRequest) {
-    const message = messageFor(request.customerId);
-    for (let sent = 0; sent < request.limit; sent += 1) yield message;
+  async *watchOrders({ customerId }: WatchOrdersRequest) {
+    if (isMessageSize(customerId)) yield* messagesOf(customerId);
+    else {
+      yield { revision: 1n };
+      await new Promise(() => {});
+    }
   },
-  async *watchOrders(_request: WatchOrdersRequest) {
-    yield { revision: 1n };
-    await new Promise(() => {});
-  },
+  listOrders: unusedStream,
   createOrder: unused,
   importOrders: unused,
   quoteBaskets: unusedStream,

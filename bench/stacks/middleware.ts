@@ -20,7 +20,7 @@ export const middleware: Stack = {
       .create(OrderService.definition, createChannel(`127.0.0.1:${port}`));
     return {
       unary: () => orders.getOrder({ orderId: "o-000042" }),
-      stream: (size, limit) => count(orders.listOrders({ customerId: size, limit })),
+      stream: (size) => count(orders.watchOrders({ customerId: size })),
       open: () => first(orders.watchOrders({})),
     };
   },

@@ -14,7 +14,7 @@ export const nice: Stack = {
     const orders = createClient(OrderServiceDefinition, createChannel(`127.0.0.1:${port}`));
     return {
       unary: () => orders.getOrder({ orderId: "o-000042" }),
-      stream: (size, limit) => count(orders.listOrders({ customerId: size, limit })),
+      stream: (size) => count(orders.watchOrders({ customerId: size })),
       open: () => first(orders.watchOrders({})),
     };
   },

@@ -1,21 +1,22 @@
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
-import {
-  GetOrderRequest,
-  ListOrdersRequest,
-  Order,
-  OrderEvent,
-  WatchOrdersRequest,
-} from "../../gen/shop/orders/v1/orders.ts";
-import { messageFor, order } from "../message.ts";
+import { GetOrderRequest, Order, OrderEvent, WatchOrdersRequest } from "../../gen/shop/orders/v1/orders.ts";
+import { isMessageSize, messagesOf, order } from "../message.ts";
 import type { Stack } from "./stack.ts";
 
 const GET = "/shop.orders.v1.OrderService/GetOrder";
-const LIST = "/shop.orders.v1.OrderService/ListOrders";
 const WATCH = "/shop.orders.v1.OrderService/WatchOrders";
 
 const toBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const encodeOrder = (message: Order) => toBuffer(Order.encode(message).finish());
 const decodeOrder = (bytes: Buffer) => Order.decode(bytes);
+
+/** What a handler of a stream is given. */
+interface WatchCall {
+  readonly request: WatchOrdersRequest;
+  write(message: object): boolean;
+  once: CallableFunction;
+  end(): void;
+}
 
 /** grpc-js by itself, with callbacks and without a deadline. */
 export const raw: Stack = {
@@ -29,26 +30,15 @@ export const raw: Stack = {
       "unary",
     );
     server.register(
-      LIST,
-      async (call: {
-        request: ListOrdersRequest;
-        write(message: Order): boolean;
-        once: CallableFunction;
-        end(): void;
-      }) => {
-        const message = messageFor(call.request.customerId);
-        for (let sent = 0; sent < call.request.limit; sent += 1) {
+      WATCH,
+      async (call: WatchCall) => {
+        const { customerId } = call.request;
+        if (!isMessageSize(customerId)) return call.write({ revision: 1n });
+        for (const message of messagesOf(customerId)) {
           if (!call.write(message)) await new Promise((resolve) => call.once("drain", resolve));
         }
-        call.end();
+        return call.end();
       },
-      encodeOrder,
-      (bytes: Buffer) => ListOrdersRequest.decode(bytes),
-      "serverStream",
-    );
-    server.register(
-      WATCH,
-      (call: { write(message: unknown): boolean }) => call.write({ revision: 1n }),
       (event: OrderEvent) => toBuffer(OrderEvent.encode(event).finish()),
       (bytes: Buffer) => WatchOrdersRequest.decode(bytes),
       "serverStream",
@@ -62,7 +52,6 @@ export const raw: Stack = {
   connect(port) {
     const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
     const encodeGet = (message: GetOrderRequest) => toBuffer(GetOrderRequest.encode(message).finish());
-    const encodeList = (message: ListOrdersRequest) => toBuffer(ListOrdersRequest.encode(message).finish());
     const encodeWatch = (message: WatchOrdersRequest) => toBuffer(WatchOrdersRequest.encode(message).finish());
     const decodeEvent = (bytes: Buffer) => OrderEvent.decode(bytes);
     return {
@@ -72,11 +61,11 @@ export const raw: Stack = {
             error ? reject(error) : resolve(response),
           );
         }),
-      stream: (size, limit) =>
+      stream: (size) =>
         new Promise((resolve, reject) => {
           let seen = 0;
-          const request = { customerId: size, limit };
-          const call = client.makeServerStreamRequest(LIST, encodeList, decodeOrder, request);
+          const request = { customerId: size, afterRevision: 0n };
+          const call = client.makeServerStreamRequest(WATCH, encodeWatch, decodeEvent, request);
           call.on("data", () => {
             seen += 1;
           });

@@ -2,7 +2,7 @@ import type { MessageSize } from "../message.ts";
 
 /** One way to call and serve `shop.orders.v1.OrderService`. */
 export interface Stack {
-  /** Serves GetOrder, ListOrders and WatchOrders on loopback; resolves with the port. */
+  /** Serves GetOrder and WatchOrders on loopback; resolves with the port. */
   serve(): Promise<number>;
   connect(port: number): BenchClient;
 }
@@ -11,8 +11,8 @@ export interface Stack {
 export interface BenchClient {
   /** Makes one GetOrder call. */
   unary(): Promise<unknown>;
-  /** Reads a ListOrders stream of `limit` messages of a size to its end; resolves with how many came. */
-  stream(size: MessageSize, limit: number): Promise<number>;
+  /** Reads a WatchOrders stream of messages of a size to its end; resolves with how many came. */
+  stream(size: MessageSize): Promise<number>;
   /** Opens a WatchOrders stream and reads its first message; no other comes. */
   open(): Promise<void>;
 }
