@@ -2,9 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { mustRun } from "../support/run.ts";
-
-const here = import.meta.dirname;
+import { mustRun, ROOT } from "../support/run.ts";
 
 function filesBelow(folder: string): Map<string, string> {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
@@ -12,9 +10,12 @@ function filesBelow(folder: string): Map<string, string> {
   return new Map(paths.toSorted().map((path) => [path, readFileSync(join(folder, path), "utf8")]));
 }
 
-test("gen/ is what buf generate prints: npx buf generate, in test/interop", () => {
-  const printed = mkdtempSync(join(tmpdir(), "bowline-interop-gen-"));
-  onTestFinished(() => rmSync(printed, { recursive: true, force: true }));
-  mustRun("buf", ["generate", "-o", printed], { cwd: here });
-  expect(filesBelow(join(printed, "gen"))).toEqual(filesBelow(join(here, "gen")));
-});
+test.each(["test/interop", "test/fixtures/positions"])(
+  "its gen/ is what buf generate prints: npx buf generate, in %s",
+  (folder) => {
+    const printed = mkdtempSync(join(tmpdir(), "bowline-gen-"));
+    onTestFinished(() => rmSync(printed, { recursive: true, force: true }));
+    mustRun("buf", ["generate", "-o", printed], { cwd: join(ROOT, folder) });
+    expect(filesBelow(join(printed, "gen"))).toEqual(filesBelow(join(ROOT, folder, "gen")));
+  },
+);
