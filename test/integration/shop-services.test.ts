@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { createClient } from "bowline";
 import { createServer } from "bowline/server";
 import { protovalidate } from "bowline/validate";
-import { expect, onTestFinished, test } from "vitest";
+import { createChannel, createClient as createNiceClient } from "nice-grpc";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { OrderFeed } from "../../examples/shop/orders/feed.ts";
 import { orderHandlers } from "../../examples/shop/orders/handlers.ts";
 import { OrderStore } from "../../examples/shop/orders/store.ts";
@@ -12,7 +14,7 @@ import { userHandlers } from "../../examples/shop/users/handlers.ts";
 import { UserStore } from "../../examples/shop/users/store.ts";
 import { OrderService } from "../../gen/shop/orders/v1/orders.contract.ts";
 import type { CreateOrderRequest, OrderItem } from "../../gen/shop/orders/v1/orders.ts";
-import { OrderStatus } from "../../gen/shop/orders/v1/orders.ts";
+import { OrderServiceDefinition, OrderStatus } from "../../gen/shop/orders/v1/orders.ts";
 import { UserService } from "../../gen/shop/users/v1/users.contract.ts";
 
 const item: OrderItem = { sku: "cleat", quantity: 2, unitPriceCents: 1_275n };
@@ -37,7 +39,8 @@ async function shop() {
     validation: protovalidate(),
     authenticate: false,
   }).add(OrderService, orderHandlers(orderStore, feed, users));
-  const orders = createClient(OrderService, `127.0.0.1:${await ordersServer.listen("127.0.0.1:0")}`);
+  const ordersPort = await ordersServer.listen("127.0.0.1:0");
+  const orders = createClient(OrderService, `127.0.0.1:${ordersPort}`);
   onTestFinished(async () => {
     orders[Symbol.dispose]();
     await ordersServer.drain();
@@ -47,7 +50,7 @@ async function shop() {
     orderStore.close();
     userStore.close();
   });
-  return { users, orders, ordersServer };
+  return { users, orders, ordersServer, ordersPort, orderStore };
 }
 
 async function* each<T>(...messages: T[]) {
@@ -167,6 +170,43 @@ test("a watcher sees what was and what comes, each event once, and nothing of ot
   const drained = ordersServer.drain();
   await expect(pending).rejects.toMatchObject({ reason: "DRAINING" });
   expect(await drained).toEqual({ abandoned: 0 });
+});
+
+test("a customer's watcher is told how far the others' events have come, never past one of its own", async () => {
+  const { orders, ordersPort, orderStore } = await shop();
+  const channel = createChannel(`127.0.0.1:${ordersPort}`);
+  onTestFinished(() => channel.close());
+  const bare = createNiceClient(OrderServiceDefinition, channel);
+  const afterRevision = orderStore.lastRevision();
+  const watch = orders.watchOrders({ customerId: "u-7", afterRevision });
+  const first = watch.next();
+  const wire = bare.watchOrders({ customerId: "u-7", afterRevision })[Symbol.asyncIterator]();
+  const opened = wire.next();
+
+  // In bursts, of which some end with an event of the customer's own.
+  for (const others of [1, 99, 250, 3, 400]) {
+    orderStore.createAll(Array.from({ length: others }, () => ({ customerId: "u-8", items: [item] })));
+    if (others % 3 === 0) orderStore.create({ customerId: "u-7", items: [item] });
+    await setImmediate();
+  }
+  const own = orderStore.eventsAfter(afterRevision, "u-7").map(({ revision }) => revision);
+  const last = orderStore.lastRevision();
+  const told: (readonly [isOwn: boolean, revision: bigint])[] = [];
+  while ((told.at(-1)?.[1] ?? 0n) < last - 99n) {
+    const { value: event } = await (told.length === 0 ? opened : wire.next());
+    told.push([!event?.heartbeat, event?.revision ?? 0n]);
+  }
+  await wire.return?.();
+  const revisions = told.map(([, revision]) => revision);
+  expect(revisions).toEqual([...new Set(revisions)].toSorted((a, b) => Number(a - b)));
+  expect(told.filter(([isOwn]) => isOwn).map(([, revision]) => revision)).toEqual(own);
+  expect(told.length - own.length).toBe(8);
+
+  expect([(await first).value?.revision, (await watch.next()).value?.revision]).toEqual(own);
+  const pending = watch.next();
+  await vi.waitFor(() => expect(watch.cursor).toBe(revisions.at(-1)));
+  await watch.return();
+  expect((await pending).done).toBe(true);
 });
 
 test("revisions grow by one with each event of the shop", async () => {

@@ -1,5 +1,6 @@
 import { type Broadcast, createBroadcast } from "bowline/server";
-import type { OrderEvent } from "../../../gen/shop/orders/v1/orders.ts";
+import { map } from "bowline/stream";
+import { OrderEvent } from "../../../gen/shop/orders/v1/orders.ts";
 import type { OrderStore } from "./store.ts";
 
 /** How often it is looked for what other processes have written, in milliseconds. */
@@ -25,6 +26,22 @@ export class OrderFeed {
     this.#look = setInterval(() => store.changedElsewhere() && this.#publish(), LOOK_MS).unref();
   }
 
+  /**
+   * A customer's events after a revision. Every hundredth of the others' is a heartbeat there, with its revision, so that
+   * a client whose customer buys little does not come back with a revision of long ago.
+   */
+  ofCustomer(customerId: string, after: bigint, signal: AbortSignal): AsyncIterable<OrderEvent> {
+    const isTheirs = ({ order }: OrderEvent) => order?.customerId === customerId;
+    let others = 0;
+    const events = this.events.subscribe({
+      after,
+      signal,
+      filter: (event) => isTheirs(event) || others++ % 100 === 0,
+      replay: (revision) => this.#store.eventsAfter(revision, customerId),
+    });
+    return map(events, (event) => (isTheirs(event) ? event : progressTo(event.revision)));
+  }
+
   close(): void {
     clearInterval(this.#look);
     this.#store.changes.off("change", this.#publish);
@@ -42,4 +59,8 @@ export class OrderFeed {
       }
     }
   };
+}
+
+function progressTo(revision: bigint): OrderEvent {
+  return OrderEvent.create({ revision, heartbeat: true });
 }

@@ -32,14 +32,10 @@ export function orderHandlers(
     watchOrders({ customerId, afterRevision }, context) {
       // So that the client knows that its stream stands, however long it takes until something happens.
       context.sendHeader();
-      return feed.events.subscribe({
-        after: afterRevision,
-        signal: context.signal,
-        ...(customerId && {
-          filter: ({ order }) => order?.customerId === customerId,
-          replay: (revision) => store.eventsAfter(revision, customerId),
-        }),
-      });
+      const { signal } = context;
+      return customerId
+        ? feed.ofCustomer(customerId, afterRevision, signal)
+        : feed.events.subscribe({ after: afterRevision, signal });
     },
 
     async importOrders(requests) {
