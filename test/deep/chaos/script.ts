@@ -1,9 +1,13 @@
 import type { FaultRule } from "bowline/testing";
 import { seededRandom } from "bowline/testing";
 
+/** Which way a script's client is made: by `createClient`, the same with TLS, or by nice-grpc with `clientMiddleware`. */
+export type Way = "plain" | "tls" | "nice";
+
 /** What one script of faults does to a stream, and what it is about. All of it follows from its seed. */
 export interface ChaosScript {
   readonly seed: number;
+  readonly way: Way;
   readonly rules: readonly FaultRule[];
   /** How many events before the newest the stream begins, and how many it reads. */
   readonly behind: number;
@@ -30,15 +34,19 @@ const CODES = [
 const RESUMED = ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "ABORTED", "CANCELLED"] as const;
 const FINAL = ["PERMISSION_DENIED", "OUT_OF_RANGE", "UNIMPLEMENTED"] as const;
 
-/** The script of a seed. @param tls whether bytes may be corrupted, and calls, which cannot be seen, are left alone. */
-export function chaosScript(seed: number, tls: boolean): ChaosScript {
+const WAYS: readonly Way[] = ["plain", "tls", "plain", "nice"];
+
+/** The script of a seed. With TLS bytes may be corrupted, and calls, which cannot be seen, are left alone. */
+export function chaosScript(seed: number): ChaosScript {
+  const way = WAYS[seed % WAYS.length] as Way;
+  const tls = way === "tls";
   const random = seededRandom(seed);
   const draw: Draw = (below) => Math.floor(random() * below);
   const kinds = tls ? [...OF_BYTES, corrupt] : [...OF_BYTES, ...OF_CALLS];
   const rules = Array.from({ length: 1 + draw(5) }, () => pick(kinds, draw)(draw));
   const recoverable = tls || draw(10) > 0;
   const last: FaultRule[] = recoverable ? [] : [final(draw)];
-  return { seed, rules: [...last, ...rules], behind: draw(300), events: 50 + draw(300), recoverable };
+  return { seed, way, rules: [...last, ...rules], behind: draw(300), events: 50 + draw(300), recoverable };
 }
 
 const cut = (draw: Draw): FaultRule => ({ on: "connection", nth: some(draw), fault: "cut", ...position(draw) });
