@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { fail, type ObserverEvent, Status } from "bowline";
+import { closeClient, createClient, fail, type ObserverEvent, Status } from "bowline";
 import { createServer, type Server } from "bowline/server";
 import { type FaultProxy, type FaultRule, faultProxy } from "bowline/testing";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -36,14 +36,12 @@ async function serveOn(port: number, given: Given, contract = PatientOrders) {
   return { server, port: await server.listen(`127.0.0.1:${port}`) };
 }
 
-/** Serves orders in a process of its own until the test is over. */
-async function logProcess(port: number) {
-  const child = fork(new URL("../support/log-process.ts", import.meta.url), [String(port)], {
-    execArgv: process.execArgv,
-  });
+/** Starts a process of its own until the test is over; resolves with what it says first. */
+async function started(file: string, ...args: string[]) {
+  const child = fork(new URL(`../support/${file}`, import.meta.url), args, { execArgv: process.execArgv });
   onTestFinished(() => void child.kill("SIGKILL"));
-  await once(child, "message");
-  return child;
+  const [said] = await once(child, "message");
+  return { child, said };
 }
 
 /** One server and one proxy for all tests, each of which brings its handler and its faults: proxies take time to start. */
@@ -207,15 +205,15 @@ describe.each(streamWays)("%s", (_, connect) => {
 
   test("S4 a server that is killed and started again is waited for", async () => {
     const port = await freePort();
-    const first = await logProcess(port);
+    const first = await started("log-process.ts", String(port));
     const { orders } = connect(`127.0.0.1:${port}`, { fromStart: true });
     const read: bigint[] = [];
     for await (const { revision } of orders.watchOrders({})) {
       read.push(revision);
       if (read.length === 50) {
-        first.kill("SIGKILL");
-        await once(first, "exit");
-        await logProcess(port);
+        first.child.kill("SIGKILL");
+        await once(first.child, "exit");
+        await started("log-process.ts", String(port));
       }
     }
     expect(read).toEqual(upTo(300n));
@@ -461,4 +459,18 @@ describe.each(streamWays)("%s", (_, connect) => {
     controller.abort("gone");
     expect((await reading).error).toBe("gone");
   });
+});
+
+test("S1 a stream that was left is continued by another client in another process, after stream.cursor", async () => {
+  const { asked, given } = logUpTo(LAST);
+  const { port } = await serveOn(0, given);
+  const orders = createClient(OrderService, `127.0.0.1:${port}`);
+  const stream = orders.watchOrders({});
+  const read: bigint[] = [];
+  for await (const { revision } of stream) if (read.push(revision) === 20) break;
+  closeClient(orders);
+  expect([read, stream.cursor]).toEqual([upTo(20n), 20n]);
+  const { said } = await started("log-reader-process.ts", `127.0.0.1:${port}`, String(stream.cursor));
+  expect(said).toEqual(upTo(LAST).slice(20).map(String));
+  expect(asked).toEqual([0n, 20n]);
 });
