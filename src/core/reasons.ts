@@ -81,6 +81,11 @@ export const reasons = {
     "OK without a response, or more than one, where the contract has exactly one.",
     "Do client and server run the same contract?",
   ),
+  BATCH_REFUSED: local(
+    Status.UNAVAILABLE,
+    "Other requests of the batch were refused, and it was not made again without them; nothing was said of this one.",
+    "Make the call again if it may be repeated: it joins another batch. `retryStop` says why the client did not; whoever made the wrong requests was told what is wrong.",
+  ),
   UNAUTHENTICATED: local(
     Status.UNAUTHENTICATED,
     "On the server: the call came without credentials, or with wrong ones.",

@@ -83,17 +83,43 @@ test("requests that are refused by name fail by themselves, and the others get t
   });
 });
 
-test.each<[string, Parameters<typeof serveItems>[0], CallOptions]>([
-  ["for something else", async () => fail("INVALID_ARGUMENT", "wrong"), {}],
-  ["again", async ({ requests }) => validated({ requests: [...requests, { id: "wrong" }] }, {} as never), {}],
-  ["by name, and is not to be repeated", validated, { retry: false }],
-  ["by name, and is not to be attempted twice", validated, { maxAttempts: 1 }],
-])("a batch that is refused %s is everybody's error", async (_, many, options) => {
-  const { port, batches } = await serveItems(many);
+/** The same, and names the first that is wrong alone, as validation does where there are too many values. */
+const validatedOneByOne: typeof answered = async (request, context) => {
+  const first = request.requests.findIndex(({ id }) => id === "wrong");
+  const upToFirst = first < 0 ? request.requests : request.requests.map((one, n) => (n > first ? { id: "" } : one));
+  await validated({ requests: upToFirst }, context);
+  return answered(request, context);
+};
+
+test("two of a hundred that are refused one after the other cost the others nothing", async () => {
+  const { port, batches } = await serveItems(validatedOneByOne);
+  const items = connectItems(port, itemsContract({ ...LONG, maxSize: 100 }));
+  const ids = Array.from({ length: 100 }, (_, n) => (n === 41 || n === 73 ? "wrong" : `i-${n}`));
+  const answers = await Promise.allSettled(ids.map((id) => items.getItem({ id })));
+  const refused = { reason: { code: Status.INVALID_ARGUMENT, reason: "STATUS", details: "id is wrong" } };
+  expect(answers).toMatchObject(ids.map((id) => (id === "wrong" ? refused : { value: { id } })));
+  expect(batches.map(({ length }) => length)).toEqual([100, 99, 98]);
+});
+
+test.each<[string, CallOptions]>([
+  ["not to be repeated", { retry: false }],
+  ["not to be attempted twice", { maxAttempts: 1 }],
+])("where a batch is %s, those that were not refused are told so, and may be called again", async (_, options) => {
+  const { port, batches } = await serveItems(validated);
   const items = connectItems(port);
-  const answers = await Promise.all(["a", "wrong"].map((id) => rejection(items.getItem({ id }, options))));
-  expect(answers).toMatchObject([{ code: Status.INVALID_ARGUMENT }, { code: Status.INVALID_ARGUMENT }]);
-  expect(batches.length).toBeLessThanOrEqual(2);
+  const [a, wrong] = await Promise.all(["a", "wrong"].map((id) => rejection(items.getItem({ id }, options))));
+  expect(wrong).toMatchObject({ code: Status.INVALID_ARGUMENT, details: "id is wrong" });
+  expect(a).toMatchObject({ code: Status.UNAVAILABLE, reason: "BATCH_REFUSED", path: "/test.v1.Items/GetItem" });
+  expect(batches.length).toBe(1);
+  expect(await items.getItem({ id: "a" }, options)).toEqual({ id: "a" });
+});
+
+test("a batch that is refused for something else is everybody's error", async () => {
+  const { port, batches } = await serveItems(async () => fail("INVALID_ARGUMENT", "wrong"));
+  const items = connectItems(port);
+  const answers = await Promise.all(["a", "b"].map((id) => rejection(items.getItem({ id }))));
+  expect(answers).toMatchObject(Array(2).fill({ code: Status.INVALID_ARGUMENT, details: "wrong" }));
+  expect(batches.length).toBe(1);
 });
 
 test("an entry that says nothing is one caller's error", async () => {

@@ -5,6 +5,7 @@ import { collect } from "bowline/stream";
 import { expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";
+import { connectItems, serveItems } from "../support/batched-items.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
 import { viaCreateClient, type Wanted } from "../support/policy-clients.ts";
@@ -115,6 +116,17 @@ const rows: Record<string, Row> = {
   },
   RESPONSE_COUNT: {
     drive: async () => rejection(connectOrders(await silentlyOk()).getOrder({})),
+  },
+  BATCH_REFUSED: {
+    async drive() {
+      const { port } = await serveItems(async () => {
+        const fieldViolations = [{ field: "requests[0].id", description: "is wrong" }];
+        return fail("INVALID_ARGUMENT", "", { statusDetails: [{ $type: "google.rpc.BadRequest", fieldViolations }] });
+      });
+      const items = connectItems(port);
+      const [, other] = ["wrong", "b"].map((id) => rejection(items.getItem({ id }, { retry: false })));
+      return other;
+    },
   },
   UNAUTHENTICATED: {
     drive: () => seenByMiddleware(async () => ({}), { authenticate: () => undefined }),

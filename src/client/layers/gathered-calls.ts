@@ -1,5 +1,6 @@
 import type { Metadata as MetadataType } from "nice-grpc-common";
 import { type BatchAccess, readEntry } from "../../contract/batch.ts";
+import type { RetryStop } from "../../core/attempts.ts";
 import type { Call, Reply, UnaryHandler } from "../../core/call.ts";
 import { detached } from "../../core/call-context.ts";
 import { nextCallId } from "../../core/call-id.ts";
@@ -15,8 +16,9 @@ import type { BatchSeat } from "../../policy/batching.ts";
 import { Metadata } from "../../transport/index.ts";
 import { credentialOption } from "../credentials/call-credentials.ts";
 import type { Report } from "../report.ts";
+import { mostAttempts } from "./attempt-rules.ts";
 import { handOn } from "./hand-on.ts";
-import { refusedError, refusedRequests } from "./refused-requests.ts";
+import { othersRefused, refusedError, refusedRequests } from "./refused-requests.ts";
 import { ReplyCopy } from "./reply-copy.ts";
 import { ReplyWaiter } from "./reply-waiter.ts";
 
@@ -32,6 +34,9 @@ export interface GatheredContext {
   readonly closed: AbortSignal;
   readonly report: Report | undefined;
 }
+
+/** How often a batch is made at the most: a refusal need not name all that is wrong, but each names some. */
+const MOST_TIMES = 4;
 
 /** A `google.rpc.Status` as ts-proto has it. */
 interface RpcStatus {
@@ -58,6 +63,8 @@ export class GatheredCalls {
   #dueAt = NO_DEADLINE;
   #end: () => void = () => {};
   #sent = false;
+  /** How often it has been made. */
+  #made = 0;
 
   /**
    * @param send makes the call of the method that takes many.
@@ -94,8 +101,8 @@ export class GatheredCalls {
     this.#make();
   }
 
-  /** @param again whether it has been made, with others in it that were refused. */
-  #make(again = false): void {
+  #make(): void {
+    this.#made += 1;
     const asked = [...this.#waiters.keys()];
     const latest = asked.reduce((latest, { call }) => Math.max(latest, call.deadline), 0);
     const call = this.#call([...this.#waiters.values()], latest);
@@ -103,7 +110,7 @@ export class GatheredCalls {
     // Whoever filled the batch is served by some call; the batch is for all of them.
     detached(() => handOn(this.#send, call)).then(
       (reply) => this.#answer(asked, reply),
-      (error) => this.#fail(asked, error, again),
+      (error) => this.#fail(asked, error),
     );
   }
 
@@ -162,24 +169,28 @@ export class GatheredCalls {
 
   /**
    * A request that is refused for what is in it does not cost the others their answers: they are asked for once more,
-   * without it, where the method may be repeated.
+   * without it, where the method may be repeated. A refusal may not name all that is wrong: then there is another.
    */
-  #fail(asked: readonly ReplyWaiter[], error: unknown, again: boolean): void {
+  #fail(asked: readonly ReplyWaiter[], error: unknown): void {
     const refused = refusedRequests(error, this.#context.access.requestsField);
-    if (refused.size === 0 || again || !this.#isRepeatable(error)) return this.#reject(error);
-    for (const [index, violations] of refused) {
+    if (!refused) return this.#reject(error);
+    for (const [index, violations] of refused.violations) {
       const waiter = asked[index];
       if (!waiter || !this.#waiters.delete(waiter)) continue;
-      waiter.reject(refusedError(waiter.call.method, violations, error));
+      waiter.reject(refusedError(waiter.call.method, violations, refused.error));
       waiter.seat.leave();
     }
-    if (this.#waiters.size > 0) this.#make(true);
+    if (this.#waiters.size === 0) return;
+    const stop = this.#stopAt(refused.error);
+    if (stop) this.#reject(othersRefused(this.#first.method, refused.error, stop));
+    else this.#make();
   }
 
-  #isRepeatable(error: unknown): boolean {
-    const { retry, maxAttempts = 2 } = this.#first.options;
-    const wasBegun = error instanceof RpcError && error.headersReceived;
-    return this.#context.target.idempotency !== "UNKNOWN" && !wasBegun && retry !== false && maxAttempts > 1;
+  /** Why it is not made once more. */
+  #stopAt({ headersReceived }: RpcError): RetryStop | undefined {
+    if (this.#context.target.idempotency === "UNKNOWN") return "NOT_RETRYABLE";
+    if (headersReceived) return "COMMITTED";
+    return this.#made < Math.min(MOST_TIMES, mostAttempts(this.#first.options)) ? undefined : "MAX_ATTEMPTS";
   }
 
   #reject(error: unknown): void {

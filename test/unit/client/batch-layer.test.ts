@@ -1,31 +1,9 @@
 import { expect, test } from "vitest";
-import { batchLayers } from "../../../src/client/policy-layers/batch-layers.ts";
-import type { Call } from "../../../src/core/call.ts";
-import { fakeClock } from "../../../src/testing/index.ts";
-import { itemsContract } from "../../support/batched-items.ts";
-import { aClientState } from "../../support/client-state.ts";
 import { listenersOf } from "../../support/driven.ts";
+import { gathering } from "../../support/gathering.ts";
 import { rejection } from "../../support/orders.ts";
 import { aFailure } from "../../support/retrying.ts";
-import { aCall, aMethod, aReply, ScriptedUnary } from "../../support/scripted.ts";
-
-/** GetItem, gathered for 5 ms and up to three calls, with the batch method's answers in the test's hands. */
-function gathering() {
-  const clock = fakeClock();
-  const state = aClientState({ clock });
-  const contract = itemsContract({ maxSize: 3, maxWaitMs: 5 });
-  const layer = batchLayers(contract, "getItem", contract.methods.getItem ?? {}, state).batch;
-  const many = new ScriptedUnary();
-  state.pipelines.set("batchGetItems", many.handler);
-  const get = layer?.unary(new ScriptedUnary().handler, aMethod());
-  const call = (id: string, changes: Partial<Call> = {}) => {
-    const outcome = get?.(aCall({ request: { id }, startedAt: clock.now(), ...changes })) ?? Promise.reject("no layer");
-    outcome.catch(() => {});
-    return outcome.then(({ message }) => message);
-  };
-  const reply = (...ids: string[]) => many.reply(aReply({ entries: ids.map((id) => ({ item: { id } })) }));
-  return { clock, state, many, call, reply };
-}
+import type { ScriptedUnary } from "../../support/scripted.ts";
 
 test("a batch is sent when its first call has waited as long as it may, whoever came later", async () => {
   const { clock, many, call, reply } = gathering();
