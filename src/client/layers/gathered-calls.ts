@@ -172,7 +172,7 @@ export class GatheredCalls {
    * without it, where the method may be repeated. A refusal may not name all that is wrong: then there is another.
    */
   #fail(asked: readonly ReplyWaiter[], error: unknown): void {
-    const refused = refusedRequests(error, this.#context.access.requestsField);
+    const refused = refusedRequests(error, this.#context.access.requestsField, asked.length);
     if (!refused) return this.#reject(error);
     for (const [index, violations] of refused.violations) {
       const waiter = asked[index];

@@ -16,16 +16,18 @@ const OF_ENTRY = /^([A-Za-z0-9_]+)\[(\d+)\]\.?(.*)$/s;
 
 /**
  * Which requests of a batch a server refuses, where it says so of each: as validation does, with a `google.rpc.BadRequest`
- * of nothing but their fields. Undefined if the error is about anything else.
+ * of nothing but their fields. Undefined if the error is about anything else; one that names a request which is not there
+ * is, since who counts otherwise means others by all that he names.
  *
  * @param requestsField the field that lists the requests, as ts-proto names it.
+ * @param count how many there are.
  */
-export function refusedRequests(error: unknown, requestsField: string): RefusedRequests | undefined {
+export function refusedRequests(error: unknown, requestsField: string, count: number): RefusedRequests | undefined {
   if (!(error instanceof RpcError) || error.code !== Status.INVALID_ARGUMENT) return undefined;
   const violations = new Map<number, FieldViolation[]>();
   for (const violation of error.statusDetail("google.rpc.BadRequest")?.fieldViolations ?? []) {
     const [, name = "", index, field = ""] = OF_ENTRY.exec(violation.field) ?? [];
-    if (withoutUnderscores(name) !== requestsField.toLowerCase()) return undefined;
+    if (withoutUnderscores(name) !== requestsField.toLowerCase() || Number(index) >= count) return undefined;
     const of = violations.get(Number(index)) ?? [];
     violations.set(Number(index), [...of, { ...violation, field }]);
   }

@@ -88,6 +88,17 @@ test("nor are they of a method that may have done something", async () => {
   expect(many.calls.length).toBe(1);
 });
 
+test.each([
+  ["that it alone knows", [2]],
+  ["counted from 1, of which some are there", [1, 2]],
+])("a server that names requests %s names nobody: all get its error, once", async (_, places) => {
+  const { calls, asked, refuse } = aBatch(2);
+  await refuse(places);
+  expect(asked()).toEqual(["ab"]);
+  const refusal = { code: Status.INVALID_ARGUMENT, details: "down" };
+  expect(await Promise.all(calls.map(rejection))).toMatchObject([refusal, refusal]);
+});
+
 test("one that was refused after its caller had left is not asked for again, and the others are", async () => {
   const { many, call, reply } = gathering(3);
   const controller = new AbortController();
