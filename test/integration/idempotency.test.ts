@@ -211,6 +211,26 @@ describe.each(Object.entries(servers))("%s", (_, serve) => {
     expect(keys).toEqual(["order-7"]);
   });
 
+  test("ends also where the store goes silent once its handler has run, and tells what that one refused", async () => {
+    const silent = () => new Promise<never>(() => {});
+    const store = { ...memoryIdempotency(), complete: silent, release: silent };
+    const ended = [gate<string>(), gate<string>()];
+    const observer = (event: ObserverEvent) => {
+      if (event.type === "served.ended") ended.shift()?.resolve(event.status);
+    };
+    const createOrder: CreateOrder = async ({ customerId }) =>
+      customerId === "" ? fail("FAILED_PRECONDITION", "whose?") : {};
+    const port = await serve(createOrder, { store, leaseMs: 100 }, { observer, onError: () => {} });
+    const orders = connect(port);
+    const [first, second] = ended.map(({ promise }) => promise);
+    expect(await rejection(orders.createOrder({}, key))).toMatchObject({ code: Status.FAILED_PRECONDITION });
+    expect(await first).toBe("FAILED_PRECONDITION");
+    const late = orders.createOrder({ customerId: "c-1" }, { idempotencyKey: "order-8", timeoutMs: 60 });
+    expect(await rejection(late)).toMatchObject({ code: Status.DEADLINE_EXCEEDED });
+    // nice-grpc tells our middleware of the client alone, which has left.
+    expect(await second).toMatch(/^(DEADLINE_EXCEEDED|CANCELLED)$/);
+  });
+
   test("keeps the answer of a handler whose client has left", async () => {
     const { createOrder, keys } = counting();
     const [began, go] = [gate(), gate()];

@@ -204,6 +204,7 @@ export class IdempotencyWorld {
     const context = {
       ...{ method, identity: { key: "peer:a", source: "peer" }, header: new Metadata(), signal: controller.signal },
       ...{ metadata: new Metadata({ "idempotency-key": key }), remainingMs: () => Number.POSITIVE_INFINITY },
+      outlasts: () => {},
     };
     server.serve({ key, request }, context as unknown as ServedContext).then(
       (answer) => {

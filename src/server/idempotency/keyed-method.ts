@@ -36,6 +36,9 @@ const MOST_LOOK_MS = 500;
 /** After how many milliseconds an answer that the store did not take is offered again, the first time. */
 const FIRST_OFFER_MS = 50;
 
+/** How long the client of a call that failed waits at most, in milliseconds, for its key to be free. */
+const RELEASE_MS = 100;
+
 /** A key that was obtained: its handler is to run, or has run. */
 type Obtained = Extract<ClaimOutcome, { state: "claimed" | "answered" }>;
 
@@ -77,7 +80,6 @@ export class KeyedMethod {
     for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(2 * lookMs, MOST_LOOK_MS)) {
       const outcome = await this.#claim(wish, call);
       if (outcome.state === "conflict") this.#refuse();
-      if (outcome.state === "claimed") this.#refuseLate(wish, outcome, call);
       if (outcome.state !== "running") return outcome;
       if (call.remainingMs() <= 0) fail("DEADLINE_EXCEEDED", "an earlier call with this idempotency key still runs");
       await this.#waiters.wait(idOf(wish), Math.min(lookMs, outcome.leaseMs, call.remainingMs()), call.signal);
@@ -129,16 +131,30 @@ export class KeyedMethod {
   }
 
   /**
-   * An answer is given only if it is kept: otherwise a repetition might be given another one.
+   * An answer is given only if it is kept: otherwise a repetition might be given another one. It is also kept where
+   * nobody waits for it any more.
    *
    * @returns false if another server has taken the call over.
    */
   async #keep(claim: Claim, answer: Uint8Array, call: ServedContext): Promise<boolean> {
+    const kept = this.#offer(claim, answer, call);
+    try {
+      return await unlessAborted(kept, call.signal);
+    } catch (error) {
+      const wake = () => this.#waiters.wake(idOf(claim));
+      // A server that drains would otherwise stop before it is there for repetitions.
+      if (call.signal.aborted) call.outlasts(kept.then(wake, wake));
+      throw error;
+    }
+  }
+
+  /** For as long as a lease: after that, another server may be at work already. */
+  async #offer(claim: Claim, answer: Uint8Array, call: CallContext): Promise<boolean> {
     const { store, clock } = this.#keyed;
     const giveUpAt = clock.now() + claim.leaseMs;
     for (let delayMs = FIRST_OFFER_MS; ; delayMs *= 2) {
       try {
-        return await store.complete(claim, answer);
+        return await answered(clock, giveUpAt - clock.now(), store.complete(claim, answer));
       } catch (cause) {
         this.#tell(cause, call);
         if (clock.now() + delayMs >= giveUpAt) this.#notKept(cause);
@@ -147,37 +163,32 @@ export class KeyedMethod {
     }
   }
 
+  /** A claim that comes when its call may run no more is given back, and not held for its lease. */
   async #claim(wish: ClaimWish, call: ServedContext): Promise<ClaimOutcome> {
     const { signal } = call;
     signal.throwIfAborted();
-    const asked = this.#ask(wish);
+    const asked = this.#ask(wish, call);
     try {
-      return await unlessAborted(asked, signal);
-    } catch (cause) {
-      if (signal.aborted) {
-        asked.then(
-          (outcome) => this.#giveBack(wish, outcome, call),
-          (error: unknown) => this.#tell(error, call),
-        );
-        throw signal.reason;
-      }
-      this.#tell(cause, call);
-      return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
+      const outcome = await unlessAborted(asked, signal);
+      signal.throwIfAborted();
+      if (outcome.state === "claimed") refuseLate(call);
+      return outcome;
+    } catch (error) {
+      asked.then(
+        (outcome) => this.#giveBack(wish, outcome, call),
+        () => {},
+      );
+      throw error;
     }
   }
 
-  async #ask(wish: ClaimWish): Promise<ClaimOutcome> {
-    return this.#keyed.store.claim(wish);
-  }
-
-  /** Refuses a call that nobody waits for any more; its claim is given back, and not held for its lease. */
-  #refuseLate(wish: ClaimWish, outcome: ClaimOutcome, call: ServedContext): void {
+  /** @throws RpcError UNAVAILABLE if the store fails. */
+  async #ask(wish: ClaimWish, call: CallContext): Promise<ClaimOutcome> {
     try {
-      call.signal.throwIfAborted();
-      refuseLate(call);
-    } catch (error) {
-      this.#giveBack(wish, outcome, call);
-      throw error;
+      return await this.#keyed.store.claim(wish);
+    } catch (cause) {
+      this.#tell(cause, call);
+      return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
     }
   }
 
@@ -188,8 +199,9 @@ export class KeyedMethod {
 
   /** A claim that cannot be given back ends with its lease. */
   async #release(claim: Claim, call: ServedContext): Promise<void> {
+    const { store, clock } = this.#keyed;
     try {
-      await this.#keyed.store.release(claim);
+      await answered(clock, RELEASE_MS, store.release(claim));
     } catch (error) {
       this.#tell(error, call);
     }
@@ -214,6 +226,19 @@ export class KeyedMethod {
     const { observer } = this.#keyed;
     if (!observer) return;
     notify(observer, { type: "policy", method: this.#method.path, policy: "idempotency", action, detail: {} });
+  }
+}
+
+/** What a store answers. One that does not, as where its connection leads nowhere, is given up on, and may still act. */
+async function answered<T>(clock: Clock, withinMs: number, asked: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = clock.setTimer(withinMs, () => {
+    late.reject(new Error(`the store of idempotency keys has not answered for ${Math.round(withinMs)} ms`));
+  });
+  try {
+    return await Promise.race([asked, late.promise]);
+  } finally {
+    timer.cancel();
   }
 }
 

@@ -19,6 +19,7 @@ function setUp(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}, inn
   const store = inner ?? memoryIdempotency({ clock });
   const asked: string[] = [];
   const errors: unknown[] = [];
+  const outlasting: Promise<unknown>[] = [];
   const all = { ...store, ...changes };
   const noting =
     <In extends unknown[], Out>(name: string, ask: (...given: In) => Promise<Out>) =>
@@ -45,10 +46,11 @@ function setUp(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}, inn
       ...{ method, header: new Metadata(), metadata: new Metadata({ "idempotency-key": "k" }) },
       ...{ signal: new AbortController().signal, identity: { key: "peer:a", source: "peer" } },
       remainingMs: () => Math.max(0, until - clock.now()),
+      outlasts: (work: Promise<unknown>) => void outlasting.push(work),
       ...context,
     } as ServedContext);
   };
-  return { clock, call, asked, errors, store, layer };
+  return { clock, call, asked, errors, outlasting, store, layer };
 }
 
 /** The same, on a store whose first claim is slow to come. */
@@ -64,7 +66,7 @@ function slowStore(handler: ServeUnary, changes: Partial<IdempotencyStore> = {})
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-const forever: ServeUnary = () => new Promise(() => {});
+const forever = () => new Promise<never>(() => {});
 
 describe("a claim", () => {
   test("is renewed each third of its lease while the handler runs, and no longer", async () => {
@@ -146,6 +148,23 @@ describe("a claim", () => {
     await clock.advance(0);
     release.resolve();
     expect(await failed).toBe(refusal);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that the store does not take back holds up no refusal for more than 100 ms", async () => {
+    const release = gate();
+    const refusal = new RangeError("no");
+    const { clock, call, errors } = setUp(() => Promise.reject(refusal), { release: () => release.promise });
+    const states: unknown[] = [];
+    const failed = rejection(call()).then((error) => states.push(error));
+    await clock.advance(99);
+    expect(states).toEqual([]);
+    await clock.advance(1);
+    await failed;
+    expect(states).toEqual([refusal]);
+    release.reject(new Error("broken"));
+    await turn();
+    expect(errors).toEqual([new Error("the store of idempotency keys has not answered for 100 ms")]);
     expect(clock.pending).toBe(0);
   });
 
@@ -336,6 +355,60 @@ describe("an answer", () => {
     expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150"]);
     expect(errors).toEqual([down, down, down]);
     expect(clock.pending).toBe(0);
+  });
+
+  test("that the store says nothing to is given up after a lease, and not given", async () => {
+    const { clock, call, asked, errors } = setUp(async () => "ok", { complete: forever });
+    const states: unknown[] = [];
+    const failed = rejection(call()).then((error) => states.push(error));
+    await clock.advance(LEASE_MS - 1);
+    expect(states).toEqual([]);
+    await clock.advance(1);
+    await failed;
+    const silent = new Error(`the store of idempotency keys has not answered for ${LEASE_MS} ms`);
+    expect(states).toMatchObject([{ code: 14, sendTrailer: { "grpc-retry-pushback-ms": "-1" }, cause: silent }]);
+    expect([asked, errors]).toEqual([["claim 0", "complete 0"], [silent]]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that the store is slow to keep ends with its caller, and is there for repetitions at once when it is kept", async () => {
+    const [slow, began] = [gate(), gate()];
+    const store = memoryIdempotency();
+    const complete: IdempotencyStore["complete"] = async (claim, answer) => {
+      began.resolve();
+      await slow.promise;
+      return store.complete(claim, answer);
+    };
+    const { clock, call, outlasting } = setUp(async () => "ok", { complete }, store);
+    const controller = new AbortController();
+    const left = rejection(call("request", { signal: controller.signal }));
+    await began.promise;
+    controller.abort("gone");
+    expect(await left).toBe("gone");
+    expect(outlasting).toHaveLength(1);
+    const again = call();
+    await clock.advance(25);
+    slow.resolve();
+    await Promise.all(outlasting);
+    expect(await again).toBe("ok");
+    expect([clock.now(), clock.pending]).toEqual([25, 0]);
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  });
+
+  test("whose caller has left is offered again all the same, and the call does not outlast a lease of it", async () => {
+    const down = new Error("down");
+    const { clock, call, asked, outlasting, errors } = setUp(async () => "ok", {
+      complete: () => Promise.reject(down),
+    });
+    const controller = new AbortController();
+    const left = rejection(call("request", { signal: controller.signal }));
+    await turn();
+    controller.abort("gone");
+    expect(await left).toBe("gone");
+    await clock.advance(LEASE_MS);
+    await Promise.all(outlasting);
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150"]);
+    expect(errors).toEqual([down, down, down]);
   });
 
   test("that is refused is not given", async () => {
