@@ -21,14 +21,62 @@ server.expect("getOrder").fail("NOT_FOUND");
 `;
 
 const WATCHED = `${ORDERS}
-const seen: unknown[] = [];
-const handle = async (event: { revision: bigint }) => void seen.push(event.revision);
-const save = async (cursor: unknown) => void seen.push(cursor);
+import { DatabaseSync } from "node:sqlite";
+
+const database = new DatabaseSync(":memory:");
+database.exec("CREATE TABLE booked (revision INTEGER); CREATE TABLE place (revision INTEGER)");
+const loadPlace = () => BigInt(Number(database.prepare("SELECT max(revision) AS at FROM place").get()?.at ?? 0));
+const savePlace = (cursor: bigint | undefined) => void database.prepare("INSERT INTO place VALUES (?)").run(cursor ?? null);
+const book = ({ revision }: { revision: bigint }) => void database.prepare("INSERT INTO booked VALUES (?)").run(revision);
+function transaction(work: () => void) {
+  database.exec("BEGIN");
+  work();
+  database.exec("COMMIT");
+}
 server.expect("watchOrders", { afterRevision: 0n }).send({ revision: 41n }).send({ revision: 42n }).fail("UNAVAILABLE");
 server.expect("watchOrders", { afterRevision: 42n }).send({ revision: 43n });
-process.on("exit", () => {
-  if (seen.join() !== "41,41,42,42,43,43") throw new Error("watched " + seen.join());
-});
+`;
+
+const WATCHED_END = `
+const rows = (table: string) => database.prepare("SELECT revision FROM " + table).all().map(({ revision }) => revision);
+const said = [rows("booked"), rows("place"), loadPlace()].join(" ");
+if (said !== "41,42,43 41,42,43 43") throw new Error(said);
+`;
+
+const ENDING = `${ORDERS}
+import { setTimeout as sleep } from "node:timers/promises";
+
+const leaving = new AbortController();
+const { signal } = leaving;
+const handled: bigint[] = [];
+const handle = async ({ revision }: { revision: bigint }) => {
+  handled.push(revision);
+  if (revision === 43n) leaving.abort();
+};
+server.expect("watchOrders", { afterRevision: 0n }).send({ revision: 41n }).send({ revision: 42n });
+server.expect("watchOrders", { afterRevision: 42n }).send({ revision: 43n }).hang();
+try {
+`;
+
+const ENDING_END = `
+} catch (error) {
+  if (error !== signal.reason || handled.join() !== "41,42,43") throw error;
+}
+`;
+
+const LISTED = `${ORDERS}
+const revisions = [90n, 95n];
+const listWithRevision = async (_?: AbortSignal) => {
+  const revision = revisions.shift() ?? 0n;
+  return { all: [Order.create({ orderId: "o-" + revision })], revision };
+};
+server.expect("watchOrders", { afterRevision: 90n }).send({ revision: 91n, order: { orderId: "o-91" } }).fail("UNAVAILABLE");
+server.expect("watchOrders", { afterRevision: 91n }).fail("OUT_OF_RANGE");
+server.expect("watchOrders", { afterRevision: 95n }).send({ revision: 96n, order: { orderId: "o-96" } });
+`;
+
+const LISTED_END = `
+if ([...shown.keys()].join() !== "o-95,o-96") throw new Error([...shown.keys()].join());
 `;
 
 const EXPIRED = `${ORDERS}
@@ -338,7 +386,9 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
   ],
   "docs/nice-grpc.md": [[KEYED, KEYED_END]],
   "docs/resume.md": [
-    [WATCHED, ""],
+    [WATCHED, WATCHED_END],
+    [ENDING, ENDING_END],
+    [LISTED, LISTED_END],
     [EXPIRED, EXPIRED_END],
     ['import { createClientFactory, createServer } from "nice-grpc";\n', ""],
   ],
