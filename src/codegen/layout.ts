@@ -22,6 +22,13 @@ export function printSignature(name: string, parameters: readonly string[], resu
   return 2 + flat.length <= LINE_WIDTH ? flat : `${name}${printLines("(", parameters, ")")}: ${result};`;
 }
 
+/** A parameter of such a method, whose type has arguments; on a line of its own. */
+export function printTyped(declaration: string, typeArguments: readonly string[]): string {
+  const flat = `${declaration}<${typeArguments.join(", ")}>`;
+  if (4 + flat.length + ",".length <= LINE_WIDTH) return flat;
+  return `${declaration}<\n${typeArguments.map((type) => `  ${type}`).join(",\n")}\n>`;
+}
+
 /** A constant whose type has arguments; what follows it begins on the same line as the type ends. */
 export function printConstant(declaration: string, typeArguments: readonly string[], value: string): string {
   const [firstLine = ""] = value.split("\n", 1);

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import type { DescFile, DescMessage } from "@bufbuild/protobuf";
 import { printComment } from "./comments.ts";
 import { Imports } from "./imports.ts";
-import { indent, LINE_WIDTH, printConstant, printLines, printObject, printSignature } from "./layout.ts";
+import { indent, LINE_WIDTH, printConstant, printLines, printObject, printSignature, printTyped } from "./layout.ts";
 import { printKey, printLiteral, printMember, printString } from "./literal.ts";
 import { definitionName, messageTypeName, modulePath } from "./names.ts";
 import type { TsProtoOptions } from "./plugin-options.ts";
@@ -130,14 +130,22 @@ class ContractPrinter {
     return `${printComment(doc, false)}export interface ${name} ${body}\n`;
   }
 
-  #call({ key, desc, cursor }: MethodContract): string {
+  #call(method: MethodContract): string {
+    const { key, desc, cursor } = method;
     const { clientStreaming, serverStreaming } = desc.proto;
-    const options = `options?: ${this.#imports.type("CallOptions", RUNTIME)}`;
     const result = serverStreaming ? this.#imports.type("ResponseStream", RUNTIME) : "Promise";
     const request = printParameter(clientStreaming, this.#partial(desc.input));
     const response = this.#messageType(desc.output);
     const position = cursor ? `, ${response}[${printString(cursor.cursorField)}]` : "";
-    return printSignature(key, [request, options], `${result}<${response}${position}>`);
+    return printSignature(key, [request, this.#callOptions(method)], `${result}<${response}${position}>`);
+  }
+
+  /** What a call takes besides its request: of a stream that resumes, what it is asked for once its position is gone. */
+  #callOptions({ desc, cursor }: MethodContract): string {
+    const type = this.#imports.type("CallOptions", RUNTIME);
+    if (!cursor) return `options?: ${type}`;
+    const position = `${this.#messageType(desc.output)}[${printString(cursor.cursorField)}]`;
+    return printTyped(`options?: ${type}`, [this.#partial(desc.input), position, printString(cursor.requestField)]);
   }
 
   #handler({ key, desc }: MethodContract): string {

@@ -50,5 +50,6 @@ function toCodec(type: MessageType): Codec {
   return {
     encode: (message) => type.encode(complete ? complete(message) : message).finish(),
     decode: (bytes) => type.decode(bytes),
+    complete,
   };
 }

@@ -15,8 +15,16 @@ export interface CachedAnswer {
 /**
  * What can be said for one call. With a value that is none of an option's, the call rejects with a TypeError that lists
  * all of them, and nothing is done for it: no policy hears of it.
+ *
+ * A generated client says of a stream that resumes what `onExpired` is given, its `Cursor`, and answers: a `Request`,
+ * whose `Field` says a position. Options of which nothing is said are taken by every method.
  */
-export interface CallOptions {
+export interface CallOptions<
+  // biome-ignore lint/suspicious/noExplicitAny: what is said for no method in particular is taken by all
+  Request extends object = any,
+  Cursor = unknown,
+  Field extends keyof Request = never,
+> {
   /** Metadata to send. Default: none. */
   readonly metadata?: MetadataInit;
   /** Cancels the call when it aborts; the call then rejects with `signal.reason`. Default: none. */
@@ -69,14 +77,16 @@ export interface CallOptions {
    */
   readonly cache?: boolean;
   /**
-   * On a stream that resumes: called when the server no longer has the position to continue after. What it returns is
-   * sent instead of the request, such as one that begins anew. Its signal aborts when the call is over. Default: the
-   * call fails with `CURSOR_EXPIRED`.
+   * On a stream that resumes: called when the server no longer has the position to continue after. The request that it
+   * answers is sent instead, and says where to go on: such as after what was read anew, or, where the contract says
+   * `from_start`, at 0. Without a position elsewhere, or with a field that the request does not have, the call fails
+   * with a TypeError. Its signal aborts when the call is over. Default, and where it answers undefined: the call fails
+   * with `CURSOR_EXPIRED`.
    */
   onExpired?(
-    cursor: unknown,
+    cursor: Cursor,
     context: { readonly signal: AbortSignal },
-  ): object | undefined | Promise<object | undefined>;
+  ): Placed<Request, Field> | undefined | Promise<Placed<Request, Field> | undefined>;
   /**
    * Called when the answer comes out of the cache, before the call settles. That answer has no headers and trailers.
    * Default: nobody is told; look here before you rely on an answer's being new.
@@ -87,3 +97,6 @@ export interface CallOptions {
   /** Called once with the trailers, before the call settles. */
   onTrailer?(trailer: Metadata): void;
 }
+
+/** A request that says a position. Its field must be there: misspelt beside another one, it would go unnoticed. */
+type Placed<Request extends object, Field extends keyof Request> = Request & Required<Pick<Request, Field>>;

@@ -12,6 +12,8 @@ export interface Codec {
   /** Takes the message as the application wrote it, fields left out included. */
   encode(message: unknown): Uint8Array;
   decode(bytes: Uint8Array): unknown;
+  /** The message as it is encoded: what was left out filled in, and what it has no field for dropped. */
+  readonly complete?: ((message: unknown) => unknown) | undefined;
 }
 
 /** One method of a contract, as the pipeline sees it. */

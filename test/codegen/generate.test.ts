@@ -96,6 +96,10 @@ service Everything {
   }
   rpc Many(other.Requests) returns (other.Responses);
   rpc Silent(stream other.Request) returns (stream other.Response);
+  rpc WatchAtLength(other.RequestOfANameThatFillsItsLine) returns (stream other.ResponseOfANameThatFillsItsLine) {
+    option idempotency_level = IDEMPOTENT;
+    option (bowline.v1.method).resume = { request_field: "after_position" cursor_field: "position_reached" };
+  }
 }
 
 service Empty {}
@@ -108,6 +112,8 @@ import "google/rpc/status.proto";
 import public "unused.proto";
 message Request { string after = 1; google.protobuf.Timestamp time = 2; uint32 at_most = 3; }
 message Response { string position = 1; bool is_bookmark = 2; }
+message RequestOfANameThatFillsItsLine { string after_position = 1; }
+message ResponseOfANameThatFillsItsLine { string position_reached = 1; }
 message Requests { repeated Request all_requests = 1; }
 message Responses { repeated Entry entries = 1; repeated Response bare = 2; }
 message Entry { oneof result { Response response = 1; google.rpc.Status status = 2; } }
@@ -214,6 +220,7 @@ test("policies arrive as the records of src/contract", async () => {
       },
     },
     bare: { batch: { method: "Many", requestsField: "all_requests", responsesField: "bare" } },
+    watchAtLength: { resume: { requestField: "after_position", cursorField: "position_reached" } },
   };
   expect({ ...Everything.methods }).toStrictEqual(methods);
   expect(Empty).toMatchObject({ name: "every.thing.v1.Empty", service: {}, methods: {}, cursors: {}, heartbeats: {} });
@@ -253,6 +260,27 @@ test("marks and limits are named by ts-proto's keys", async () => {
   expect(source).toContain('\n  heartbeats: { live: { field: "isBookmark" }, chat: { field: "isBookmark" } },\n');
   // What has none stays as older versions printed it.
   expect(source.match(/\bheartbeats:/g)).toHaveLength(1);
+});
+
+test("calls that resume say of which types positions are, and requests that continue after one", async () => {
+  const { source } = await load();
+  const stream = 'ResponseStream<Response, Response["position"]>';
+  expect(source).toContain(`
+  watch(
+    request: DeepPartial<Request>,
+    options?: CallOptions<DeepPartial<Request>, Response["position"], "after">,
+  ): ${stream};
+`);
+  expect(source).toContain(`
+    options?: CallOptions<
+      DeepPartial<RequestOfANameThatFillsItsLine>,
+      ResponseOfANameThatFillsItsLine["positionReached"],
+      "afterPosition"
+    >,
+`);
+  // What does not resume stays as older versions printed it.
+  expect(source).toContain("  get(request: DeepPartial<Request>, options?: CallOptions): Promise<Response>;\n");
+  expect(source.match(/\bCallOptions</g)).toHaveLength(3);
 });
 
 test("comments become doc comments", async () => {

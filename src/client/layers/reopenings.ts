@@ -1,7 +1,6 @@
 import type { Metadata } from "nice-grpc-common";
 import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
 import type { Call } from "../../core/call.ts";
-import type { CallOptions } from "../../core/call-options.ts";
 import { clientClosed } from "../../core/client-closed.ts";
 import type { Timer } from "../../core/clock.ts";
 import type { Cursor } from "../../core/cursor.ts";
@@ -15,6 +14,7 @@ import type { BudgetPermit } from "../../policy/retry-budget.ts";
 import { pushbackOf } from "../../transport/index.ts";
 import { PASSING, REJECTIONS } from "./attempt-rules.ts";
 import type { ResumeContext } from "./resume.ts";
+import { answerOf, checkAnswer } from "./resume-answer.ts";
 import { Wait } from "./wait.ts";
 
 /** What opening the stream again would meet again, or what ended the call and not the stream. */
@@ -205,29 +205,21 @@ export class Reopenings {
   async #stop(failure: RpcError, stop: ResumeStop): Promise<true> {
     const { onExpired } = this.#call.options;
     if (stop === "CURSOR_EXPIRED" && onExpired && !this.#machine.exhausted) {
-      const request = await this.#ask(onExpired);
+      const within = (answer: Promise<object | undefined>) => this.#wait.for(this.#remainingMs, answer);
+      const request = await answerOf(this.#call.options, this.cursor, within);
       this.#checkWanted(failure);
       if (request !== undefined) {
+        const start = this.#startOf(request);
+        checkAnswer(request, start, this.#call.method.path, this.#context);
         this.#context.report?.(this.#call, "restarted", this.#position());
         this.#request = request;
-        await this.#wait.for(Math.min(this.#machine.restart(this.#startOf(request)), this.#remainingMs));
+        await this.#wait.for(Math.min(this.#machine.restart(start), this.#remainingMs));
         this.#checkWanted(failure);
         this.#reopenings += 1;
         return true;
       }
     }
     throw this.#final(failure, stop);
-  }
-
-  /** The application's answer to an expired position; it need not go on looking for one when the call is over. */
-  async #ask(onExpired: NonNullable<CallOptions["onExpired"]>): Promise<object | undefined> {
-    const leaving = new AbortController();
-    const ask = async () => onExpired.call(this.#call.options, this.cursor, { signal: leaving.signal });
-    try {
-      return await this.#wait.for(this.#remainingMs, ask());
-    } finally {
-      leaving.abort();
-    }
   }
 
   /** What the call ends with. */

@@ -1,6 +1,7 @@
 import type { CursorAccess } from "../../contract/cursor.ts";
 import type { Layer } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Codec } from "../../core/method.ts";
 import type { Random } from "../../core/random.ts";
 import type { ResumeOptions } from "../../policy/resume.ts";
 import type { RetryShare } from "../../policy/retry.ts";
@@ -16,6 +17,8 @@ export interface ResumeContext {
   readonly isMarker: (message: unknown) => boolean;
   /** A value of the type that the position has in a request. */
   readonly emptyCursor: () => unknown;
+  /** As a request's codec has it; without it nobody knows which fields requests have. */
+  readonly complete?: Codec["complete"];
   /** Of the target: reopening draws on its budget. */
   readonly share: RetryShare;
   readonly clock: Clock;

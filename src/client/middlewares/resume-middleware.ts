@@ -40,7 +40,7 @@ export interface ResumeMiddlewareOptions extends ResumePolicy {
 }
 
 /** What `resume()` adds to nice-grpc's call options. */
-export type ResumeCallOptions = Pick<CallOptions, "retry" | "onExpired">;
+export type ResumeCallOptions = Pick<CallOptions<object>, "retry" | "onExpired">;
 
 const OWN_OPTIONS: OwnOptions = {
   retry: true,

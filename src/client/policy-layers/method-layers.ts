@@ -73,10 +73,11 @@ function streamPolicy(
   method: Method,
 ): StreamPolicy {
   const { resume, heartbeat } = policy;
+  const { complete } = method.request;
   const access = cursors[key];
   const emptyCursor = () =>
     access && Reflect.get(method.request.decode(new Uint8Array()) as object, access.requestField);
-  return { resume, access, emptyCursor, heartbeat, marked: heartbeats?.[key] };
+  return { resume, access, emptyCursor, complete, heartbeat, marked: heartbeats?.[key] };
 }
 
 function timeoutsOf(policy: MethodPolicy, options: PipelineOptions, method: Method): Timeouts {

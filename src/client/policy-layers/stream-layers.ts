@@ -1,6 +1,7 @@
 import { type CursorAccess, EMPTY_CURSORS, type HeartbeatAccess } from "../../contract/cursor.ts";
 import type { HeartbeatPolicy, ResumePolicy } from "../../contract/policy.ts";
 import { resolveResume, resolveStall } from "../../contract/resolve.ts";
+import type { Codec } from "../../core/method.ts";
 import type { ClientState } from "../client-state.ts";
 import { resumeLayer } from "../layers/resume.ts";
 import { stallLayer } from "../layers/stall.ts";
@@ -15,6 +16,8 @@ export interface StreamPolicy {
   readonly access?: CursorAccess | undefined;
   /** What an empty request has as its position. Default: that of the position's type. */
   readonly emptyCursor?: () => unknown;
+  /** As the codec of their requests has it. */
+  readonly complete?: Codec["complete"];
   /** How often they give a sign of life, if they do. */
   readonly heartbeat?: Omit<HeartbeatPolicy, "field"> | undefined;
   /** Where that sign stands; without it they are not watched. */
@@ -23,7 +26,7 @@ export interface StreamPolicy {
 
 /** The layers that keep a server-stream alive: resume, and stall. */
 export function streamLayers(
-  { resume, access, emptyCursor, heartbeat, marked }: StreamPolicy,
+  { resume, access, emptyCursor, complete, heartbeat, marked }: StreamPolicy,
   state: ClientState,
 ): Layers {
   const { clock, random, observer, target } = state.surroundings;
@@ -34,7 +37,7 @@ export function streamLayers(
   return {
     ...(resumes && {
       resume: resumeLayer({
-        ...{ options: resolveResume(resume), access, isMarker },
+        ...{ options: resolveResume(resume), access, isMarker, complete },
         // An `optional` field of an empty request has nothing.
         emptyCursor: () => emptyCursor?.() ?? EMPTY_CURSORS[access.type],
         ...{ share, clock, random, closed, report: reportTo(observer, "resume", target) },

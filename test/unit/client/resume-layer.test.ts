@@ -866,6 +866,36 @@ describe("S3 a position that is gone", () => {
     expect([told.at(-1), left()]).toEqual(["error UNEXPECTED", NOTHING_LEFT]);
   });
 
+  const NO_REQUEST = "it must be a request, or undefined to end the call; it is";
+  const NO_POSITION = "after says no position: the stream would begin now, and what came before be lost";
+
+  test.each<[string, unknown, string]>([
+    ["null", null, `${NO_REQUEST} null`],
+    ["a number", 5, `${NO_REQUEST} 5`],
+    ["a position", "p-1", `${NO_REQUEST} "p-1"`],
+    ["an array", [{ after: 40n }], `${NO_REQUEST} an array`],
+    ["nothing", {}, NO_POSITION],
+    ["zero", { after: 0n }, NO_POSITION],
+    ["an undefined position", { after: undefined }, NO_POSITION],
+    ["a position under another name", { aftr: 40n, who: "c-1" }, NO_POSITION],
+  ])("is an error, and begins nowhere, where onExpired answers %s", async (_, answer, text) => {
+    const { next, told, left, attempts, events } = await toExpired(answers(async () => answer as object));
+    const error = await rejection(next);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`/test.Service/server-stream: onExpired's answer is refused: ${text}`);
+    expect([attempts.streams.length, told.at(-1), left()]).toEqual([1, "error UNEXPECTED", NOTHING_LEFT]);
+    expect(toldOf(events)).toEqual([]);
+  });
+
+  test.each<[string, object]>([
+    ["text", { after: "" }],
+    ["bytes", { after: new Uint8Array() }],
+  ])("is an error, too, where onExpired answers empty %s", async (type, answer) => {
+    const policy: Resuming = { type: type === "text" ? "string" : "bytes" };
+    const { next } = await toExpired({ request: { after: "" }, ...answers(() => answer) }, policy);
+    expect(String(await rejection(next))).toContain(NO_POSITION);
+  });
+
   test("does not wait for onExpired once the caller has left", async () => {
     const answer = Promise.withResolvers<object>();
     const { next, controller, told, left, attempts } = await toExpired(answers(() => answer.promise));

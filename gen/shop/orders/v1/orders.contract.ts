@@ -63,7 +63,7 @@ export interface OrderServiceClient {
   /** Streams what happens to orders, from a revision on, and stays open. */
   watchOrders(
     request: DeepPartial<WatchOrdersRequest>,
-    options?: CallOptions,
+    options?: CallOptions<DeepPartial<WatchOrdersRequest>, OrderEvent["revision"], "afterRevision">,
   ): ResponseStream<OrderEvent, OrderEvent["revision"]>;
   /** Takes orders in bulk, as a file is read, and answers with what was taken. */
   importOrders(
