@@ -2,8 +2,8 @@ import { isCount } from "../core/check-options.ts";
 import { type Clock, systemClock, type Timer } from "../core/clock.ts";
 import { checkArguments, isDuration, isSource, TIMED } from "./check-arguments.ts";
 import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
-import { NOTHING, Outlet } from "./outlet.ts";
-import { Intake, type Sink } from "./upstream.ts";
+import { NOTHING } from "./outlet.ts";
+import { Stage } from "./stage.ts";
 
 /** What operators take that look at a clock. */
 export interface TimedOperatorOptions extends OperatorOptions {
@@ -18,8 +18,7 @@ interface BatchRules {
   readonly clock: Clock;
 }
 
-class Batch<Message> extends Outlet<Message[]> implements Sink<Message> {
-  readonly #intake: Intake<Message>;
+class Batch<Message> extends Stage<Message, Message[]> {
   readonly #rules: BatchRules;
   #held: Message[] = [];
   #dueAt = 0;
@@ -27,23 +26,14 @@ class Batch<Message> extends Outlet<Message[]> implements Sink<Message> {
   #timer: Timer | undefined;
 
   constructor(source: AsyncIterable<Message>, rules: BatchRules, signal: AbortSignal | undefined) {
-    super(signal);
+    super(source, signal);
     this.#rules = rules;
-    this.#intake = new Intake(source, this);
   }
 
   message(message: Message): void {
     if (this.#held.length === 0) this.#dueAt = this.#rules.clock.now() + this.#rules.maxWaitMs;
     this.#held.push(message);
     this.serve();
-  }
-
-  done(): void {
-    this.finish();
-  }
-
-  failed(error: unknown): void {
-    this.finish({ error });
   }
 
   protected take(): Message[] | typeof NOTHING {
@@ -57,13 +47,13 @@ class Batch<Message> extends Outlet<Message[]> implements Sink<Message> {
   protected pull(): void {
     if (!this.isWanted) return;
     if (this.#held.length > 0) this.#startTimer();
-    this.#intake.read();
+    this.intake.read();
   }
 
-  protected leave(): Promise<void> {
+  protected override leave(): Promise<void> {
     this.#stopTimer();
     this.#held = [];
-    return this.#intake.leave();
+    return super.leave();
   }
 
   /** While the timer runs, nobody need look at the clock. */

@@ -4,8 +4,8 @@ import { BoundedQueue, type QueueRules } from "./bounded-queue.ts";
 import { bufferFull } from "./buffer-full.ts";
 import { type BufferOptions, resolveBuffer } from "./buffer-options.ts";
 import type { OperatorStream } from "./operator-stream.ts";
-import { NOTHING, Outlet } from "./outlet.ts";
-import { Intake, type Sink } from "./upstream.ts";
+import { NOTHING } from "./outlet.ts";
+import { Stage } from "./stage.ts";
 
 /** What a buffer has come to. */
 export interface BufferStats {
@@ -29,8 +29,7 @@ export interface BufferedStream<Message> extends OperatorStream<Message> {
  */
 const READS_IN_A_ROW = 1_000;
 
-class Buffer<Message> extends Outlet<Message> implements Sink<Message>, BufferedStream<Message> {
-  readonly #intake: Intake<Message>;
+class Buffer<Message> extends Stage<Message> implements BufferedStream<Message> {
   readonly #queue: BoundedQueue<Message>;
   readonly #options: BufferOptions<Message>;
   readonly #clock: Clock;
@@ -40,8 +39,7 @@ class Buffer<Message> extends Outlet<Message> implements Sink<Message>, Buffered
   #pause: Timer | undefined;
 
   constructor(source: AsyncIterable<Message>, rules: QueueRules, options: BufferOptions<Message>) {
-    super(options.signal);
-    this.#intake = new Intake(source, this);
+    super(source, options.signal);
     this.#queue = new BoundedQueue(rules);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -55,18 +53,10 @@ class Buffer<Message> extends Outlet<Message> implements Sink<Message>, Buffered
     try {
       this.#offer(message);
     } catch (error) {
-      this.#intake.drop();
+      this.intake.drop();
       this.finish({ error });
     }
     this.serve();
-  }
-
-  done(): void {
-    this.finish();
-  }
-
-  failed(error: unknown): void {
-    this.finish({ error });
   }
 
   protected take(): Message | typeof NOTHING {
@@ -78,13 +68,13 @@ class Buffer<Message> extends Outlet<Message> implements Sink<Message>, Buffered
     if (!this.#queue.hasRoom || this.#pause) return;
     this.#readsInARow += 1;
     if (this.#readsInARow > READS_IN_A_ROW) this.#startPause();
-    else this.#intake.read();
+    else this.intake.read();
   }
 
-  protected leave(): Promise<void> {
+  protected override leave(): Promise<void> {
     this.#pause?.cancel();
     this.#queue.clear();
-    return this.#intake.leave();
+    return super.leave();
   }
 
   /** @throws what `sizeOf` and `key` throw; RpcError if it is to end with what does not fit. */

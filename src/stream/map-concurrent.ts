@@ -1,9 +1,9 @@
 import { isBoolean, isCount, isFunction } from "../core/check-options.ts";
 import { checkArguments, EVERY, isSource } from "./check-arguments.ts";
 import type { OperatorOptions, OperatorStream } from "./operator-stream.ts";
-import { type Failure, NOTHING, Outlet } from "./outlet.ts";
+import { type Failure, NOTHING } from "./outlet.ts";
 import { isPromiseLike } from "./relay.ts";
-import { Intake, type Sink } from "./upstream.ts";
+import { Stage } from "./stage.ts";
 
 /** How `mapConcurrent` works. */
 export interface MapConcurrentOptions extends OperatorOptions {
@@ -22,8 +22,7 @@ interface Slot<Out> {
   outcome: { readonly value: Out } | Failure | undefined;
 }
 
-class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
-  readonly #intake: Intake<In>;
+class MapConcurrent<In, Out> extends Stage<In, Out> {
   readonly #concurrency: number;
   readonly #transform: Transform<In, Out>;
   readonly #ordered: boolean;
@@ -39,8 +38,7 @@ class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
     transform: Transform<In, Out>,
     options: MapConcurrentOptions,
   ) {
-    super(options.signal);
-    this.#intake = new Intake(source, this);
+    super(source, options.signal);
     this.#concurrency = concurrency;
     this.#transform = transform;
     this.#ordered = options.ordered ?? true;
@@ -52,14 +50,6 @@ class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
     if (this.#ordered) this.#slots.push(slot);
     this.#work(message, slot);
     this.serve();
-  }
-
-  done(): void {
-    this.finish();
-  }
-
-  failed(error: unknown): void {
-    this.finish({ error });
   }
 
   protected override get isIdle(): boolean {
@@ -77,12 +67,12 @@ class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
   }
 
   protected pull(): void {
-    if (this.#held < this.#concurrency) this.#intake.read();
+    if (this.#held < this.#concurrency) this.intake.read();
   }
 
-  protected leave(): Promise<void> {
+  protected override leave(): Promise<void> {
     if (this.#held > 0) this.#leaving.abort();
-    return this.#intake.leave();
+    return super.leave();
   }
 
   #work(message: In, slot: Slot<Out>): void {
@@ -107,7 +97,7 @@ class MapConcurrent<In, Out> extends Outlet<Out> implements Sink<In> {
 
   #fail(slot: Slot<Out>, error: unknown): void {
     this.#settle(slot, { error });
-    this.#intake.drop();
+    this.intake.drop();
   }
 
   #settle(slot: Slot<Out>, outcome: NonNullable<Slot<Out>["outcome"]>): void {

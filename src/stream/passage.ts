@@ -1,28 +1,14 @@
 import type { OperatorStream } from "./operator-stream.ts";
-import { NOTHING, Outlet } from "./outlet.ts";
-import { Intake, type Sink } from "./upstream.ts";
+import { NOTHING } from "./outlet.ts";
+import { Stage } from "./stage.ts";
 
 /** Hands on each message as it is, and need not wait for its source to end. */
-export class Passage<Message> extends Outlet<Message> implements Sink<Message> {
-  readonly #intake: Intake<Message>;
+export class Passage<Message> extends Stage<Message> {
   #message: Message | typeof NOTHING = NOTHING;
-
-  constructor(source: AsyncIterable<Message>, signal: AbortSignal | undefined) {
-    super(signal);
-    this.#intake = new Intake(source, this);
-  }
 
   message(message: Message): void {
     this.#message = message;
     this.serve();
-  }
-
-  done(): void {
-    this.finish();
-  }
-
-  failed(error: unknown): void {
-    this.finish({ error });
   }
 
   protected take(): Message | typeof NOTHING {
@@ -32,11 +18,7 @@ export class Passage<Message> extends Outlet<Message> implements Sink<Message> {
   }
 
   protected pull(): void {
-    if (this.isWanted) this.#intake.read();
-  }
-
-  protected leave(): Promise<void> {
-    return this.#intake.leave();
+    if (this.isWanted) this.intake.read();
   }
 }
 
