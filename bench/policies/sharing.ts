@@ -1,5 +1,6 @@
 import { RpcError } from "bowline";
 import { Order, OrderStatus } from "../../gen/shop/orders/v1/orders.ts";
+import { ClientState } from "../../src/client/client-state.ts";
 import { batchLayer } from "../../src/client/layers/batch.ts";
 import { fallbackLayer } from "../../src/client/layers/fallback.ts";
 import type { GatheredCalls } from "../../src/client/layers/gathered-calls.ts";
@@ -69,10 +70,12 @@ function only(place: Place, policy: MethodPolicy): Layers {
 }
 
 function batching(maxSize: number) {
+  const surroundings = { clock: systemClock, random: systemRandom, observer: undefined, target: undefined };
   return batchLayer({
     batching: new Batching<GatheredCalls>({ maxSize }),
     access: { method: "batchGetOrders", requestsField: "requests", responsesField: "responses" },
     target: method,
+    share: new ClientState(surroundings).retryShare,
     maxWaitMs: 1,
     clock: systemClock,
     closed: new AbortController().signal,

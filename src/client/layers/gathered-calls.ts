@@ -13,6 +13,8 @@ import type { Method } from "../../core/method.ts";
 import { toStatusCode } from "../../core/status.ts";
 import { fromAny } from "../../core/status-detail-codec.ts";
 import type { BatchSeat } from "../../policy/batching.ts";
+import type { RetryShare } from "../../policy/retry.ts";
+import type { BudgetPermit } from "../../policy/retry-budget.ts";
 import { Metadata } from "../../transport/index.ts";
 import { credentialOption } from "../credentials/call-credentials.ts";
 import type { Report } from "../report.ts";
@@ -27,6 +29,8 @@ export interface GatheredContext {
   readonly access: BatchAccess;
   /** The method that takes many. */
   readonly target: Method;
+  /** Throttle and budget of what is dialled: to make a batch once more is a retry. */
+  readonly share: RetryShare;
   /** How long a call waits for others, in milliseconds. */
   readonly maxWaitMs: number;
   readonly clock: Clock;
@@ -65,6 +69,8 @@ export class GatheredCalls {
   #sent = false;
   /** How often it has been made. */
   #made = 0;
+  /** Of the budget, while it is made once more. */
+  #permit: BudgetPermit | undefined;
 
   /**
    * @param send makes the call of the method that takes many.
@@ -109,8 +115,14 @@ export class GatheredCalls {
     this.#context.report?.(this.#first, "sent", { size: asked.length, call: call.id });
     // Whoever filled the batch is served by some call; the batch is for all of them.
     detached(() => handOn(this.#send, call)).then(
-      (reply) => this.#answer(asked, reply),
-      (error) => this.#fail(asked, error),
+      (reply) => {
+        this.#permit?.release();
+        this.#answer(asked, reply);
+      },
+      (error) => {
+        this.#permit?.release();
+        this.#fail(asked, error);
+      },
     );
   }
 
@@ -186,11 +198,15 @@ export class GatheredCalls {
     else this.#make();
   }
 
-  /** Why it is not made once more. */
+  /** Leave to make it once more; or why there is none. */
   #stopAt({ headersReceived }: RpcError): RetryStop | undefined {
-    if (this.#context.target.idempotency === "UNKNOWN") return "NOT_RETRYABLE";
+    const { target, share } = this.#context;
+    if (target.idempotency === "UNKNOWN") return "NOT_RETRYABLE";
     if (headersReceived) return "COMMITTED";
-    return this.#made < Math.min(MOST_TIMES, mostAttempts(this.#first.options)) ? undefined : "MAX_ATTEMPTS";
+    if (this.#made >= Math.min(MOST_TIMES, mostAttempts(this.#first.options))) return "MAX_ATTEMPTS";
+    if (!share.throttling.allows()) return "THROTTLED";
+    this.#permit = share.budget.tryAcquire();
+    return this.#permit ? undefined : "BUDGET";
   }
 
   #reject(error: unknown): void {

@@ -23,12 +23,12 @@ export function batchLayers(contract: Contract, key: string, { batch }: MethodPo
   const { clock, observer, target: name } = state.surroundings;
   const { maxSize, maxWaitMs } = resolveBatch(batch);
   const batching = new Batching<GatheredCalls>({ maxSize });
-  const { closed } = state;
+  const { closed, retryShare: share } = state;
   state.gathering(key, () => {
     for (const gathered of batching.open()) gathered.send();
   });
   const target = toMethod(contract.definition, definition);
   const report = reportTo(observer, "batch", name);
   const many = () => state.pipelines.get(access.method);
-  return { batch: batchLayer({ batching, access, target, maxWaitMs, clock, closed, report, many }) };
+  return { batch: batchLayer({ batching, access, target, share, maxWaitMs, clock, closed, report, many }) };
 }

@@ -88,6 +88,40 @@ test("nor are they of a method that may have done something", async () => {
   expect(many.calls.length).toBe(1);
 });
 
+test("each time more draws on the target's budget, until its answer has come", async () => {
+  const { state, calls, refuse, reply } = aBatch(4);
+  const { budget } = state.retryShare;
+  await refuse([0]);
+  expect(budget.snapshot()).toMatchObject({ extraAttempts: 1, inFlight: 1 });
+  await refuse([0]);
+  expect(budget.snapshot()).toMatchObject({ extraAttempts: 2, inFlight: 1 });
+  reply("c", "d");
+  expect(await calls[3]).toEqual({ id: "d" });
+  expect(budget.snapshot()).toMatchObject({ extraAttempts: 2, inFlight: 0 });
+  const others = aBatch(2);
+  await others.refuse([0]);
+  others.many.fail(aFailure());
+  await Promise.allSettled(others.calls);
+  expect(others.state.retryShare.budget.snapshot()).toMatchObject({ extraAttempts: 1, inFlight: 0 });
+});
+
+test("without leave of the throttle or the budget there is no time more", async () => {
+  const [spent, failing] = [aBatch(2), aBatch(2)];
+  while (spent.state.retryShare.budget.tryAcquire());
+  for (let n = 0; n < 10; n += 1) failing.state.retryShare.throttling.failure();
+  const stops = [];
+  for (const { calls, refuse, asked } of [spent, failing]) {
+    await refuse([0]);
+    stops.push(await rejection(calls[1] ?? Promise.resolve()));
+    expect(asked()).toEqual(["ab"]);
+  }
+  expect(stops).toMatchObject([
+    { ...OTHERS, retryStop: "BUDGET" },
+    { ...OTHERS, retryStop: "THROTTLED" },
+  ]);
+  expect(failing.state.retryShare.budget.snapshot()).toMatchObject({ extraAttempts: 0 });
+});
+
 test.each([
   ["that it alone knows", [2]],
   ["counted from 1, of which some are there", [1, 2]],
