@@ -27,13 +27,13 @@ const SAYS_NOTHING: ReadonlySet<Reason> = new Set([
 
 /** What is known of an attempt that did not succeed, besides its error. All times in milliseconds. */
 export interface AttemptFacts {
-  /** How long it had, once it was sent; Infinity without a deadline. */
+  /** How long it had, but for `waitedMs`; Infinity without a deadline. */
   readonly givenMs: number;
-  /** Since it was sent; negative if it never was. */
+  /** How long it took, but for `waitedMs`; negative if it was never sent. */
   readonly tookMs: number;
-  /** Before it was sent. */
+  /** Before it was sent, less what the process stood still meanwhile. */
   readonly waitedMs: number;
-  /** For how long of that the process stood still. */
+  /** For how long of `tookMs` the process stood still. */
   readonly stalledMs: number;
   /** Longer than which it would have been slow. */
   readonly slowMs: number;
@@ -55,23 +55,33 @@ export function settleFailed(
 ): void {
   const { givenMs, tookMs, stalledMs, waitedMs } = facts;
   const ranOut = error.reason === "DEADLINE_EXCEEDED" || error.reason === "ATTEMPT_TIMEOUT";
+  // What it took beyond that was after the deadline, and so was as much of the standstill.
+  const hadMs = Math.min(givenMs, Math.max(givenMs, tookMs) - stalledMs);
   if (ranOut && error.headersReceived) permit.success(waitedMs);
-  else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(givenMs, facts)) permit.ignore();
-  else if (ranOut && stalledMs > tookMs / 2) permit.ignore();
+  else if (error.reason === "DEADLINE_EXCEEDED" && isImpatient(hadMs, facts)) permit.ignore();
+  else if (ranOut && stoodStill(facts)) permit.ignore();
   else settle(permit, error, codes, waitedMs);
 }
 
 /**
  * The caller has left. Where it is a time limit that made it leave, as `AbortSignal.timeout` does, the target has
- * failed to answer in time; anything else says nothing of it.
+ * failed to answer in time, unless that was too short a time or this process stood still; anything else says nothing of
+ * it.
  */
 export function settleLeft(permit: BreakerPermit, reason: unknown, facts: AttemptFacts): void {
   const ranOut = reason instanceof Error && reason.name === "TimeoutError";
-  if (ranOut && facts.tookMs >= 0 && !isImpatient(facts.tookMs, facts)) permit.failure(facts.waitedMs);
+  const { tookMs, stalledMs, waitedMs } = facts;
+  const isExcused = tookMs < 0 || stoodStill(facts) || isImpatient(tookMs - stalledMs, facts);
+  if (ranOut && !isExcused) permit.failure(waitedMs);
   else permit.ignore();
 }
 
+/** Its answer may have come, and had nobody to hear it. */
+function stoodStill({ stalledMs, tookMs }: AttemptFacts): boolean {
+  return stalledMs > tookMs / 2;
+}
+
 /** A target that would not even be slow cannot be blamed for what this caller does not wait for. */
-function isImpatient(waitedMs: number, { slowMs }: AttemptFacts): boolean {
-  return slowMs !== Number.POSITIVE_INFINITY && waitedMs < slowMs;
+function isImpatient(hadMs: number, { slowMs }: AttemptFacts): boolean {
+  return slowMs !== Number.POSITIVE_INFINITY && hadMs < slowMs;
 }

@@ -12,7 +12,8 @@ import { aFailure } from "../../support/retrying.ts";
 
 /** A breaker for which 100 ms are slow, around a bulkhead for one call with a queue for one, as in the pipeline. */
 function guarded(slowMs = 100) {
-  const clock = fakeClock();
+  const stalls = { ms: 0 };
+  const clock = Object.assign(fakeClock(), { stalledMs: () => stalls.ms });
   const state = aClientState({ clock });
   const breaker = state.breaker("/test.Service/unary", { minimumCalls: 20, slowMs });
   const codes = failureCodes();
@@ -22,15 +23,16 @@ function guarded(slowMs = 100) {
     unary: (next, method) => outer.unary(inner?.unary(next, method) ?? next, method),
     stream: (next, method) => outer.stream(inner?.stream(next, method) ?? next, method),
   };
-  return { layer: startingNow(layer, clock), clock, breaker };
+  return { layer: startingNow(layer, clock), clock, breaker, stalls };
 }
 
-/** A call that has waited for 300 ms when it is sent. */
-async function sentLate(drive: Drive, changes = {}, slowMs?: number) {
+/** A call that is sent when it has waited for 300 ms, in some of which the process stood still. */
+async function sentLate(drive: Drive, changes = {}, slowMs?: number, stalledMs = 0) {
   const set = guarded(slowMs);
   const first = drive(set.layer);
   const driven = drive(set.layer, changes);
   await set.clock.advance(300);
+  set.stalls.ms += stalledMs;
   first.fail(new TypeError("says nothing"));
   await rejection(first.outcome);
   await setImmediate();
@@ -59,6 +61,28 @@ describe.each(forms)("%s", (_, drive) => {
     driven.fail(aFailure({ code: 4, reason: "DEADLINE_EXCEEDED" }));
     await rejection(driven.outcome);
     expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+  });
+
+  test.each([
+    [99, 0],
+    [100, 1],
+  ])("%d ms after a wait in which the process stood still, time that runs out is %d failures", async (ms, failures) => {
+    const controller = new AbortController();
+    const changes = { deadline: 300 + ms, signal: controller.signal };
+    const ends: ((driven: ReturnType<Drive>) => void)[] = [
+      (driven) => driven.fail(aFailure({ code: 4, reason: "DEADLINE_EXCEEDED" })),
+      (driven) => {
+        controller.abort(new DOMException("the time is over", "TimeoutError"));
+        driven.abort(controller.signal.reason);
+      },
+    ];
+    for (const end of ends) {
+      const { driven, clock, breaker } = await sentLate(drive, changes, 100, 90);
+      await clock.advance(ms);
+      end(driven);
+      await rejection(driven.outcome);
+      expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+    }
   });
 
   test("rejections count as nothing, and give a trial's place back", async () => {

@@ -107,17 +107,37 @@ describe.each(forms)("%s", (form, drive) => {
       expect(breaker.snapshot()).toMatchObject({ calls: 2, slow: 1 });
     });
 
-    test.each([
-      [151, 0],
-      [150, 1],
-    ])("%d of 300 ms, a deadline that passes is %d failure of the target's", async (stalledMs, failures) => {
-      const { layer, clock, breaker, stalls } = breaking({ slowMs: 100, minimumCalls: 20 });
-      const driven = drive(layer, { deadline: 300 });
-      await clock.advance(300);
-      stalls.ms += stalledMs;
-      driven.fail(aFailure({ code: Status.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" }));
-      await rejection(driven.outcome);
-      expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+    const outOfTime: [string, (driven: ReturnType<Drive>, controller: AbortController) => void][] = [
+      [
+        "a deadline",
+        (driven) => driven.fail(aFailure({ code: Status.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" })),
+      ],
+      [
+        "a caller's time limit",
+        (driven, controller) => {
+          controller.abort(new DOMException("the time is over", "TimeoutError"));
+          driven.abort(controller.signal.reason);
+        },
+      ],
+    ];
+
+    describe.each(outOfTime)("%s that passes", (_, end) => {
+      test.each([
+        ["is a failure of the target's up to half of the time", 100, 300, 150, 1],
+        ["and after that is none", 100, 300, 151, 0],
+        ["is none if the target had less time than is slow", 200, 300, 101, 0],
+        ["is one if it had as much", 200, 300, 100, 1],
+        ["is one if the rest was after the deadline", 200, 400, 150, 1],
+      ])("%s: slow %d ms, took %d, stood still %d", async (_, slowMs, tookMs, stalledMs, failures) => {
+        const { layer, clock, breaker, stalls } = breaking({ slowMs, minimumCalls: 20 });
+        const controller = new AbortController();
+        const driven = drive(layer, { deadline: 300, signal: controller.signal });
+        await clock.advance(tookMs);
+        stalls.ms += stalledMs;
+        end(driven, controller);
+        await rejection(driven.outcome);
+        expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+      });
     });
   });
 
