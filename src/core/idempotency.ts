@@ -34,7 +34,10 @@ export interface Idempotency {
    * systems that refuse what comes late. Undefined without a key.
    */
   readonly token: number | undefined;
-  /** Whether an earlier run under the key was cut off, by a crash or a long pause: some of its work may be done. */
+  /**
+   * Whether an earlier run under the key was cut off, by a crash or a long pause: some of its work may be done. Of all
+   * runs after it, also where one in between has failed.
+   */
   readonly takenOver: boolean;
   /**
    * Does the work and keeps its answer in one transaction of the database: either both are there, or neither. It

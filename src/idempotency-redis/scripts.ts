@@ -2,8 +2,9 @@ import { hash } from "node:crypto";
 
 /**
  * What Redis does in one step, by its own clock. A key's hash has the fields `f` (fingerprint of the request; absent
- * where the claim was released), `t` (token), `l` (end of the lease, in milliseconds since 1970), `n` (who claimed), `a`
- * (answer); the key expires by itself. Numbers are written in full: Lua would keep 14 digits of them.
+ * where the claim was released), `t` (token), `l` (end of the lease, in milliseconds since 1970), `n` (who claimed), `o`
+ * (1 where it was taken over, else 0), `a` (answer); the key expires by itself. Numbers are written in full: Lua would
+ * keep 14 digits of them.
  */
 export interface Script {
   readonly source: string;
@@ -15,8 +16,8 @@ function script(body: string): Script {
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local function whole(number) return string.format('%.0f', math.ceil(number)) end
-local held = redis.call('HMGET', KEYS[1], 'f', 't', 'l', 'n', 'a')
-local fingerprint, token, lease, claimant, answer = held[1], held[2], held[3], held[4], held[5]
+local held = redis.call('HMGET', KEYS[1], 'f', 't', 'l', 'n', 'o', 'a')
+local fingerprint, token, lease, claimant, over, answer = held[1], held[2], held[3], held[4], held[5], held[6]
 ${body}`;
   return { source, sha1: hash("sha1", source) };
 }
@@ -26,14 +27,15 @@ export const CLAIM: Script = script(`
 if fingerprint then
   if fingerprint ~= ARGV[1] then return {'conflict'} end
   if answer then return {'answered', answer} end
-  if claimant == ARGV[4] then return {'claimed', token, '0'} end
+  if claimant == ARGV[4] then return {'claimed', token, over} end
   local left = tonumber(lease) - math.ceil(now)
   if tonumber(lease) > now then return {'running', whole(math.max(left, 1))} end
 end
 token = whole(math.max((tonumber(token) or 0) + 1, time[1] * 1000000 + time[2]))
-redis.call('HSET', KEYS[1], 'f', ARGV[1], 't', token, 'l', whole(now + ARGV[2]), 'n', ARGV[4])
+over = fingerprint and '1' or '0'
+redis.call('HSET', KEYS[1], 'f', ARGV[1], 't', token, 'l', whole(now + ARGV[2]), 'n', ARGV[4], 'o', over)
 redis.call('PEXPIRE', KEYS[1], whole(ARGV[2] + ARGV[3]))
-return {'claimed', token, fingerprint and '1' or '0'}`);
+return {'claimed', token, over}`);
 
 /** ARGV: token, leaseMs, ttlMs. */
 export const RENEW: Script = script(`

@@ -114,6 +114,17 @@ const tests: Readonly<Record<string, (world: StoreUnderTest) => Promise<void>>> 
     await isState(world.store, aWish(), "running");
   },
 
+  async "a claim that is renewed for no time is left: it is taken over, and stays another request's conflict"(world) {
+    const { store } = world;
+    const claim = await claimed(store, aWish());
+    same(await store.renew({ ...claim, leaseMs: 0 }), true);
+    await world.pass(SHORT_MS);
+    await isState(store, aWish({ fingerprint: "request-2" }), "conflict");
+    const next = await claimed(store, aWish(), true);
+    ok(next.token > claim.token, `${next.token} must be greater than ${claim.token}`);
+    same(await store.complete(claim, bytes(1)), false);
+  },
+
   async "an owner whose lease is over, and whose claim nobody wanted, still completes it"(world) {
     const claim = await left(world);
     same(await world.store.complete(claim, bytes(1)), true);

@@ -63,6 +63,11 @@ describe.skipIf(!hasRedis())("Redis", () => {
     expect(await store.claim(wish)).toMatchObject({ state: "claimed", takenOver: false });
     expect(await store.claim(wish)).toMatchObject({ state: "running" });
     expect(sent.length).toBeGreaterThan(1);
+    // One that was left to it is so also when it asks again.
+    const cut = { ...wish, key: "cut off", leaseMs: 1 };
+    expect(await store.claim(cut)).toMatchObject({ state: "claimed", takenOver: false });
+    await sleep(5);
+    expect(await store.claim({ ...cut, leaseMs: 60_000 })).toMatchObject({ state: "claimed", takenOver: true });
   });
 
   test("nothing stays longer than its time", async () => {

@@ -19,6 +19,7 @@ type Trouble = "lost" | "unheard";
 interface Running {
   readonly server: Server;
   readonly key: string;
+  readonly request: string;
   readonly run: number;
   readonly idempotency: Idempotency;
   readonly signal: AbortSignal;
@@ -84,6 +85,10 @@ export class IdempotencyWorld {
   readonly #answers = new Map<string, unknown[]>();
   /** What was done in transactions, by key. */
   readonly #effects = new Map<string, unknown[]>();
+  /** The requests of which a run was cut off, by key. */
+  readonly #cutOff = new Map<string, string>();
+  /** What a handler was not told that runs after one that was cut off. */
+  readonly #untold: string[] = [];
   #runs = 0;
   /** How often a key was taken over: a world without any shows nothing of it. */
   takenOver = 0;
@@ -153,6 +158,7 @@ export class IdempotencyWorld {
     await this.clock.advance(4 * LEASE_MS);
     const live = this.#made.filter(({ settled }) => !settled).length;
     return [
+      ...this.#untold,
       ...(this.#quiet ? [] : [`${live} calls have not ended`]),
       ...(this.clock.pending === 0 ? [] : [`${this.clock.pending} timers are left`]),
       ...[...this.#answers].flatMap(([key, answers]) =>
@@ -190,9 +196,19 @@ export class IdempotencyWorld {
     this.#runs += 1;
     if (idempotency.takenOver) this.takenOver += 1;
     const end = Promise.withResolvers<unknown>();
-    const key = String(Reflect.get(Object(request), "key"));
-    this.#running.push({ server, key, run: this.#runs, idempotency, signal, end });
+    const { key, request: asked } = request as { key: string; request: string };
+    this.#listen(key, asked, idempotency.takenOver);
+    this.#running.push({ server, key, request: asked, run: this.#runs, idempotency, signal, end });
     return end.promise;
+  }
+
+  /** A run after one that was cut off is of the same request, and is told. */
+  #listen(key: string, request: string, takenOver: boolean): void {
+    const cutOff = this.#cutOff.get(key) ?? (takenOver ? request : undefined);
+    if (cutOff === undefined) return;
+    if (!takenOver) this.#untold.push(`run ${this.#runs} of ${key} was not told of one that was cut off`);
+    if (request !== cutOff) this.#untold.push(`run ${this.#runs} of ${key} is of another request than one cut off`);
+    this.#cutOff.set(key, cutOff);
   }
 
   #call(which: number, key: string, request: string): void {
@@ -226,7 +242,9 @@ export class IdempotencyWorld {
     // Its clients are told that the connection broke, and its handlers are gone.
     for (const made of this.#made) made.settled ||= made.server === server;
     for (const running of [...this.#running]) {
-      if (running.server === server) this.#running.splice(this.#running.indexOf(running), 1);
+      if (running.server !== server) continue;
+      this.#running.splice(this.#running.indexOf(running), 1);
+      this.#cutOff.set(running.key, running.request);
     }
   }
 

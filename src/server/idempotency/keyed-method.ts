@@ -117,7 +117,12 @@ export class KeyedMethod {
     throw takenOverError(this.#method.path);
   }
 
-  async #answer(run: Run, { claim, lease }: Held, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
+  async #answer(
+    run: Run,
+    { claim, takenOver, lease }: Held,
+    request: unknown,
+    call: ServedContext,
+  ): Promise<EncodedAnswer> {
     try {
       const message = await this.#handler(request, call);
       return run.committed ?? { message, bytes: encodeMessage(this.#method.response, message) };
@@ -125,7 +130,7 @@ export class KeyedMethod {
       // A renewal that finds the claim given back would take it for another's.
       lease.end();
       // What was committed stands, whatever the handler said after it.
-      if (!run.committed) await this.#release(claim, call);
+      if (!run.committed) await this.#release(claim, takenOver, call);
       throw error;
     }
   }
@@ -194,14 +199,20 @@ export class KeyedMethod {
 
   /** Not waited for: a store may be slow at that, too. */
   #giveBack(wish: ClaimWish, outcome: ClaimOutcome, call: ServedContext): void {
-    if (outcome.state === "claimed") void this.#release({ ...wish, token: outcome.token }, call);
+    if (outcome.state !== "claimed") return;
+    const { token, takenOver } = outcome;
+    void this.#release({ ...wish, token }, takenOver, call);
   }
 
-  /** A claim that cannot be given back ends with its lease. */
-  async #release(claim: Claim, call: ServedContext): Promise<void> {
+  /**
+   * A claim that cannot be given back ends with its lease. One that was taken over only ends its lease: whoever comes
+   * next is to hear, too, that some of the work may be done, and another request is not to have the key.
+   */
+  async #release(claim: Claim, takenOver: boolean, call: ServedContext): Promise<void> {
     const { store, clock } = this.#keyed;
     try {
-      await answered(clock, RELEASE_MS, store.release(claim));
+      const released = takenOver ? store.renew({ ...claim, leaseMs: 0 }) : store.release(claim);
+      await answered<unknown>(clock, RELEASE_MS, released);
     } catch (error) {
       this.#tell(error, call);
     }

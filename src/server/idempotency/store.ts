@@ -26,7 +26,10 @@ export interface Claim extends ClaimWish {
 export interface IdempotencyStore {
   /** Claims a key: free, released, expired, or left by an owner whose lease is over. */
   claim(wish: ClaimWish): Promise<ClaimOutcome>;
-  /** Has a claim hold for another lease; false if its owner has it no longer. */
+  /**
+   * Has a claim hold for another lease from now on; false if its owner has it no longer. With a lease of 0 ms whoever
+   * comes next takes it over.
+   */
   renew(claim: Claim): Promise<boolean>;
   /**
    * Keeps the answer for its ttl; false if the owner has the claim no longer, and nothing is kept then. Again with the

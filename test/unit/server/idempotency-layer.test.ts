@@ -244,6 +244,47 @@ describe("a claim", () => {
     expect([errors, failed.errors]).toEqual([[down], [away]]);
   });
 
+  test("of a run that was cut off: whoever fails after it leaves the key to the same request, which is told", async () => {
+    const told: boolean[] = [];
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const first = setUp(forever, { renew: () => Promise.reject(new Error("crashed")) }, store);
+    const { call } = setUp(
+      async (_, { idempotency }) => {
+        told.push(idempotency.takenOver);
+        if (told.length < 3) throw new RangeError("no");
+        return "ok";
+      },
+      {},
+      store,
+    );
+    void first.call();
+    await clock.advance(LEASE_MS + 1);
+    expect(await rejection(call())).toBeInstanceOf(RangeError);
+    expect(await rejection(call("another request"))).toMatchObject({ code: 3 });
+    expect(await rejection(call())).toBeInstanceOf(RangeError);
+    expect(await call()).toBe("ok");
+    expect(told).toEqual([true, true, true]);
+    expect(clock.now()).toBe(LEASE_MS + 1);
+  });
+
+  test("of a run that was cut off, given back late, is left to whoever comes next, who is told", async () => {
+    const told: boolean[] = [];
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const first = setUp(forever, {}, store);
+    const handler: ServeUnary = async (_, { idempotency }) => told.push(idempotency.takenOver);
+    const { call } = setUp(handler, {}, store);
+    void first.call();
+    await clock.advance(LEASE_MS + 1);
+    const late = rejection(call("request", {}, 0));
+    expect(await late).toMatchObject({ code: 4, details: "the deadline passed before the handler began" });
+    await turn();
+    await call();
+    expect(told).toEqual([true]);
+    expect(clock.now()).toBe(LEASE_MS + 1);
+  });
+
   test("is not asked for where the caller has left", async () => {
     const { call, asked } = setUp(() => expect.unreachable());
     expect(await rejection(call("request", { signal: AbortSignal.abort("gone") }))).toBe("gone");
