@@ -603,7 +603,8 @@ export type ResumePolicy = Message<"bowline.v1.ResumePolicy"> & {
 
   /**
    * Statuses after which it is reopened: names in any case ("UNAVAILABLE") or numbers ("14"). OUT_OF_RANGE is none of
-   * them: it says that the position has expired. The call's own deadline and cancellation end it.
+   * them: it says that the position has expired. The call's own deadline and cancellation end it. A connection that
+   * broke and a stall are judged as UNAVAILABLE, and a stream that was reset mostly as INTERNAL: list these two as well.
    * Default: UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, CANCELLED (those of Pub/Sub).
    *
    * @generated from field: repeated string codes = 6;
@@ -676,8 +677,8 @@ export type HeartbeatPolicy = Message<"bowline.v1.HeartbeatPolicy"> & {
   interval?: Duration | undefined;
 
   /**
-   * After how many intervals in a row without any message the client takes the stream for stalled. At least 1.
-   * Default: 3.
+   * After how many intervals in a row without any message the client takes the stream for stalled. Only those count
+   * throughout which somebody waited for one, so that it is noticed within one interval more. At least 1. Default: 3.
    *
    * @generated from field: optional uint32 missed = 3;
    */

@@ -102,7 +102,7 @@ export interface OrderEvent {
   eventTime:
     | Date
     | undefined;
-  /** Nothing happened: the stream is alive. All else is empty. */
+  /** No event, but a sign that the stream is alive, and, if there is a revision, how far it has come. All else is empty. */
   heartbeat: boolean;
 }
 
