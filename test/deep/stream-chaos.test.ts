@@ -16,6 +16,33 @@ const SCRIPTS = Number(process.env.BOWLINE_CHAOS_SCRIPTS ?? 1_000);
 const FIRST_SEED = Number(process.env.BOWLINE_CHAOS_SEED ?? 1);
 const AT_ONCE = 20;
 
+/**
+ * What each hundred scripts must have met at least, well below what they do: a wire that holds would show nothing. One
+ * script that is played again need not have met anything.
+ */
+const FLOORS: Readonly<Record<string, number>> = {
+  "scripts with a fault": 80,
+  "times a stream was resumed": 100,
+  "stalls that were noticed": 3,
+  ...{ "connection cut": 10, "connection half-open": 1, "connection silent": 1, "connection corrupt": 1 },
+  ...{ "connection delay": 1, "connection throttle": 1 },
+  ...{ "call reset": 10, "call cut": 1, "call silent": 1, "call goaway": 1, "call status": 1 },
+};
+
+/** What scripts met in all, by the names of the floors. */
+function metBy(outcomes: readonly Outcome[]): Record<string, number> {
+  const faults = Map.groupBy(
+    outcomes.flatMap((outcome) => outcome.faults),
+    (fault) => fault,
+  );
+  return {
+    "scripts with a fault": outcomes.filter((outcome) => outcome.faults.length > 0).length,
+    "times a stream was resumed": outcomes.reduce((sum, { resumed }) => sum + resumed, 0),
+    "stalls that were noticed": outcomes.reduce((sum, { stalled }) => sum + stalled, 0),
+    ...Object.fromEntries([...faults].map(([fault, all]) => [fault, all.length])),
+  };
+}
+
 /** Whether what came is what the database has after the start, without gap, double, disorder or a word changed. */
 function isExact({ events, start }: Outcome, database: readonly string[]): boolean {
   // Revisions count from 1 without a gap, so that a revision is the place of what comes after it.
@@ -72,6 +99,10 @@ test(`${SCRIPTS} scripts of faults: no stream loses or doubles an event`, { time
   console.log(failed.map(show).join("\n") || "none");
   expect(outcomes).toHaveLength(SCRIPTS);
   expect(failed.length).toBeLessThanOrEqual(0.05 * recoverable.length);
+  const met = metBy(outcomes);
+  console.log(met);
+  const hundreds = Math.floor(SCRIPTS / 100);
+  expect(Object.entries(FLOORS).filter(([what, floor]) => (met[what] ?? 0) < floor * hundreds)).toEqual([]);
 });
 
 function readAll(store: OrderStore): OrderEvent[] {

@@ -16,12 +16,22 @@ export interface ChaosScript {
   readonly recoverable: boolean;
 }
 
-type Draw = (below: number) => number;
+/** What a fault is drawn from. */
+interface Draws {
+  /** A whole number below this one. */
+  readonly draw: (below: number) => number;
+  /** How many events the stream reads. */
+  readonly events: number;
+  /** Whether it is the first of its script, and takes the first connection or call for certain. */
+  readonly first: boolean;
+}
+
+type Draw = Draws["draw"];
 
 /** Faults hit the first so many connections and calls; what comes later passes. */
 const HIT = 6;
-/** About what the longest of the streams takes on the wire, in bytes. */
-const BYTES = 30_000;
+/** About what an event takes on the wire, in bytes. */
+const EVENT_BYTES = 75;
 
 const CODES = [
   "NO_ERROR",
@@ -42,61 +52,64 @@ export function chaosScript(seed: number): ChaosScript {
   const tls = way === "tls";
   const random = seededRandom(seed);
   const draw: Draw = (below) => Math.floor(random() * below);
+  const [behind, events] = [draw(300), 50 + draw(300)];
   const kinds = tls ? [...OF_BYTES, corrupt] : [...OF_BYTES, ...OF_CALLS];
-  const rules = Array.from({ length: 1 + draw(5) }, () => pick(kinds, draw)(draw));
+  const rules = Array.from({ length: 1 + draw(5) }, (_, n) => pick(kinds, draw)({ draw, events, first: n === 0 }));
   const recoverable = tls || draw(10) > 0;
-  const last: FaultRule[] = recoverable ? [] : [final(draw)];
-  return { seed, way, rules: [...last, ...rules], behind: draw(300), events: 50 + draw(300), recoverable };
+  const last: FaultRule[] = recoverable ? [] : [final({ draw, events, first: false })];
+  return { seed, way, rules: [...last, ...rules], behind, events, recoverable };
 }
 
-const cut = (draw: Draw): FaultRule => ({ on: "connection", nth: some(draw), fault: "cut", ...position(draw) });
-const halfOpen = (draw: Draw): FaultRule => ({
-  on: "connection",
-  nth: one(draw),
-  fault: "half-open",
-  ...position(draw),
-});
-const corrupt = (draw: Draw): FaultRule => ({ on: "connection", nth: some(draw), fault: "corrupt", ...position(draw) });
-const silent = (draw: Draw): FaultRule => ({ on: "connection", nth: one(draw), fault: "silent" });
-const late = (draw: Draw): FaultRule => ({ on: "connection", nth: some(draw), fault: "delay", delayMs: 1 + draw(40) });
-const narrow = (draw: Draw): FaultRule => {
-  return { on: "connection", nth: some(draw), fault: "throttle", bytesPerSecond: 20_000 + draw(200_000) };
+type Kind = (draws: Draws) => FaultRule;
+
+const cut: Kind = (of) => ({ on: "connection", nth: some(of), fault: "cut", ...position(of) });
+const halfOpen: Kind = (of) => ({ on: "connection", nth: one(of), fault: "half-open", ...position(of) });
+const corrupt: Kind = (of) => ({ on: "connection", nth: some(of), fault: "corrupt", ...position(of) });
+const silent: Kind = (of) => ({ on: "connection", nth: one(of), fault: "silent" });
+const late: Kind = (of) => ({ on: "connection", nth: some(of), fault: "delay", delayMs: 1 + of.draw(40) });
+const narrow: Kind = (of) => {
+  return { on: "connection", nth: some(of), fault: "throttle", bytesPerSecond: 20_000 + of.draw(200_000) };
 };
 const OF_BYTES = [cut, cut, cut, halfOpen, silent, late, narrow];
 
-const reset = (draw: Draw): FaultRule => {
-  return { on: "call", nth: some(draw), fault: "reset", code: pick(CODES, draw), afterMessages: draw(200) };
+const reset: Kind = (of) => {
+  return { on: "call", nth: some(of), fault: "reset", code: pick(CODES, of.draw), afterMessages: place(of) };
 };
-const refused = (draw: Draw): FaultRule => ({ on: "call", nth: some(draw), fault: "reset", code: pick(CODES, draw) });
-const callCut = (draw: Draw): FaultRule => ({ on: "call", nth: some(draw), fault: "cut", afterMessages: draw(200) });
-const callSilent = (draw: Draw): FaultRule => ({
-  on: "call",
-  nth: one(draw),
-  fault: "silent",
-  afterMessages: draw(200),
-});
-const goaway = (draw: Draw): FaultRule => ({ on: "call", nth: some(draw), fault: "goaway", code: pick(CODES, draw) });
-const status = (draw: Draw): FaultRule => {
-  const pushback = draw(3) === 0 ? { pushbackMs: draw(50) } : {};
-  return { on: "call", nth: some(draw), fault: "status", code: pick(RESUMED, draw), ...pushback };
+const refused: Kind = (of) => ({ on: "call", nth: some(of), fault: "reset", code: pick(CODES, of.draw) });
+const callCut: Kind = (of) => ({ on: "call", nth: some(of), fault: "cut", afterMessages: place(of) });
+const callSilent: Kind = (of) => ({ on: "call", nth: one(of), fault: "silent", afterMessages: place(of) });
+const goaway: Kind = (of) => ({ on: "call", nth: some(of), fault: "goaway", code: pick(CODES, of.draw) });
+const status: Kind = (of) => {
+  const pushback = of.draw(3) === 0 ? { pushbackMs: of.draw(50) } : {};
+  return { on: "call", nth: some(of), fault: "status", code: pick(RESUMED, of.draw), ...pushback };
 };
 const OF_CALLS = [reset, reset, refused, callCut, callSilent, goaway, status];
 
-const final = (draw: Draw): FaultRule => ({ on: "call", nth: one(draw), fault: "status", code: pick(FINAL, draw) });
+const final: Kind = (of) => ({ on: "call", nth: one(of), fault: "status", code: pick(FINAL, of.draw) });
 
 /** One in eight positions is in what the client says, which is little. */
-function position(draw: Draw) {
-  return draw(8) === 0
-    ? ({ towards: "server", afterBytes: draw(400) } as const)
-    : ({ towards: "client", afterBytes: draw(BYTES) } as const);
+function position(of: Draws) {
+  return of.draw(8) === 0
+    ? ({ towards: "server", afterBytes: of.draw(400) } as const)
+    : ({ towards: "client", afterBytes: of.draw(early(of) * EVENT_BYTES) } as const);
 }
 
-function one(draw: Draw): number[] {
-  return [1 + draw(HIT)];
+/** After how many events. */
+function place(of: Draws): number {
+  return of.draw(early(of));
 }
 
-function some(draw: Draw): number[] {
-  const all = Array.from({ length: HIT }, (_, n) => n + 1).filter(() => draw(2) === 0);
+/** How many events come before the latest fault: so few that there are some left for the next one. */
+function early({ events }: Draws): number {
+  return events / 3;
+}
+
+function one({ draw, first }: Draws): number[] {
+  return [first ? 1 : 1 + draw(HIT)];
+}
+
+function some({ draw, first }: Draws): number[] {
+  const all = Array.from({ length: HIT }, (_, n) => n + 1).filter((n) => (first && n === 1) || draw(2) === 0);
   return all.length > 0 ? all : [1];
 }
 
