@@ -11,6 +11,7 @@ import { RpcError } from "../core/errors.ts";
 import { isMissing, type Method, NO_REQUEST } from "../core/method.ts";
 import { type LocalCause, statusError } from "../core/status-error.ts";
 import { knownDetails, localCause } from "./local-status.ts";
+import { NiceRequests } from "./nice-requests.ts";
 
 /** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
 export interface NiceCarrier {
@@ -29,6 +30,7 @@ export class NiceWire {
   readonly #clock: Clock;
   #call: Call | undefined;
   #controller: AbortController | undefined;
+  #requests: NiceRequests | undefined;
   #timer: Timer | undefined;
   #expired = false;
   #header: Metadata | undefined;
@@ -63,7 +65,8 @@ export class NiceWire {
       this.#timer = this.#clock.setTimer(deadline - startedAt, () => this.#expire(), startedAt);
     }
     const { next, options } = carrier as NiceCarrier;
-    return next(request, {
+    if (this.#method.requestStream && isAsyncIterable(request)) this.#requests = new NiceRequests(request);
+    return next(this.#requests ?? request, {
       ...options,
       // Also where it is a layer that says so, as resume does: what stands inside of it may retry by itself.
       ...(call.options.retry === false && { retry: false }),
@@ -84,9 +87,11 @@ export class NiceWire {
   /** Leaves no timer and no listener behind. Everything that is to be learned must have been asked for. */
   end(): void {
     this.#timer?.cancel();
+    this.#requests?.stop();
     if (this.#onAbort) this.#call?.signal?.removeEventListener("abort", this.#onAbort);
     this.#call = undefined;
     this.#controller = undefined;
+    this.#requests = undefined;
     this.#timer = undefined;
     this.#header = undefined;
     this.#trailer = undefined;
@@ -155,4 +160,9 @@ export class NiceWire {
     this.#controller?.abort();
     this.#onGivenUp?.();
   }
+}
+
+/** Anything else is nice-grpc's to refuse. */
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
