@@ -1,59 +1,10 @@
 import { setTimeout } from "node:timers/promises";
-import { breakersOf, type CallOptions, closeClient, createClient, fail, Status } from "bowline";
-import { describe, expect, onTestFinished, test } from "vitest";
-import {
-  OrderService,
-  type OrderServiceClient,
-  type OrderServiceHandlers,
-} from "../../gen/shop/orders/v1/orders.contract.ts";
-import { contract } from "../../src/contract/contract.ts";
+import { type CallOptions, fail, Status } from "bowline";
+import { describe, expect, test } from "vitest";
 import { clients } from "../support/attempts.ts";
 import { connectOrders, gate, rejection, serveOrders } from "../support/orders.ts";
 import { rawServer } from "../support/raw-http2.ts";
-
-type Handlers = Partial<OrderServiceHandlers>;
-type Requests = AsyncIterable<{ readonly order?: { readonly customerId: string } }>;
-
-/** The two methods that stream requests: how each is called, and served by what does the same for both. */
-const KINDS = [
-  [
-    "client-stream",
-    (orders: OrderServiceClient, requests: Requests, options?: CallOptions) => orders.importOrders(requests, options),
-    (serve: (requests: AsyncIterable<unknown>, signal: AbortSignal) => Promise<void>): Handlers => ({
-      async importOrders(requests, { signal }) {
-        await serve(requests, signal);
-        return {};
-      },
-    }),
-  ],
-  [
-    "bidi",
-    // What a bidi call sends for an import, a quote takes for a basket without items.
-    (orders: OrderServiceClient, requests: Requests, options?: CallOptions) =>
-      Array.fromAsync(orders.quoteBaskets(requests as AsyncIterable<object>, options)),
-    (serve: (requests: AsyncIterable<unknown>, signal: AbortSignal) => Promise<void>): Handlers => ({
-      async *quoteBaskets(requests, { signal }) {
-        await serve(requests, signal);
-        yield {};
-      },
-    }),
-  ],
-] as const;
-
-/** Requests without end, with a count of them, and word of when they were let go of. */
-function endless(bytes = 100_000) {
-  const state = { yielded: 0, released: gate() };
-  // Fields of both kinds of requests.
-  const request = { order: { customerId: "x".repeat(bytes) }, items: [{ sku: "x".repeat(bytes) }] };
-  async function* generate() {
-    try {
-      for (; ; state.yielded += 1) yield request;
-    } finally {
-      state.released.resolve();
-    }
-  }
-  return { state, requests: generate() };
-}
+import { endless, KINDS, oneRequest, streamingWays } from "../support/request-streaming.ts";
 
 /** Resolves when no more requests are taken. */
 async function untilStill(state: { readonly yielded: number }): Promise<void> {
@@ -108,6 +59,15 @@ describe.each(Object.entries(clients))("over %s", (_name, connect) => {
       expect(((await outcome) as { code?: number } | undefined)?.code).toBe(code);
     });
 
+    test("requests are let go of when the handler answers while the next one is waited for", async () => {
+      const { port } = await serveOrders(
+        handlers(async (requests) => void (await requests[Symbol.asyncIterator]().next())),
+      );
+      const { released, requests } = oneRequest();
+      await call(connect(port), requests);
+      await released.promise;
+    });
+
     test.each([
       ["is cancelled", (signal: AbortSignal): CallOptions => ({ signal }), "enough"],
       ["is too late", (): CallOptions => ({ timeoutMs: 400 }), { reason: "DEADLINE_EXCEEDED" }],
@@ -115,7 +75,7 @@ describe.each(Object.entries(clients))("over %s", (_name, connect) => {
       const [, options, expected] = given;
       const told = gate<unknown>();
       const { port } = await serveOrders(
-        handlers((_requests, signal) => {
+        handlers((_requests, { signal }) => {
           signal.addEventListener("abort", () => told.resolve(signal.reason));
           return told.promise.then(() => {});
         }),
@@ -159,8 +119,9 @@ test.each(KINDS)("%s: an early answer is heard of while small requests are sent"
   expect(state.yielded).toBeLessThan(20_000);
 });
 
-describe.each(KINDS)("a breaker of a %s method", (_kind, call, handlers) => {
-  test("opens at failures, and then takes no request", async () => {
+describe.each(Object.entries(streamingWays))("over %s", (_name, connect) => {
+  test.each(KINDS)("a breaker of a %s method opens at failures, and then takes no request", async (...given) => {
+    const [, call, handlers] = given;
     let served = 0;
     const { port } = await serveOrders(
       handlers(async (requests) => {
@@ -169,20 +130,48 @@ describe.each(KINDS)("a breaker of a %s method", (_kind, call, handlers) => {
         fail("UNAVAILABLE", "down");
       }),
     );
-    const Breaking = contract<typeof OrderService.definition, OrderServiceClient, OrderServiceHandlers>({
-      ...OrderService,
-      service: { breaker: { minimumCalls: 3 } },
-      methods: {},
-    });
-    const orders = createClient(Breaking, `127.0.0.1:${port}`);
-    onTestFinished(() => closeClient(orders));
+    const { orders, breakers } = connect(port, { service: { breaker: { minimumCalls: 3 } } });
     for (let failure = 0; failure < 3; failure += 1) {
-      expect(await rejection(Promise.resolve(call(orders, endless(10).requests)))).toMatchObject({ attempts: 1 });
+      expect(await rejection(Promise.resolve(call(orders, endless().requests)))).toMatchObject({ attempts: 1 });
     }
-    const { state, requests } = endless(10);
+    const { state, requests } = endless();
     expect(await rejection(Promise.resolve(call(orders, requests)))).toMatchObject({ reason: "BREAKER_OPEN" });
     expect([served, state.yielded]).toEqual([3, 0]);
-    const trials = Object.values(breakersOf(orders).snapshot()).map((breaker) => breaker.trials);
-    expect(trials.every((count) => count === 0)).toBe(true);
+    expect(Object.values(breakers.snapshot()).every(({ trials }) => trials === 0)).toBe(true);
+  });
+
+  test.each([
+    ["client-stream method: its service's", KINDS[0], { service: { timeoutMs: 200 } }],
+    ["bidi method: its own", KINDS[1], { service: { timeoutMs: 1 }, methods: { quoteBaskets: { timeoutMs: 200 } } }],
+  ] as const)("the contract's timeout holds for a %s", async (_which, [, call, handlers], policies) => {
+    const told = gate();
+    const remaining: number[] = [];
+    const { port } = await serveOrders(
+      handlers((_requests, context) => {
+        remaining.push(context.remainingMs());
+        context.signal.addEventListener("abort", () => told.resolve());
+        return told.promise;
+      }),
+    );
+    const { state, requests } = endless();
+    const error = await rejection(Promise.resolve(call(connect(port, policies).orders, requests)));
+    expect(error).toMatchObject({ reason: "DEADLINE_EXCEEDED", code: Status.DEADLINE_EXCEEDED });
+    await Promise.all([state.released.promise, told.promise]);
+    expect(remaining).toHaveLength(1);
+    expect(remaining[0]).toBeLessThanOrEqual(200);
+  });
+
+  test("a bidi method has no deadline unless it says one", async () => {
+    const [, call, handlers] = KINDS[1];
+    const deadlines: unknown[] = [];
+    const { port } = await serveOrders(
+      handlers(async (_requests, { deadline }) => {
+        deadlines.push(deadline);
+        await setTimeout(100);
+      }),
+    );
+    const answered = call(connect(port, { service: { timeoutMs: 20 } }).orders, oneRequest().requests);
+    expect(await answered).toHaveLength(1);
+    expect(deadlines).toEqual([undefined]);
   });
 });
