@@ -72,6 +72,7 @@ export interface Broadcast<Message, Cursor> {
  * });
  * orderEvents.publish(event); // once it is committed
  *
+ * // with from_start, as 0 asks for everything; otherwise `after: afterRevision || undefined`
  * watchOrders: ({ afterRevision }, { signal }) => orderEvents.subscribe({ after: afterRevision, signal }),
  * ```
  *
