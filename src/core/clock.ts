@@ -29,8 +29,11 @@ export interface Clock {
   /**
    * For how many milliseconds the process has stood still in all, as far as it was looked at: its event loop was
    * blocked, or the machine slept. What then seems to have taken long has not. A clock without it never stands still.
+   *
+   * @param at until when: now, which is looked at unless it has been. What began then, or later, has not stood still
+   *   before it began.
    */
-  stalledMs?(): number;
+  stalledMs?(at?: number): number;
   /**
    * An instant at most `RECENT_MS` before now, and further back only by what the process has stood still since: for
    * whoever needs no more, at a fraction of what `now` costs. A clock without it is asked `now`.
@@ -155,13 +158,20 @@ let stalled = 0;
 
 function onBeat(): void {
   const at = now();
-  const lateMs = at - beatAt - BEAT_MS;
-  if (lateMs > LATE_MS) stalled += lateMs;
+  noticeLateness(at);
   beatAt = at;
   idleBeats += 1;
   if (idleBeats < IDLE_BEATS) return;
   clearInterval(beat);
   beat = undefined;
+}
+
+/** Until the beat comes, what begins right after a standstill would look as if it had begun before. */
+function noticeLateness(at: number): void {
+  const lateMs = at - beatAt - BEAT_MS;
+  if (lateMs <= LATE_MS) return;
+  stalled += lateMs;
+  beatAt = at;
 }
 
 /** While nobody asks there is no timer. */
@@ -177,8 +187,9 @@ function startBeating(): void {
   beat.unref();
 }
 
-function stalledMs(): number {
+function stalledMs(at: number = now()): number {
   keepBeating();
+  noticeLateness(at);
   return stalled;
 }
 

@@ -83,7 +83,7 @@ export class Permit implements BreakerPermit {
   ) {
     this.#settle = settle;
     this.#clock = clock;
-    this.#stalledBefore = clock.stalledMs?.() ?? 0;
+    this.#stalledBefore = clock.stalledMs?.(since) ?? 0;
     this.generation = generation;
     this.since = since;
     this.use = use;

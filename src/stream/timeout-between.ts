@@ -30,7 +30,7 @@ class TimeoutBetween<Message> extends Passage<Message> {
     if (!this.isWanted) return;
     if (this.#since === undefined) {
       this.#since = this.#clock.now();
-      this.#stoodStillMs = this.#stalledMs;
+      this.#stoodStillMs = this.#stalledUntil(this.#since);
     }
     if (!this.#timer) this.#startTimer(this.#timeoutMs);
     super.pull();
@@ -41,8 +41,8 @@ class TimeoutBetween<Message> extends Passage<Message> {
     return super.leave();
   }
 
-  get #stalledMs(): number {
-    return this.#clock.stalledMs?.() ?? 0;
+  #stalledUntil(at: number): number {
+    return this.#clock.stalledMs?.(at) ?? 0;
   }
 
   #startTimer(delayMs: number): void {
@@ -55,8 +55,9 @@ class TimeoutBetween<Message> extends Passage<Message> {
   #look(): void {
     if (this.#since === undefined) return;
     // While the process stood still, messages may have come that it had no time to look at.
-    const excusedMs = this.#stalledMs - this.#stoodStillMs;
-    const leftMs = this.#since + this.#timeoutMs + excusedMs - this.#clock.now();
+    const now = this.#clock.now();
+    const excusedMs = this.#stalledUntil(now) - this.#stoodStillMs;
+    const leftMs = this.#since + this.#timeoutMs + excusedMs - now;
     if (leftMs > 0) this.#startTimer(leftMs);
     else this.end({ error: stalled(this.#timeoutMs) });
   }

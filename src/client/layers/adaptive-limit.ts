@@ -15,7 +15,7 @@ export class LimitedAttempt {
     this.#permit = permit;
     this.#call = call;
     this.#clock = clock;
-    this.#stalledBefore = clock.stalledMs?.() ?? 0;
+    this.#stalledBefore = clock.stalledMs?.(call.startedAt) ?? 0;
   }
 
   /** An upload takes as long as its sender does, which is no measure of the target. */

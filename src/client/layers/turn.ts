@@ -34,7 +34,7 @@ export class Turn {
     this.#place = place;
     this.#call = call;
     this.#context = context;
-    this.#stalledBefore = context.clock.stalledMs?.() ?? 0;
+    this.#stalledBefore = context.clock.stalledMs?.(call.startedAt) ?? 0;
     context.waits.set(call, Number.POSITIVE_INFINITY);
     this.permit = new Promise((resolve, reject) => {
       this.#reject = reject;
@@ -61,7 +61,7 @@ export class Turn {
     if (call.signal?.aborted) throw call.signal.reason;
     if (startedAt >= call.deadline) throw expired(call, "its turn");
     // Time for which the process stood still is excused by itself, in the queue too.
-    const stalledMs = (clock.stalledMs?.() ?? 0) - this.#stalledBefore;
+    const stalledMs = (clock.stalledMs?.(startedAt) ?? 0) - this.#stalledBefore;
     waits.set(call, startedAt - call.startedAt - stalledMs);
     return { ...call, startedAt };
   }

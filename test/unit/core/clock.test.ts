@@ -208,6 +208,49 @@ test("the machine's clock notices for how long the event loop was blocked", asyn
   expect((systemClock.stalledMs?.() ?? Number.NaN) - before).toBeGreaterThan(150);
 });
 
+test("it does so in the turn that was blocked, before what is begun in it", async () => {
+  const before = systemClock.stalledMs?.() ?? Number.NaN;
+  const begin = performance.now();
+  while (performance.now() - begin < 200);
+  expect((systemClock.stalledMs?.() ?? Number.NaN) - before).toBeGreaterThan(150);
+});
+
+describe("a standstill, on time that is the test's", () => {
+  const stalledMs = (at?: number) => systemClock.stalledMs?.(at) ?? Number.NaN;
+
+  /** Stands at 1,000 when the clock begins to look. */
+  function looking() {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+    const now = vi.spyOn(performance, "now").mockReturnValue(1_000);
+    return { now, before: stalledMs() };
+  }
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+
+  test.each([
+    [1_030, 0],
+    [1_031, 11],
+    [1_500, 480],
+  ])("is told at %d before the beat of 1,020 has come as %d ms, and once", (at, ms) => {
+    const { now, before } = looking();
+    now.mockReturnValue(at);
+    expect(stalledMs() - before).toBe(ms);
+    expect(stalledMs() - before).toBe(ms);
+    vi.advanceTimersByTime(20);
+    expect(stalledMs() - before).toBe(ms);
+  });
+
+  test("is told until an instant that has been looked at", () => {
+    const { now, before } = looking();
+    now.mockReturnValue(9_999);
+    expect(stalledMs(1_010) - before).toBe(0);
+    expect(stalledMs(1_500) - before).toBe(480);
+    expect(stalledMs(1_400) - before).toBe(480);
+  });
+});
+
 test("an instant of late is not ahead of now, and follows it", async () => {
   const first = systemClock.recent?.() ?? Number.NaN;
   expect(first).toBeLessThanOrEqual(systemClock.now());
