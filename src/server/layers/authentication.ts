@@ -10,7 +10,8 @@ import type { ServedContext, ServerLayer, ServeStream } from "../../core/served-
 import type { AccessOf } from "../authentication/access.ts";
 import type { Authentication, Authenticator } from "../authentication/authenticator.ts";
 import { expiringCall } from "../authentication/expiring-call.ts";
-import { ExpiringStream, type Expiry } from "../authentication/expiring-stream.ts";
+import { ExpiringStream } from "../authentication/expiring-stream.ts";
+import type { Expiry } from "../authentication/expiry.ts";
 import { problemOf, reportRefusal, unauthenticated } from "../authentication/refusal.ts";
 import { LaterStream } from "../later-stream.ts";
 

@@ -1,5 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { RpcError } from "../../../src/core/errors.ts";
+import type { ObserverEvent } from "../../../src/core/observer.ts";
 import type { ServedContext, ServeUnary } from "../../../src/core/served-call.ts";
 import { Status } from "../../../src/core/status.ts";
 import { authenticationLayer } from "../../../src/server/layers/authentication.ts";
@@ -16,6 +17,7 @@ const expired = { code: Status.UNAUTHENTICATED, details: "the call needs valid c
 function call(requests: AsyncIterable<unknown>, handler: ServeUnary, { endStreamsAtExpiry = true } = {}) {
   const method = aMethod("client-stream");
   const clock = fakeClock();
+  const events: ObserverEvent[] = [];
   const context = new ServerContext(method, new ScriptedArrival().call, clock);
   const identity = { key: "token:id|u-1", source: "token" } as const;
   const layer = authenticationLayer({
@@ -23,10 +25,10 @@ function call(requests: AsyncIterable<unknown>, handler: ServeUnary, { endStream
     accessOf: () => ({ scopes: [] }),
     endStreamsAtExpiry,
     clock,
-    observer: undefined,
+    observer: (event) => void events.push(event),
   });
   const answer = layer.unary(handler, method)(requestStream(requests, context), context);
-  return { clock, context, answer };
+  return { clock, context, answer, events };
 }
 
 /** A client that sends one message, and then nothing. */
@@ -134,6 +136,25 @@ describe("a client's stream whose credentials end", () => {
     expect(await answer).toEqual({ taken: 2 });
     await clock.advance(1_000);
     expect(context.signal.aborted).toBe(false);
+  });
+
+  test("and whose client has left before is let be: nobody is refused, and its handler is free to throw", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
+    const cleaned = gate();
+    const { clock, context, answer, events } = call(silent(), async (_requests, { signal }) => {
+      await cleaned.promise;
+      throw signal.reason;
+    });
+    const failed = rejection(answer);
+    await clock.advance(999);
+    context.cancel("left");
+    await clock.advance(1);
+    cleaned.resolve();
+    expect(await failed).toBe("left");
+    await clock.advance(0);
+    expect([warned.mock.calls, events]).toEqual([[], []]);
+    expect(clock.pending).toBe(0);
   });
 
   test("still aborts when its client leaves", async () => {

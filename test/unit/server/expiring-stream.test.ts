@@ -1,4 +1,5 @@
-import { describe, expect, test, vi } from "vitest";
+import { getEventListeners } from "node:events";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { RpcError } from "../../../src/core/errors.ts";
 import type { ServedContext, ServeStream } from "../../../src/core/served-call.ts";
 import { Status } from "../../../src/core/status.ts";
@@ -121,6 +122,44 @@ describe("a stream whose credentials end", () => {
     expect([await stream.next(), await stream.next()]).toMatchObject([{ value: 1 }, { done: true }]);
     await clock.advance(1_000);
     expect(await stream.next()).toMatchObject({ done: true });
+  });
+
+  test.each<[string, () => AsyncIterator<unknown>]>([
+    [
+      "when it is asked for a message",
+      () => ({
+        next: () => {
+          throw new RangeError("no");
+        },
+      }),
+    ],
+    [
+      "when it is opened",
+      () => {
+        throw new RangeError("no");
+      },
+    ],
+  ])("whose handler's iterator throws %s, and does not reject, has no timer left", async (_, iterator) => {
+    const { clock, stream, context } = open(() => ({ [Symbol.asyncIterator]: iterator }));
+    const { signal } = context;
+    expect(await rejection(stream.next() as Promise<unknown>)).toBeInstanceOf(RangeError);
+    expect(clock.pending).toBe(0);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
+  test("is told of no mistake of a handler's that ends with what its signal aborted with", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
+    const { clock, stream } = open((_request, { signal }) => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: () => Promise.reject(signal.reason),
+      }),
+    }));
+    const refused = rejection(stream.next() as Promise<unknown>);
+    await clock.advance(1_000);
+    expect(await refused).toMatchObject(expired);
+    expect(warned).not.toHaveBeenCalled();
   });
 
   test("still aborts when its client leaves", async () => {
