@@ -10,7 +10,7 @@ import {
 } from "./breaker-permit.ts";
 import { type OutcomeCounts, type OutcomeWindow, outcomeWindow, reaches } from "./outcome-window.ts";
 import { recentEnd } from "./recent-end.ts";
-import { type TrialOptions, Trials } from "./trials.ts";
+import { endOf, type TrialOptions, Trials } from "./trials.ts";
 
 /** When a breaker opens and closes. */
 export interface BreakerOptions extends TrialOptions {
@@ -172,7 +172,7 @@ export class Breaker {
 
   /** It was given up when its time was over, however late anybody asks. */
   #giveUp(trial: Permit): void {
-    this.#settle(trial, trial.use.givenUp ?? "failure", 0, trial.until + trial.stalledMs());
+    this.#settle(trial, trial.use.givenUp ?? "failure", 0, endOf(trial));
   }
 
   #permit(now: number, use: BreakerUse): Permit {

@@ -92,6 +92,11 @@ export class Trials<T extends Trial> {
   }
 }
 
-function endOf(trial: Trial): number {
-  return trial.until + trial.stalledMs();
+/**
+ * When a trial is given up: later by what the process stood still meanwhile, but by no more than as much time again. An
+ * event loop that always lags counts as standing still for most of the time, and others wait for the trial's place.
+ */
+export function endOf(trial: Trial): number {
+  const { since, until } = trial;
+  return until + Math.min(trial.stalledMs(), until - since);
 }

@@ -404,12 +404,18 @@ describe("B7 on a stream", () => {
   });
 });
 
-test("B4 a unary trial that hangs is given up as a failure, when the next call asks", async () => {
+test.each([
+  ["when the next call asks", 0, 500],
+  ["after twice its time in a process that lags all the time", 60_000, 1_000],
+])("B4 a unary trial that hangs is given up as a failure, %s", async (_, stalledMs, afterMs) => {
   const set = breaking({ trialTimeoutMs: 500 });
   const drive: Drive = forms[0]?.[1] ?? expect.unreachable();
   await toTrial(set, drive);
   const hanging = drive(set.layer);
-  await set.clock.advance(500);
+  set.stalls.ms += stalledMs;
+  await set.clock.advance(afterMs - 1);
+  expect(await rejection(drive(set.layer).outcome)).toMatchObject({ reason: "BREAKER_OPEN", retryAfterMs: 1 });
+  await set.clock.advance(1);
   expect(await rejection(drive(set.layer).outcome)).toMatchObject({ reason: "BREAKER_OPEN", retryAfterMs: 2_000 });
   expect(toldOf(set.events).at(-2)).toMatchObject(["breaker", "opened", { from: "half-open", openMs: 2_000 }]);
   hanging.reply("late");

@@ -112,11 +112,14 @@ describe("a trial that hangs", () => {
   });
 });
 
-test("B4 a trial is not given up for time in which the process stood still", () => {
+test.each([
+  ["not given up for time in which the process stood still", 400, 1_600],
+  ["given up after twice its time, however long the process stood still", 5_000, 2_200],
+])("B4 a trial is %s", (_, stalledMs, endsAt) => {
   const trials = someTrials({ trials: 1 });
-  const trial = since(0, 400);
+  const trial = since(200, stalledMs);
   trials.begin(trial);
-  expect(trials.freeAfterMs(1_000)).toBe(400);
-  expect(trials.hanging(1_399)).toEqual([]);
-  expect(trials.hanging(1_400)).toEqual([trial]);
+  expect(trials.freeAfterMs(1_000)).toBe(endsAt - 1_000);
+  expect(trials.hanging(endsAt - 1)).toEqual([]);
+  expect(trials.hanging(endsAt)).toEqual([trial]);
 });
