@@ -27,51 +27,51 @@ export interface JwtOptions {
    * The issuer's public keys: the URL of its JSON Web Key Set, `https:` unless it is on this machine; the set itself; or a
    * function that gets it, such as a token issuer's own `() => issuer.jwks()`.
    */
-  readonly jwks?: string | URL | JSONWebKeySet | (() => JSONWebKeySet | Promise<JSONWebKeySet>);
+  readonly jwks?: (string | URL | JSONWebKeySet | (() => JSONWebKeySet | Promise<JSONWebKeySet>)) | undefined;
   /** The issuer's one public key, or its certificate: the text of a PEM file. */
-  readonly publicKey?: string;
+  readonly publicKey?: string | undefined;
   /** What the issuer and this service share, of at least 32 bytes. */
-  readonly secret?: string | Uint8Array;
+  readonly secret?: string | Uint8Array | undefined;
   /** Default: those that fit the kind of key; HS256, HS384 and HS512 with `secret` and never else. */
-  readonly algorithms?: readonly string[];
+  readonly algorithms?: readonly string[] | undefined;
   /** How far the issuer's clock may be from this machine's, in milliseconds; finite. Default: 5,000. */
-  readonly clockToleranceMs?: number;
+  readonly clockToleranceMs?: number | undefined;
   /** How long ago a token may have been issued, by its claim `iat`, in milliseconds. Default: as long as it is valid. */
-  readonly maxAgeMs?: number;
+  readonly maxAgeMs?: number | undefined;
   /** What the header's `typ` must be, such as `at+jwt` (RFC 9068). Default: anything. */
-  readonly type?: string;
+  readonly type?: string | undefined;
   /** What the holder may do. Default: the words of the claim `scope` (RFC 8693), else of `scp`, text or list. */
-  readonly scopes?: (claims: Claims) => readonly string[];
+  readonly scopes?: ((claims: Claims) => readonly string[]) | undefined;
   /** Who the holder is. Default: the claim `sub`; a token without is refused. */
   readonly subject?: (claims: Claims) => string | undefined;
   /**
    * How many verified tokens are remembered: verifying one anew costs some 50 to 100 times as much. 0 for none.
    * Default: 1,000.
    */
-  readonly rememberedTokens?: number;
+  readonly rememberedTokens?: number | undefined;
   /**
    * How long one is remembered, in milliseconds, and never after its end: so long a token is still taken whose key was
    * withdrawn. Default: 60,000.
    */
-  readonly rememberForMs?: number;
+  readonly rememberForMs?: number | undefined;
   /** How old fetched keys may be before they are fetched anew, in milliseconds. Default: 600,000. */
-  readonly keysMaxAgeMs?: number;
+  readonly keysMaxAgeMs?: number | undefined;
   /** For how long after that they go on, while they cannot be fetched, in milliseconds. Default: 86,400,000 (a day). */
-  readonly keysStaleMs?: number;
+  readonly keysStaleMs?: number | undefined;
   /**
    * At most how often unknown keys have them fetched anew, and a failure is followed by the next attempt, in
    * milliseconds between; where there are no keys at all, that is at most 1,000. Default: 30,000.
    */
-  readonly keysCooldownMs?: number;
+  readonly keysCooldownMs?: number | undefined;
   /**
    * How long fetching them may take, in milliseconds; less than the timeouts of the methods that are called, so that
    * callers who wait are told why. Default: 1,000.
    */
-  readonly keysTimeoutMs?: number;
+  readonly keysTimeoutMs?: number | undefined;
   /** Is told when they could not be fetched. Default: a warning of the process. */
-  readonly onKeysError?: (error: unknown) => void;
+  readonly onKeysError?: ((error: unknown) => void) | undefined;
   /** Where time comes from. Default: this machine. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const areTexts: OptionCheck = (value) => {

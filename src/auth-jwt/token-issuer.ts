@@ -10,20 +10,20 @@ export interface TokenIssuerOptions {
   /** Who it is: the claim `iss` of its tokens, such as `https://shop.example`. No default. */
   readonly issuer: string;
   /** What new keys are for. Default: ES256. */
-  readonly algorithm?: string;
+  readonly algorithm?: string | undefined;
   /** Keys that another process exported. Default: new ones are made when they are needed. */
-  readonly keys?: readonly SigningKey[];
+  readonly keys?: readonly SigningKey[] | undefined;
   /** How long a key signs; `Infinity` for as long as nobody calls `rotate`. Default: 86,400,000 (a day). */
-  readonly rotateEveryMs?: number;
+  readonly rotateEveryMs?: number | undefined;
   /**
    * How long a key is published before it signs: longer than whoever verifies keeps fetched keys. Default: 900,000
    * (`jwt` keeps them 600,000).
    */
-  readonly publishAheadMs?: number;
+  readonly publishAheadMs?: number | undefined;
   /** How long tokens may live at most: so long a key is published after it signed last. Default: 3,600,000 (an hour). */
-  readonly maxTtlMs?: number;
+  readonly maxTtlMs?: number | undefined;
   /** Where time comes from. Default: this machine. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What a token says. */
@@ -33,11 +33,11 @@ export interface TokenRequest {
   /** Who takes it: the claim `aud`. */
   readonly audience: string | readonly string[];
   /** What its holder may do: the claim `scope`. Default: nothing. */
-  readonly scopes?: readonly string[];
+  readonly scopes?: readonly string[] | undefined;
   /** How long it lives, in milliseconds; at most `maxTtlMs`. Default: 300,000, or `maxTtlMs` if that is less. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** What else it says; what is said above has precedence. Default: nothing. */
-  readonly claims?: Claims;
+  readonly claims?: Claims | undefined;
 }
 
 /** A token, as `cachedToken` takes it. */
@@ -62,7 +62,7 @@ export interface TokenIssuer {
    * @param options `withdraw`: it signs at once, and all others are withdrawn, with the tokens that they signed: for a
    *   key that somebody else may have.
    */
-  rotate(options?: { readonly withdraw?: boolean }): Promise<void>;
+  rotate(options?: { readonly withdraw?: boolean | undefined }): Promise<void>;
   /** The keys, secret as they are, for other processes that issue. */
   exportKeys(): Promise<readonly SigningKey[]>;
   /** Takes over the keys that another process exported, in place of its own. @throws TypeError for what is no key. */

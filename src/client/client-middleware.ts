@@ -14,7 +14,7 @@ import type { ContractCallOptions } from "./updates/policy-changes.ts";
 import { keepPolicies } from "./updates/update-policies.ts";
 
 /** What the middleware adds to nice-grpc's call options. */
-export type MiddlewareCallOptions = Omit<CallOptions<object>, keyof NiceCallOptions | "waitForReady">;
+export type MiddlewareCallOptions = Omit<CallOptions<object, unknown>, keyof NiceCallOptions | "waitForReady">;
 
 /**
  * The contract's pipeline as one nice-grpc client middleware: `createClientFactory().use(clientMiddleware(Orders))`.

@@ -26,50 +26,50 @@ export interface PipelineOptions<Client = object> {
    * least of contract, client and call holds. Default: nothing is said; methods with one response have 10,000 if
    * nobody says anything.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * Above how many attempts a contract's `max_attempts` is taken as this many; a whole number of at least 1.
    * Default: 5 (gRFC A6).
    */
-  readonly maxAttemptsLimit?: number;
+  readonly maxAttemptsLimit?: number | undefined;
   /** Is told what calls and policies do. Default: nobody is, and it costs nothing. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /**
    * How much its calls matter, unless one says so itself: a server with too much to do refuses what matters least first.
    * Calls made while serving another one matter no more than that one. Default: as much as the call being served, else
    * what the contract says.
    */
-  readonly criticality?: Criticality;
+  readonly criticality?: Criticality | undefined;
   /**
    * Whom its calls are made for, unless one says so itself, where answers are shared by `coalesce` or `cache`; not sent.
    * Default: all calls of the client that send equal metadata share.
    */
-  readonly partition?: string;
+  readonly partition?: string | undefined;
   /**
    * What answers when a call fails with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED, rejections of the client's
    * own included, and no kept answer stands in: `{ getOrder: (request, error) => … }`, for unary methods without side
    * effects. It returns the answer at once; if it throws, the call fails as it would have, with that as `cause`.
    * Default: nothing does.
    */
-  readonly fallback?: FallbacksOf<Client>;
+  readonly fallback?: FallbacksOf<Client> | undefined;
 }
 
 /** What holds for a client made by `createClient`. */
 export interface ClientOptions<Client = object> extends PipelineOptions<Client>, ConnectionOptions {
   /** TLS: `true` for Node's own authorities, or what it needs to know. Default: plaintext. */
-  readonly tls?: boolean | ClientTls;
+  readonly tls?: boolean | ClientTls | undefined;
   /**
    * What its calls are allowed by: `bearer(…)`, `forwardCallerToken({ … })`, or something of your own. Default: nothing
    * is sent.
    */
-  readonly credentials?: Credentials;
+  readonly credentials?: Credentials | undefined;
   /** Allows plaintext to a target that is not this machine. Default: false. */
-  readonly insecure?: boolean;
+  readonly insecure?: boolean | undefined;
   /**
    * nice-grpc client middlewares. They run outermost, in nice-grpc's order: the first is the innermost of them.
    * Default: none.
    */
-  readonly use?: readonly ClientMiddleware[];
+  readonly use?: readonly ClientMiddleware[] | undefined;
 }
 
 const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = {

@@ -17,6 +17,7 @@ import {
   resolveThrottling,
 } from "../contract/resolve.ts";
 import type { UnaryHandler } from "../core/call.ts";
+import type { Filled } from "../core/check-options.ts";
 import type { Clock } from "../core/clock.ts";
 import { notify, type Observer } from "../core/observer.ts";
 import type { Random } from "../core/random.ts";
@@ -190,7 +191,7 @@ export class ClientState {
 }
 
 /** What a breaker goes by where its policy does not say. */
-export type BreakerDefaults = Required<Pick<BreakerPolicy, "slowMs" | "trialTimeoutMs">>;
+export type BreakerDefaults = Filled<Pick<BreakerPolicy, "slowMs" | "trialTimeoutMs">>;
 
 /** All that a breaker goes by. */
 function resolved(policy: BreakerPolicy, defaults: BreakerDefaults) {

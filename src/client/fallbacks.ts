@@ -12,7 +12,7 @@ type FallbackOf<Method> = Method extends (request: infer Request, options?: Call
   : never;
 
 /** What answers for the methods of a client when no answer can be had, by their names. */
-export type FallbacksOf<Client> = { readonly [Name in keyof Client]?: FallbackOf<Client[Name]> };
+export type FallbacksOf<Client> = { readonly [Name in keyof Client]?: FallbackOf<Client[Name]> | undefined };
 
 /** The same, where types no longer matter. */
 export type Fallback = (request: unknown, error: RpcError) => unknown;

@@ -7,18 +7,18 @@ import { warn } from "../core/warning.ts";
 /** How calls are made that belong together. */
 export interface SettleAllOptions {
   /** How long all of them may take together, in milliseconds. Default: no limit beside each call's own. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** How many may be under way at a time, begun in the order of their keys; at least 1. Default: all. */
-  readonly maxConcurrent?: number;
+  readonly maxConcurrent?: number | undefined;
   /** Cancels all of them when it aborts; `settleAll` then rejects with `signal.reason`. Default: none. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * Whether a call that fails cancels the others, those included that have not begun; a function says which failures
    * do, and one that throws is warned of and taken for no. Default: false, so that one failure costs one answer.
    */
-  readonly cancelOnError?: boolean | ((error: RpcError, key: string) => boolean);
+  readonly cancelOnError?: (boolean | ((error: RpcError, key: string) => boolean)) | undefined;
   /** Where time comes from; for tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What is to be passed on to the call, as its options or among them. */

@@ -1,11 +1,12 @@
 import type { Method } from "../core/method.ts";
-import type {
-  AdaptiveLimitPolicy,
-  BulkheadPolicy,
-  CachePolicy,
-  MethodPolicy,
-  ServicePolicy,
-  ThrottlePolicy,
+import {
+  type AdaptiveLimitPolicy,
+  type BulkheadPolicy,
+  type CachePolicy,
+  type MethodPolicy,
+  mergeSettings,
+  type ServicePolicy,
+  type ThrottlePolicy,
 } from "./policy.ts";
 import { atLeast, atMost, count, notNegative, type Problem, positive, ratio } from "./value-checks.ts";
 
@@ -25,7 +26,7 @@ export function checkServiceIsolation({ bulkhead, adaptiveLimit, throttle }: Ser
 export function checkIsolation(policy: MethodPolicy, method: Facts, service: ServicePolicy): Problem[] {
   const { bulkhead, coalesce, cache } = policy;
   // A method that does without its service's queue does without the wait too.
-  const waits = bulkhead?.maxWaitMs === undefined ? undefined : { ...service.bulkhead, ...bulkhead };
+  const waits = bulkhead?.maxWaitMs === undefined ? undefined : mergeSettings(service.bulkhead, bulkhead);
   return [
     ...checkBulkhead(bulkhead),
     ...checkQueue(waits),

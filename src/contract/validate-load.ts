@@ -1,5 +1,5 @@
 import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
-import type { AdaptiveLimitPolicy, MethodPolicy, ServicePolicy } from "./policy.ts";
+import { type AdaptiveLimitPolicy, type MethodPolicy, mergeSettings, type ServicePolicy } from "./policy.ts";
 import type { RateLimitPolicy, ShedPolicy } from "./server-policy.ts";
 import { checkAdaptiveLimit } from "./validate-isolation.ts";
 import { count, oneOf, type Problem, positive } from "./value-checks.ts";
@@ -33,7 +33,7 @@ function checkInheritedRate(own: RateLimitPolicy | undefined, service: RateLimit
   if (!own) return [];
   const problems = checkRateValues(own);
   if (problems.length > 0 || (service && checkRateLimit(service).length > 0)) return problems;
-  return checkRateLimit({ ...service, ...own });
+  return checkRateLimit(mergeSettings(service, own));
 }
 
 function checkRateValues({ calls, perMs, burst, key }: RateLimitPolicy): Problem[] {

@@ -5,6 +5,7 @@ import {
   type IdempotencyKeyPolicy,
   type MethodPolicy,
   mergePolicy,
+  mergeSettings,
   type RetryBudgetPolicy,
   type RetryPolicy,
   type RetryThrottlingPolicy,
@@ -160,7 +161,7 @@ function checkMinimum({ windowCalls, minimumCalls }: BreakerPolicy): Problem[] {
 /** What method and service each may say of a breaker, and not both. */
 function checkInherited(own: BreakerPolicy | undefined, service: BreakerPolicy | undefined): Problem[] {
   if (!own || !service || checkBreaker(own).length > 0 || checkBreaker(service).length > 0) return [];
-  return checkBreaker({ ...service, ...own });
+  return checkBreaker(mergeSettings(service, own));
 }
 
 function checkScope(breaker: BreakerPolicy | undefined): Problem[] {

@@ -28,8 +28,11 @@ export function checkCodes(path: readonly string[], codes: readonly string[] | u
   });
 }
 
+/** Settings of which some, or all, may be left unsaid. */
+type Unsaid<Settings> = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };
+
 /** How the waits between attempts grow, in the policy of that name. */
-export function checkBackoff(policy: string, backoff: Partial<BackoffOptions>): Problem[] {
+export function checkBackoff(policy: string, backoff: Unsaid<BackoffOptions>): Problem[] {
   const { initialBackoffMs, maxBackoffMs, multiplier, jitter } = backoff;
   return [
     ...positive([policy, "initialBackoffMs"], initialBackoffMs),

@@ -22,60 +22,61 @@ export interface CachedAnswer {
 export interface CallOptions<
   // biome-ignore lint/suspicious/noExplicitAny: what is said for no method in particular is taken by all
   Request extends object = any,
-  Cursor = unknown,
+  // biome-ignore lint/suspicious/noExplicitAny: the same
+  Cursor = any,
   Field extends keyof Request = never,
 > {
   /** Metadata to send. Default: none. */
-  readonly metadata?: MetadataInit;
+  readonly metadata?: MetadataInit | undefined;
   /** Cancels the call when it aborts; the call then rejects with `signal.reason`. Default: none. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * How long the call may take in all, in milliseconds; `Infinity` for no limit of its own. The least of contract,
    * client and call holds. Default: the contract's, else the client's, else 10 s for methods with one response.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** When the call must be over. Beside a timeout, the earlier one holds. Default: none. */
-  readonly deadline?: Date;
+  readonly deadline?: Date | undefined;
   /**
    * Whether a call made while serving another one takes over that one's deadline and cancellation (rule D1).
    * Default: true.
    */
-  readonly inherit?: boolean;
+  readonly inherit?: boolean | undefined;
   /**
    * Wait for a connection instead of failing at once while the target cannot be reached; the deadline still holds.
    * `clientMiddleware` cannot do it. Default: false.
    */
-  readonly waitForReady?: boolean;
+  readonly waitForReady?: boolean | undefined;
   /**
    * The key by which the server recognises a repetition of this call, where the contract gives the method an
    * `idempotency_key`; elsewhere it is refused, since nothing would go by it. 1 to 255 printable ASCII characters
    * without space and comma. Give one to repeat a call yourself, such as after a crash: keep it beside what the call is
    * about. Default: one of the call's own.
    */
-  readonly idempotencyKey?: string;
+  readonly idempotencyKey?: string | undefined;
   /**
    * How much the call matters; sent as `bowline-criticality`. A server with too much to do refuses what matters least
    * first. A call made while serving another one matters no more than that one, whatever is said here. Default: the
    * call's that is being served, else the client's, else what the contract says.
    */
-  readonly criticality?: Criticality;
+  readonly criticality?: Criticality | undefined;
   /** `false`: one attempt, whatever the contract says; a stream is not reopened either. Default: true. */
-  readonly retry?: boolean;
+  readonly retry?: boolean | undefined;
   /**
    * Upper bound of the attempts of this call, the first included; at least 1. On a stream that resumes, of each
    * opening. Default: the contract's.
    */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /**
    * Whom the call is made for, where answers are shared by `coalesce` or `cache`: calls of different partitions share
    * none. Not sent. A name that stays, such as a user's id; no token, which changes. Default: the client's.
    */
-  readonly partition?: string;
+  readonly partition?: string | undefined;
   /**
    * `false`: the server is asked, whatever is in the cache or under way already, such as to read what was just written;
    * its answer is kept for others. Default: true.
    */
-  readonly cache?: boolean;
+  readonly cache?: boolean | undefined;
   /**
    * On a stream that resumes: called when the server no longer has the position to continue after. The request that it
    * answers is sent instead, and says where to go on: such as after what was read anew, or, where the contract says
@@ -83,19 +84,21 @@ export interface CallOptions<
    * with a TypeError. Its signal aborts when the call is over. Default, and where it answers undefined: the call fails
    * with `CURSOR_EXPIRED`.
    */
-  onExpired?(
-    cursor: Cursor,
-    context: { readonly signal: AbortSignal },
-  ): Placed<Request, Field> | undefined | Promise<Placed<Request, Field> | undefined>;
+  readonly onExpired?:
+    | ((
+        cursor: Cursor,
+        context: { readonly signal: AbortSignal },
+      ) => Placed<Request, Field> | undefined | Promise<Placed<Request, Field> | undefined>)
+    | undefined;
   /**
    * Called when the answer comes out of the cache, before the call settles. That answer has no headers and trailers.
    * Default: nobody is told; look here before you rely on an answer's being new.
    */
-  onCached?(answer: CachedAnswer): void;
+  readonly onCached?: ((answer: CachedAnswer) => void) | undefined;
   /** Called once with the response headers: as soon as they come on a stream, else when the call has succeeded. */
-  onHeader?(header: Metadata): void;
+  readonly onHeader?: ((header: Metadata) => void) | undefined;
   /** Called once with the trailers, before the call settles. */
-  onTrailer?(trailer: Metadata): void;
+  readonly onTrailer?: ((trailer: Metadata) => void) | undefined;
 }
 
 /** A request that says a position. Its field must be there: misspelt beside another one, it would go unnoticed. */

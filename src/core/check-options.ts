@@ -1,6 +1,9 @@
 /** Says what is wrong with an option's value, after its name: "must be …"; undefined if nothing is. */
 export type OptionCheck = (value: unknown) => string | undefined;
 
+/** Options of which nothing is left unsaid. */
+export type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> };
+
 /**
  * All that is wrong with options: values that do not fit, and names that no option has, which would be silently
  * ignored where a configuration is no literal in TypeScript. An option that is undefined is left out.

@@ -236,19 +236,19 @@ function isMarked(value: unknown, brand: string): boolean {
 /** What a refusal may carry besides its message. */
 export interface FailOptions {
   /** Trailers to send along. Default: none. */
-  readonly trailer?: TrailerInit;
+  readonly trailer?: TrailerInit | undefined;
   /**
    * When a client may try again, in milliseconds; negative: not at all (gRFC A6, `grpc-retry-pushback-ms`).
    * Default: the client decides.
    */
-  readonly pushbackMs?: number;
+  readonly pushbackMs?: number | undefined;
   /**
    * What programs are to know of it besides code and text, such as the fields that are wrong. Sent in
    * `grpc-status-details-bin`, as much of it as 7 KiB of trailers have room for: lists are cut. Default: nothing.
    */
-  readonly statusDetails?: readonly StatusDetailInit[];
+  readonly statusDetails?: readonly StatusDetailInit[] | undefined;
   /** What led to it: for the log, never sent. */
-  readonly cause?: unknown;
+  readonly cause?: unknown | undefined;
 }
 
 /**

@@ -7,7 +7,7 @@ import { inTransaction } from "./transaction.ts";
 /** What a store in PostgreSQL is made with. */
 export interface PostgresIdempotencyOptions {
   /** The table, with its schema if that is not on the search path. Default: `bowline_idempotency`. */
-  readonly table?: string;
+  readonly table?: string | undefined;
 }
 
 /** After how many claims some of what has expired is deleted: more of it than they can have added. */

@@ -7,7 +7,7 @@ import { CLAIM, COMPLETE, RELEASE, RENEW, type Script } from "./scripts.ts";
 /** What a store in Redis is made with. */
 export interface RedisIdempotencyOptions {
   /** What its keys begin with. Default: `bowline:idempotency:`. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof RedisIdempotencyOptions, OptionCheck>> = {

@@ -9,9 +9,9 @@ import { transaction } from "./transaction.ts";
 /** What a store in SQLite is made with. */
 export interface SqliteIdempotencyOptions {
   /** The table, which is made if it is not there. Default: `bowline_idempotency`. */
-  readonly table?: string;
+  readonly table?: string | undefined;
   /** For tests; its wall time counts. Default: the machine's, which all processes that share a file have in common. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof SqliteIdempotencyOptions, OptionCheck>> = {

@@ -9,22 +9,22 @@ import { TokenClient } from "./token-client.ts";
 /** How buckets are shared through Redis. */
 export interface RedisRateLimitOptions {
   /** What its keys begin with. Default: `bowline:rate-limit:`. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /**
    * How many replicas of the service there are expected to be: while Redis is away each allows its share of a limit.
    * Default: 1, by which each allows all of it.
    */
-  readonly replicas?: number;
+  readonly replicas?: number | undefined;
   /**
    * How long an answer of Redis is waited for, in milliseconds; after one that did not come in time Redis counts as away
    * for twenty times as long. Default: 50: a limit is to cost a call little.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * Is told each time Redis could not be asked; what it throws becomes a process warning. Default: a process warning each
    * time that Redis goes away.
    */
-  readonly onError?: (error: unknown) => void;
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof RedisRateLimitOptions, OptionCheck>> = {

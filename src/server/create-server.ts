@@ -2,6 +2,7 @@ import { ServerReflection as ReflectionV1 } from "../../gen/grpc/reflection/v1/r
 import { ServerReflection as ReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection.contract.ts";
 import { Health as HealthContract } from "../../gen/health/v1/health.contract.ts";
 import { type Contract, requireContract } from "../contract/contract.ts";
+import type { Filled } from "../core/check-options.ts";
 import { sleep, systemClock } from "../core/clock.ts";
 import { CRITICALITY_KEY } from "../core/criticality.ts";
 import type { Method } from "../core/method.ts";
@@ -189,7 +190,7 @@ export class Server {
     }
   }
 
-  async #drain({ timeoutMs, delayMs }: Required<DrainOptions>): Promise<DrainResult> {
+  async #drain({ timeoutMs, delayMs }: Filled<DrainOptions>): Promise<DrainResult> {
     this.health.shutDown();
     // One turn of the event loop at least, in which health's watchers are still told NOT_SERVING.
     await sleep(systemClock, delayMs);

@@ -16,13 +16,13 @@ export interface HeartbeatMiddlewareOptions {
    * The response's bool that marks a heartbeat, by its key in ts-proto's message: the heartbeat is `{ [field]: true }`,
    * which nice-grpc completes.
    */
-  readonly field?: string;
+  readonly field?: string | undefined;
   /** Makes a heartbeat where an object with `field` is none, as with google-protobuf's classes. */
-  readonly message?: () => unknown;
+  readonly message?: (() => unknown) | undefined;
   /** After how many milliseconds without a message there is a heartbeat; at least 10. Default: 10,000. */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof HeartbeatMiddlewareOptions, OptionCheck>> = {

@@ -23,18 +23,18 @@ export interface IdempotencyMiddlewareOptions<Service extends ServiceDefinition 
   /** The unary methods that run once for each key, by their names in the definition. No default. */
   readonly methods: readonly UnaryNameOf<Service>[];
   /** How long an answer is kept, in milliseconds. Default: 86,400,000 (a day, as Stripe does). */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /**
    * Whose call it is: keys of different callers never meet, and nobody is given another's answer. It may look at what
    * other middlewares have put into the context. Default: the peer's address without its port.
    */
-  readonly identity?: (context: NiceCallContext) => string;
+  readonly identity?: ((context: NiceCallContext) => string) | undefined;
   /** Is told of each repetition that is given a kept answer or refused, and of claims that change hands. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** Is told when the store fails. Default: that is written to standard error. */
-  readonly onError?: NonNullable<ServerOptions["onError"]>;
+  readonly onError?: NonNullable<ServerOptions["onError"]> | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** The same, where types no longer matter. */

@@ -19,11 +19,11 @@ import { type ServerOptions, writeError } from "./server-options.ts";
 /** For which calls a middleware is, and whom it tells. */
 interface Around {
   /** The methods that it is for, by path: `/shop.orders.v1.OrderService/GetOrder`. Default: all but gRPC's own. */
-  readonly methods?: readonly string[];
+  readonly methods?: readonly string[] | undefined;
   /** Is told of each call that is refused. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What `rateLimit()` takes. */
@@ -31,9 +31,9 @@ export interface RateLimitMiddlewareOptions extends RateLimitPolicy, Around {
   /** How many calls in the time of `perMs`, for long; greater than zero. No default. */
   readonly calls: number;
   /** Where buckets are kept. Default: `memoryRateLimit()`. */
-  readonly store?: RateLimitStore;
+  readonly store?: RateLimitStore | undefined;
   /** Is told when the store fails. Default: that is written to standard error. */
-  readonly onError?: NonNullable<ServerOptions["onError"]>;
+  readonly onError?: NonNullable<ServerOptions["onError"]> | undefined;
 }
 
 /** What `shed()` takes. */

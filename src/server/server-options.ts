@@ -4,6 +4,7 @@ import type { CallContext } from "../core/call-context.ts";
 import {
   areFunctions,
   checkOptions,
+  type Filled,
   isBoolean,
   isCount,
   isDelay,
@@ -26,77 +27,77 @@ import { isValidation, type Validation } from "./validation/validation.ts";
 /** What holds for a server made by `createServer`. */
 export interface ServerOptions extends ServerLimits {
   /** nice-grpc server middlewares. They run outermost, the first the outermost of them. Default: none. */
-  readonly use?: readonly ServerMiddleware[];
+  readonly use?: readonly ServerMiddleware[] | undefined;
   /** Is told what handlers do. Default: nobody is, and it costs nothing. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /**
    * Is told of errors that clients only see as INTERNAL; what it throws itself becomes a process warning. Default:
    * they are written to standard error, with method and stack.
    */
-  readonly onError?: (error: unknown, context: CallContext) => void;
+  readonly onError?: ((error: unknown, context: CallContext) => void) | undefined;
   /**
    * Signals on which the server drains, from its first address on; then the signal takes its course, which ends the
    * process. Default: `["SIGTERM"]`; `[]` to call `drain()` yourself.
    */
-  readonly drainOn?: readonly NodeJS.Signals[];
+  readonly drainOn?: readonly NodeJS.Signals[] | undefined;
   /** How long a drain may take, in milliseconds; `Infinity` for as long as its calls take. Default: 30,000. */
-  readonly drainTimeoutMs?: number;
+  readonly drainTimeoutMs?: number | undefined;
   /**
    * How long a drain goes on serving after it has said NOT_SERVING, in milliseconds, until load balancers have noticed;
    * `drainTimeoutMs` begins after it. Default: 0.
    */
-  readonly drainDelayMs?: number;
+  readonly drainDelayMs?: number | undefined;
   /**
    * How repetitions of calls with an idempotency key are recognised; needed where a contract has such keys. `false`:
    * not at all, for tests that are to see each attempt. Default: none.
    */
-  readonly idempotency?: IdempotencyOptions | false;
+  readonly idempotency?: IdempotencyOptions | false | undefined;
   /**
    * How many of `server.health`'s deep checks run at a time, and how many business checks besides. Default: 4: checks
    * are to show whether dependencies work, not to be their load.
    */
-  readonly maxConcurrentChecks?: number;
+  readonly maxConcurrentChecks?: number | undefined;
   /**
    * Who is calling: `jwt({ … })`, `mtls({ … })`, a function of your own, or several, of which the first that finds
    * credentials decides. With it, the contract's `auth` holds, and a method of which it says nothing is for nobody;
    * needed where a contract has `auth`. `false`: whoever comes is served, for tests. Default: none.
    */
-  readonly authenticate?: Authenticators | false;
+  readonly authenticate?: Authenticators | false | undefined;
   /**
    * Whether a stream ends with UNAUTHENTICATED when the credentials end that it was opened with. Default: true; false
    * lets it go on for as long as it stays open.
    */
-  readonly endStreamsAtExpiry?: boolean;
+  readonly endStreamsAtExpiry?: boolean | undefined;
   /**
    * Whether gRPC reflection is served, v1 and v1alpha, which grpcurl needs: to nobody, to all, or to callers that are
    * authenticated. Default: true; `"authenticated"` with `authenticate`.
    */
-  readonly reflection?: boolean | "authenticated";
+  readonly reflection?: boolean | "authenticated" | undefined;
   /**
    * How often methods may be called, besides what contracts say, and where that is counted:
    * `{ calls: 100, perMs: 1_000, burst: 200, key: "identity" }` holds for each method by itself. `false`: nobody is
    * limited, for tests. Default: what contracts say, counted in this process.
    */
-  readonly rateLimit?: RateLimitOptions | false;
+  readonly rateLimit?: RateLimitOptions | false | undefined;
   /**
    * When calls are refused because there is too much to do, those that matter least first: a limit that all services
    * share whose contracts have none of their own. `{}` follows the latency; `false`: nothing is refused, whatever
    * contracts say, for tests. Default: what contracts say.
    */
-  readonly shed?: ShedOptions | false;
+  readonly shed?: ShedOptions | false | undefined;
   /**
    * What evaluates the constraints that contracts have on requests: `protovalidate()` of `bowline/validate`; needed where
    * a contract has such constraints. `false`: requests are served unchecked. Default: none.
    */
-  readonly validation?: Validation | false;
+  readonly validation?: Validation | false | undefined;
   /** Further grpc-js server arguments; `interceptors` run besides the server's own. Default: none. */
-  readonly channelOptions?: Readonly<Record<string, unknown>>;
+  readonly channelOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** How an address is served. */
 export interface ListenOptions {
   /** Default: plaintext. */
-  readonly tls?: ServerTls;
+  readonly tls?: ServerTls | undefined;
 }
 
 /** A thousand bytes: what gRPC itself sends with each call has some hundred. */
@@ -126,7 +127,7 @@ function isCountOrInfinity(value: unknown): string | undefined {
 }
 
 /** What one client, and all of them together, may take up. */
-export function limitsOf(options: ServerOptions): Required<ServerLimits> {
+export function limitsOf(options: ServerOptions): Filled<ServerLimits> {
   const names = Object.keys(defaultServerLimits) as (keyof ServerLimits)[];
   const said = names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
   return { ...defaultServerLimits, ...Object.fromEntries(said) };

@@ -13,13 +13,13 @@ export interface Repeatable {
 /** What goes with an answer's end. */
 export interface EndOptions {
   /** Trailers to send. Default: none. */
-  readonly trailer?: TrailerInit;
+  readonly trailer?: TrailerInit | undefined;
 }
 
 /** What goes with a failure. */
 export interface FailureOptions extends Omit<FailOptions, "cause"> {
   /** The status's text. Default: "scripted". */
-  readonly message?: string;
+  readonly message?: string | undefined;
 }
 
 /** What every answer may begin and end with. */

@@ -4,9 +4,9 @@ import type { Clock, Timer } from "../core/clock.ts";
 /** Where a fake clock starts. */
 export interface FakeClockOptions {
   /** The monotonic time at the start, in milliseconds. Default: 0. */
-  readonly now?: number;
+  readonly now?: number | undefined;
   /** Wall time at the start, in milliseconds since 1970. Default: the first moment of 2026, UTC. */
-  readonly wallTime?: number;
+  readonly wallTime?: number | undefined;
 }
 
 const FIRST_OF_2026 = Date.UTC(2026, 0, 1);

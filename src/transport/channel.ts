@@ -9,13 +9,13 @@ export type { Channel } from "@grpc/grpc-js";
 /** What TLS needs to know; PEM texts. */
 export interface ClientTls {
   /** Certificates of the authorities to trust. Default: those that Node trusts. */
-  readonly ca?: string | Uint8Array;
+  readonly ca?: string | Uint8Array | undefined;
   /** The client's certificate chain, for mTLS; goes with `key`. Default: none. */
-  readonly cert?: string | Uint8Array;
+  readonly cert?: string | Uint8Array | undefined;
   /** The client's private key, for mTLS; goes with `cert`. Default: none. */
-  readonly key?: string | Uint8Array;
+  readonly key?: string | Uint8Array | undefined;
   /** The name that the server's certificate must carry. Default: the target's host. */
-  readonly serverName?: string;
+  readonly serverName?: string | undefined;
 }
 
 /** How connections are made and kept. Every default is what people otherwise learn the hard way. */
@@ -24,25 +24,25 @@ export interface ConnectionOptions {
    * How long a connection may stay silent before it is asked for a sign of life, in milliseconds.
    * Default: 60,000. grpc-js never asks, so a connection that died behind a load balancer is found by failing calls.
    */
-  readonly keepaliveTimeMs?: number;
+  readonly keepaliveTimeMs?: number | undefined;
   /** How long to wait for that sign before the connection is given up, in milliseconds. Default: 20,000. */
-  readonly keepaliveTimeoutMs?: number;
+  readonly keepaliveTimeoutMs?: number | undefined;
   /**
    * How long one attempt to connect may take, TLS and HTTP/2 settings included, in milliseconds. Default: 5,000.
    * grpc-js waits for ever for a server that accepts and says nothing.
    */
-  readonly connectTimeoutMs?: number;
+  readonly connectTimeoutMs?: number | undefined;
   /** Wait after the first failed attempt to connect, in milliseconds; ±20 %. Default: 100 (grpc-js: 1,000). */
-  readonly initialReconnectBackoffMs?: number;
+  readonly initialReconnectBackoffMs?: number | undefined;
   /**
    * Longest wait between attempts to connect, in milliseconds. Default: 2,000. grpc-js's 120,000 leaves a server that
    * is back without traffic for up to two minutes.
    */
-  readonly maxReconnectBackoffMs?: number;
+  readonly maxReconnectBackoffMs?: number | undefined;
   /** Largest message to receive, in bytes. Default: 4 MiB, as gRPC everywhere. */
-  readonly maxReceiveMessageBytes?: number;
+  readonly maxReceiveMessageBytes?: number | undefined;
   /** Further grpc-js channel arguments; they win over all of the above. Default: none. */
-  readonly channelOptions?: ChannelOptions;
+  readonly channelOptions?: ChannelOptions | undefined;
 }
 
 /** Credentials for a target: TLS where settings are given, else plaintext. */

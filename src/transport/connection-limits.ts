@@ -1,4 +1,5 @@
 import type { Server, Socket } from "node:net";
+import type { Filled } from "../core/check-options.ts";
 import { peerIdentity } from "../core/identity.ts";
 import { peerNetworkKey } from "../core/peer-network.ts";
 import type { ServerLimits } from "./server-limits.ts";
@@ -12,7 +13,7 @@ import type { ServerLimits } from "./server-limits.ts";
  */
 export function limitConnections(
   server: Server,
-  { maxConnections, maxConnectionsPerPeer }: Required<Pick<ServerLimits, "maxConnections" | "maxConnectionsPerPeer">>,
+  { maxConnections, maxConnectionsPerPeer }: Filled<Pick<ServerLimits, "maxConnections" | "maxConnectionsPerPeer">>,
 ): void {
   if (maxConnections !== Number.POSITIVE_INFINITY) server.maxConnections = maxConnections;
   if (maxConnectionsPerPeer === Number.POSITIVE_INFINITY) return;

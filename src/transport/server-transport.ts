@@ -8,7 +8,7 @@ import {
   type ServerUnaryCall,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import { LONGEST_32_BIT_MS } from "../core/check-options.ts";
+import { type Filled, LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { CallHeaders, type EarlyRefusal } from "./call-headers.ts";
@@ -43,26 +43,26 @@ export interface ServerTls {
   /** The server's private key. */
   readonly key: string | Uint8Array;
   /** Authorities of client certificates: with it, a client without a valid certificate is refused (mTLS). */
-  readonly ca?: string | Uint8Array;
+  readonly ca?: string | Uint8Array | undefined;
   /**
    * Whether a client without a valid certificate can connect, with `ca`: `requested` leaves it to `authenticate` who may
    * call, where some clients have certificates and others tokens. Default: `required`.
    */
-  readonly clientCertificate?: "required" | "requested";
+  readonly clientCertificate?: "required" | "requested" | undefined;
 }
 
 /** grpc-js's server, with plain functions for handlers. */
 export class ServerTransport {
   readonly #server: GrpcServer;
   readonly #unsendable: Unsendable;
-  readonly #limits: Required<ServerLimits>;
+  readonly #limits: Filled<ServerLimits>;
   readonly #bound: string[] = [];
   #earlyRefusal: EarlyRefusal | undefined;
   /** The listening servers whose connections are limited. */
   readonly #limited = new Set<HttpServer>();
 
   constructor(
-    limits: Required<ServerLimits>,
+    limits: Filled<ServerLimits>,
     channelOptions: Readonly<Record<string, unknown>> | undefined,
     unsendable: Unsendable,
     clock: Clock = systemClock,

@@ -19,7 +19,7 @@ export interface BearerOptions {
    * or a source of your own, may give each user's calls another token, which nobody knows before it is asked: they share
    * nothing. Say whose they are, such as `() => session().userId`, or `"service"` where the token is the same for all.
    */
-  readonly partition?: string | (() => string);
+  readonly partition?: string | (() => string) | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof BearerOptions, OptionCheck>> = {

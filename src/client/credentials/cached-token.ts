@@ -15,19 +15,19 @@ export interface IssuedToken {
 /** How a token is kept fresh. All times in milliseconds. */
 export interface CachedTokenOptions {
   /** How long before its end it is fetched anew; at most half of its life. Default: 60,000. */
-  readonly refreshBeforeMs?: number;
+  readonly refreshBeforeMs?: number | undefined;
   /**
    * How long after a fetch that failed the next one comes, at the earliest; until then calls that need one fail as that
    * did. And how long after one that was refused another is dropped: a server that refuses all of them must not have
    * their issuer asked for each call. Default: 1,000.
    */
-  readonly retryMs?: number;
+  readonly retryMs?: number | undefined;
   /** How long fetching it may take. Default: 10,000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Is told when a refresh failed while the old token still held. Default: a warning of the process. */
-  readonly onRefreshError?: (error: unknown) => void;
+  readonly onRefreshError?: ((error: unknown) => void) | undefined;
   /** Where time comes from. Default: this machine. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof CachedTokenOptions, OptionCheck>> = {

@@ -14,7 +14,7 @@ export interface ForwardOptions {
    */
   readonly targets: readonly string[];
   /** For calls that are not made while serving one, or whose caller came without a token. Default: they fail. */
-  readonly otherwise?: Credentials;
+  readonly otherwise?: Credentials | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof ForwardOptions, OptionCheck>> = {

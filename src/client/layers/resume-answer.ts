@@ -14,7 +14,7 @@ const NO_FIELDS: ReadonlySet<string> = new Set(["$type", "_unknownFields"]);
  * @param within waits for the answer, as long as the call lasts: then `onExpired` need not go on looking for one.
  */
 export async function answerOf(
-  options: CallOptions<object>,
+  options: CallOptions<object, unknown>,
   cursor: Cursor,
   within: (answer: Promise<object | undefined>) => Promise<object | undefined>,
 ): Promise<object | undefined> {

@@ -11,13 +11,13 @@ import { budgetProblems, isNumber, throttlingProblems } from "./single-policy.ts
 /** What `retry()` and `hedge()` take beside their policy: what their calls share. */
 export interface AttemptsOptions {
   /** Above how many attempts `maxAttempts` is taken as this many. Default: 5 (gRFC A6). */
-  readonly maxAttemptsLimit?: number;
+  readonly maxAttemptsLimit?: number | undefined;
   /** When failures stop all further attempts (gRFC A6). Default: 10 tokens, 0.1 back for a success. */
-  readonly retryThrottling?: RetryThrottlingPolicy;
+  readonly retryThrottling?: RetryThrottlingPolicy | undefined;
   /** How many further attempts there may be. Default: 10 % of the calls in 10 s, and 3 under way at any time. */
-  readonly retryBudget?: RetryBudgetPolicy;
+  readonly retryBudget?: RetryBudgetPolicy | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What they add to nice-grpc's call options. */

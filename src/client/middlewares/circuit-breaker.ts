@@ -24,13 +24,13 @@ export interface CircuitBreakerOptions extends Omit<BreakerPolicy, "disabled"> {
    * With `run`: whether what was thrown is a failure of what is guarded. Default: an `RpcError` or nice-grpc
    * `ClientError` by its status, an abort is nobody's failure, and everything else is one.
    */
-  readonly isFailure?: (error: unknown) => boolean;
+  readonly isFailure?: ((error: unknown) => boolean) | undefined;
   /** Is told when breakers open and close, and of the calls that they reject. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** For tests. Default: the machine's. */
-  readonly random?: Random;
+  readonly random?: Random | undefined;
 }
 
 /** A circuit breaker to call things through, and a nice-grpc client middleware. */

@@ -21,7 +21,7 @@ import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./sing
 /** What `hedge()` takes: a hedge policy, and what its calls share. */
 export interface HedgeMiddlewareOptions extends HedgePolicy, AttemptsOptions {
   /** Is told of each hedge that is sent, denied, cancelled, or wins. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
 }
 
 /** What `hedge()` adds to nice-grpc's call options. */

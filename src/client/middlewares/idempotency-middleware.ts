@@ -15,7 +15,7 @@ export interface IdempotencyKeyMiddlewareOptions<Service extends ServiceDefiniti
   /** The unary methods whose server recognises repetitions by a key, by their names in the definition. No default. */
   readonly methods: readonly UnaryNameOf<Service>[];
   /** For tests. Default: the machine's. */
-  readonly random?: Random;
+  readonly random?: Random | undefined;
 }
 
 /** What `idempotencyKey()` adds to nice-grpc's call options. */

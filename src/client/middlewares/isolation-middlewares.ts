@@ -13,9 +13,9 @@ import { isNumber, optionProblems, perMethod } from "./single-policy.ts";
 /** Whom a middleware tells, and where it takes time from. */
 interface Around {
   /** Is told of each call that is rejected, or waits, and of each change of a limit. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What `bulkhead()` takes. */
@@ -27,7 +27,7 @@ export interface AdaptiveLimitMiddlewareOptions extends AdaptiveLimitPolicy, Aro
 /** What `throttle()` takes. */
 export interface ThrottleMiddlewareOptions extends ThrottlePolicy, Around {
   /** For tests. Default: the machine's. */
-  readonly random?: Random;
+  readonly random?: Random | undefined;
 }
 
 type Checks<T> = Readonly<Record<keyof T, OptionCheck>>;
@@ -88,7 +88,10 @@ export function throttle(options: ThrottleMiddlewareOptions = {}): ClientMiddlew
   return isolation({ throttle: options }, options);
 }
 
-function isolation(policy: IsolationPolicy, around: Around & { readonly random?: Random }): ClientMiddleware {
+function isolation(
+  policy: IsolationPolicy,
+  around: Around & Pick<ThrottleMiddlewareOptions, "random">,
+): ClientMiddleware {
   const { clock = systemClock, random = systemRandom, observer } = around;
   const state = new ClientState({ clock, random, observer, target: undefined });
   const find = perMethod((method) => {

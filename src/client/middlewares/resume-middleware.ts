@@ -23,24 +23,24 @@ import { areNames, budgetProblems, isName, isNumber, perMethod, wellTyped } from
 /** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */
 export interface ResumeMiddlewareOptions extends ResumePolicy {
   /** The protobuf type of the position. Numbers have an order; others are compared for equality. Default: `int64`. */
-  readonly cursorType?: CursorType;
+  readonly cursorType?: CursorType | undefined;
   /**
    * The server-streams that are resumed, by path: `/shop.orders.v1.OrderService/WatchOrders`. Reopening repeats the call:
    * name none for which that is not safe. No default.
    */
   readonly methods: readonly string[];
   /** How many reopenings may be under way. Default: 3, and as many as are 10 % of the calls in 10 s. */
-  readonly retryBudget?: RetryBudgetPolicy;
+  readonly retryBudget?: RetryBudgetPolicy | undefined;
   /** Is told of each reopening. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** For tests. Default: the machine's. */
-  readonly random?: Random;
+  readonly random?: Random | undefined;
 }
 
 /** What `resume()` adds to nice-grpc's call options. */
-export type ResumeCallOptions = Pick<CallOptions<object>, "retry" | "onExpired">;
+export type ResumeCallOptions = Pick<CallOptions<object, unknown>, "retry" | "onExpired">;
 
 const OWN_OPTIONS: OwnOptions = {
   retry: true,

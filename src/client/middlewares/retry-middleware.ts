@@ -21,9 +21,9 @@ import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./sing
 /** What `retry()` takes: a retry policy, and what its calls share. */
 export interface RetryMiddlewareOptions extends RetryPolicy, AttemptsOptions {
   /** Is told of each retry that is scheduled or denied. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly random?: Random;
+  readonly random?: Random | undefined;
 }
 
 /** What `retry()` adds to nice-grpc's call options. */

@@ -17,11 +17,11 @@ import { isNumber, optionProblems } from "./single-policy.ts";
 /** What `coalesce()` takes. */
 export interface CoalesceMiddlewareOptions {
   /** Whom calls are made for that say nothing of it. Default: all share that send equal metadata. */
-  readonly partition?: string;
+  readonly partition?: string | undefined;
   /** Is told of each call that joins another. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What `cache()` takes: a cache policy, and the same. */

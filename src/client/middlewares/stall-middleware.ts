@@ -18,9 +18,9 @@ export interface StallMiddlewareOptions extends HeartbeatPolicy {
    */
   readonly methods: readonly string[];
   /** Is told of each stream that stalls. Default: nobody is. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const OWN_OPTIONS: OwnOptions = { signal: true, metadata: true, onHeader: true, onTrailer: true };

@@ -1,6 +1,7 @@
 import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../../contract/policy.ts";
 import { resolveBulkhead } from "../../contract/resolve.ts";
 import type { Call } from "../../core/call.ts";
+import type { Filled } from "../../core/check-options.ts";
 import { CRITICALITY_KEY } from "../../core/criticality.ts";
 import type { ClientState } from "../client-state.ts";
 import { bulkheadLayer } from "../layers/bulkhead.ts";
@@ -18,7 +19,7 @@ export interface IsolationPolicy {
 }
 
 /** A method without a bulkhead of its own is bounded by the target's limit alone. */
-const UNBOUNDED: Required<BulkheadPolicy> = {
+const UNBOUNDED: Filled<BulkheadPolicy> = {
   maxConcurrent: Number.POSITIVE_INFINITY,
   maxQueued: 0,
   maxWaitMs: Number.POSITIVE_INFINITY,

@@ -20,7 +20,7 @@ export interface SharingOptions {
   /** How long a call may take if nobody narrows it, in milliseconds; Infinity for no limit. */
   readonly timeoutMs: number;
   /** Whom calls are made for that say nothing of it. Default: all share. */
-  readonly partition?: string;
+  readonly partition?: string | undefined;
   /** What answers when no answer can be had. Default: nothing. */
   readonly fallback?: Fallback | undefined;
 }

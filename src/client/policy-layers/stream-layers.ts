@@ -15,9 +15,9 @@ export interface StreamPolicy {
   /** Where their positions stand; without it they are not resumed. */
   readonly access?: CursorAccess | undefined;
   /** What an empty request has as its position. Default: that of the position's type. */
-  readonly emptyCursor?: () => unknown;
+  readonly emptyCursor?: (() => unknown) | undefined;
   /** As the codec of their requests has it. */
-  readonly complete?: Codec["complete"];
+  readonly complete?: Codec["complete"] | undefined;
   /** How often they give a sign of life, if they do. */
   readonly heartbeat?: Omit<HeartbeatPolicy, "field"> | undefined;
   /** Where that sign stands; without it they are not watched. */

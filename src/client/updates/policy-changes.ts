@@ -14,13 +14,13 @@ import type { MiddlewareCallOptions } from "../client-middleware.ts";
  * A policy as an update says it: a setting that is named holds in place of the contract's, `null` takes it away, so that
  * its default holds, and one that is left out is as the contract says. A list is replaced as a whole.
  */
-export type Changes<Policy> = { readonly [Setting in keyof Policy]?: Policy[Setting] | null };
+export type Changes<Policy> = { readonly [Setting in keyof Policy]?: Policy[Setting] | null | undefined };
 
 /** A policy, or a single setting, as an update says it; `null` takes it away. */
 type Change<Said> = (Said extends object ? Changes<Said> : Said) | null;
 
 /** Each policy of a service or method, as an update says it. */
-type EachChange<Policies> = { readonly [Name in keyof Policies]?: Change<NonNullable<Policies[Name]>> };
+type EachChange<Policies> = { readonly [Name in keyof Policies]?: Change<NonNullable<Policies[Name]>> | undefined };
 
 /** What a server goes by: its own contract says that, and nobody's client. */
 type OfServer = "auth" | "rateLimit" | "shed";
@@ -39,12 +39,12 @@ type ResumeSettings = Omit<ResumePolicy, "requestField" | "cursorField" | "progr
 
 /** The policies of a method of which an update cannot say all. */
 interface BoundedChanges {
-  readonly breaker?: Changes<Omit<BreakerPolicy, "scope">> | null;
-  readonly coalesce?: CoalescePolicy | null;
-  readonly batch?: Changes<Pick<BatchPolicy, "maxSize" | "maxWaitMs">> | null;
-  readonly resume?: Changes<ResumeSettings>;
+  readonly breaker?: Changes<Omit<BreakerPolicy, "scope">> | null | undefined;
+  readonly coalesce?: CoalescePolicy | null | undefined;
+  readonly batch?: Changes<Pick<BatchPolicy, "maxSize" | "maxWaitMs">> | null | undefined;
+  readonly resume?: Changes<ResumeSettings> | undefined;
   /** What this client takes for a stall; the server sends as often as its own contract says. */
-  readonly heartbeat?: Changes<Omit<HeartbeatPolicy, "field">>;
+  readonly heartbeat?: Changes<Omit<HeartbeatPolicy, "field">> | undefined;
 }
 
 /**
@@ -60,9 +60,9 @@ export interface MethodChanges
 /** What of a contract's policies is to be otherwise while a client runs. */
 export interface PolicyChanges<Client = object> {
   /** For all methods. Default: as the contract says. */
-  readonly service?: ServiceChanges;
+  readonly service?: ServiceChanges | undefined;
   /** For single methods, by their names in the client. Default: as the contract says. */
-  readonly methods?: { readonly [Name in MethodName<Client>]?: MethodChanges };
+  readonly methods?: { readonly [Name in MethodName<Client>]?: MethodChanges | undefined } | undefined;
 }
 
 /** The methods of a client, without what else it has. */

@@ -10,14 +10,14 @@ export interface MtlsOptions {
    * SPIFFE trust domains whose workloads may call, such as `shop.example`; others may not. Default: any name that an
    * authority of the server's signed.
    */
-  readonly trustDomains?: readonly string[];
+  readonly trustDomains?: readonly string[] | undefined;
   /**
    * Whether the common name will do where there are no alternative names; RFC 6125 takes it for no name any more.
    * Default: false.
    */
-  readonly commonName?: boolean;
+  readonly commonName?: boolean | undefined;
   /** What a caller may do: the scopes that the contract asks for, which certificates do not have. Default: none. */
-  readonly scopes?: (certificate: PeerCertificate, name: string) => readonly string[];
+  readonly scopes?: ((certificate: PeerCertificate, name: string) => readonly string[]) | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof MtlsOptions, OptionCheck>> = {

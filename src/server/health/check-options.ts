@@ -1,5 +1,13 @@
 import { type Contract, isContract } from "../../contract/contract.ts";
-import { checkOptions, isCount, isFunction, isSpan, type OptionCheck, show } from "../../core/check-options.ts";
+import {
+  checkOptions,
+  type Filled,
+  isCount,
+  isFunction,
+  isSpan,
+  type OptionCheck,
+  show,
+} from "../../core/check-options.ts";
 
 /**
  * How deep a check looks. `deep`: at something the service cannot do without, such as its database; while it fails,
@@ -20,33 +28,33 @@ export type HealthCheck = (context: HealthCheckContext) => unknown;
 /** How a check is run, and what depends on it. */
 export interface HealthCheckOptions {
   /** How deep it looks. Default: `"deep"`. */
-  readonly depth?: CheckDepth;
+  readonly depth?: CheckDepth | undefined;
   /**
    * Contracts of the services that cannot do without it, for deep checks: NOT_SERVING while it fails. The server as a
    * whole, `""` and `/readyz`, is so in any case. The server does not listen with a check of a service that was not
    * added. Default: every service.
    */
-  readonly services?: readonly Contract[];
+  readonly services?: readonly Contract[] | undefined;
   /**
    * How long a run may take, in milliseconds; then its signal aborts, it counts as failed, and what it still comes to
    * is dropped. Default: 1,000, the patience of Kubernetes' own probes.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * How long after one run the next may begin, in milliseconds, however many ask meanwhile. Deep checks do run then,
    * since whoever watches a service wants to be told. While three runs go on after their time was up, which take
    * connections of a pool, say, the next waits until one of them ends, a minute at most. Default: 5,000.
    */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
   /**
    * How many runs in a row must fail before a check that has passed counts as failing. Default: 1, since Kubernetes
    * and load balancers have thresholds of their own; clients that watch gRPC's health service have none.
    */
-  readonly failureThreshold?: number;
+  readonly failureThreshold?: number | undefined;
 }
 
 /** A check with all that is said about it. */
-export interface NamedCheck extends Required<Omit<HealthCheckOptions, "services">> {
+export interface NamedCheck extends Filled<Omit<HealthCheckOptions, "services">> {
   readonly name: string;
   readonly run: HealthCheck;
   /** The names of the services that depend on it; undefined for all of them. */

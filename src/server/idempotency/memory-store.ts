@@ -9,11 +9,11 @@ export interface MemoryIdempotencyOptions {
    * How many keys are kept; above it the oldest answers go first, before their time, and a repetition of theirs runs
    * again. Claims under way are never dropped. Default: 10,000.
    */
-  readonly maxEntries?: number;
+  readonly maxEntries?: number | undefined;
   /** How many bytes the answers may have, as encoded; the newest answer is kept in any case. Default: 64 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof MemoryIdempotencyOptions, OptionCheck>> = {

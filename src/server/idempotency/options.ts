@@ -12,7 +12,7 @@ export interface IdempotencyOptions {
    * a repetition waits when a server has crashed, and so long a server may stand still before another takes its call
    * over. Default: 10,000.
    */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
 }
 
 /** How long a claim holds where nobody says. */

@@ -8,12 +8,12 @@ import type { RateLimitStore } from "./rate-limit-store.ts";
 /** How often a server's methods may be called, besides what its contracts say. */
 export interface RateLimitOptions extends RateLimitPolicy {
   /** Other limits for some methods, by path: `/shop.orders.v1.OrderService/GetOrder`. Default: none. */
-  readonly methods?: Readonly<Record<string, RateLimitPolicy>>;
+  readonly methods?: Readonly<Record<string, RateLimitPolicy>> | undefined;
   /**
    * Where buckets are kept: `redisRateLimit(…)` for what all replicas share. It keeps those of the contract's limits
    * too. Default: `memoryRateLimit()`, by which each replica allows the whole limit.
    */
-  readonly store?: RateLimitStore;
+  readonly store?: RateLimitStore | undefined;
 }
 
 /** When a server refuses calls, where its contracts do not say. */
@@ -23,12 +23,12 @@ export interface ShedOptions extends ShedPolicy {
    * `sheddable_plus`, from four times on `critical`. It holds for contracts that say when to shed too. `Infinity`: it is
    * no load. Default: 100.
    */
-  readonly loopDelayMs?: number;
+  readonly loopDelayMs?: number | undefined;
   /**
    * Whether a caller is believed that says how much its call matters. Asked before authentication: the context has
    * the peer and the metadata. Of whom it is not, what the contract says counts. Default: all callers are.
    */
-  readonly trustCriticality?: (context: CallContext) => boolean;
+  readonly trustCriticality?: ((context: CallContext) => boolean) | undefined;
 }
 
 type Checks<T> = Readonly<Record<keyof T, OptionCheck>>;

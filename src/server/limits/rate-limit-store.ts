@@ -32,9 +32,9 @@ export interface MemoryRateLimitOptions {
    * How many callers of one limit are remembered whose buckets are not full, about 100 bytes each; the one that called
    * longest ago is forgotten first, and begins anew. Default: 100,000.
    */
-  readonly maxKeys?: number;
+  readonly maxKeys?: number | undefined;
   /** For tests. Default: the machine's. */
-  readonly clock?: Pick<Clock, "now">;
+  readonly clock?: Pick<Clock, "now"> | undefined;
 }
 
 /**

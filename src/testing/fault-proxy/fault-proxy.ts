@@ -8,7 +8,7 @@ import type { Seen } from "./seen.ts";
 /** How a fault proxy is made. */
 export interface FaultProxyOptions {
   /** Where all its chance comes from: a whole number below 2^32. Default: 0. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 /** A fault proxy that waits for its script; made by `faultProxy`. */

@@ -68,7 +68,7 @@ test("an update can say all that a contract says, but for what is the server's o
   >();
   expectTypeOf<UntoldOf<ServiceChanges, ServicePolicy>>().toBeNever();
   expectTypeOf<UntoldOf<MethodChanges, MethodPolicy>>().toBeNever();
-  expectTypeOf<Required<MethodChanges>["retry"]>().toEqualTypeOf<Changes<RetryPolicy> | null>();
-  expectTypeOf<Required<ServiceChanges>["timeoutMs"]>().toEqualTypeOf<number | null>();
-  expectTypeOf<Required<MethodChanges>["criticality"]>().toEqualTypeOf<Criticality | null>();
+  expectTypeOf<MethodChanges["retry"]>().toEqualTypeOf<Changes<RetryPolicy> | null | undefined>();
+  expectTypeOf<ServiceChanges["timeoutMs"]>().toEqualTypeOf<number | null | undefined>();
+  expectTypeOf<MethodChanges["criticality"]>().toEqualTypeOf<Criticality | null | undefined>();
 });
