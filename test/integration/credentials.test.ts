@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
+  type BearerOptions,
   bearer,
   type CallContext,
+  type CallOptions,
   cachedToken,
   closeClient,
   createClient,
@@ -272,10 +274,20 @@ test("a function is asked in the context of the call, also for batches and for w
   expect(sent.toSorted()).toEqual(["Bearer alice", "Bearer bob"]);
 });
 
-test("calls of which nobody knows whom they are for are not gathered", async () => {
+test.each<[string, BearerOptions, { partition?: string }, CallOptions]>([
+  ["where nothing is said", {}, {}, {}],
+  ["of no session", { partition: () => undefined }, {}, {}],
+  ["of a session without a name", { partition: () => "" }, {}, {}],
+  ["of a name that JavaScript gives as null", { partition: () => null as never }, {}, {}],
+  ["of a name that JavaScript gives as a number", { partition: () => 7 as never }, {}, {}],
+  ["with an empty name", { partition: "" }, {}, {}],
+  ["of a call that says nobody", {}, { partition: "tenant" }, { partition: "" }],
+  ["of a client that says nobody", {}, { partition: "" }, {}],
+])("calls of which nobody knows whom they are for are not gathered: %s", async (_, whom, client, call) => {
   const { port, batches, singles } = await serveItems();
-  const items = connectItems(port, itemsContract({ maxWaitMs: 20 }), { credentials: bearer(() => "one-of-many") });
-  await Promise.all([items.getItem({ id: "1" }), items.getItem({ id: "2" })]);
+  const credentials = bearer(() => "one-of-many", whom);
+  const items = connectItems(port, itemsContract({ maxWaitMs: 20 }), { credentials, ...client });
+  await Promise.all([items.getItem({ id: "1" }, call), items.getItem({ id: "2" }, call)]);
   expect(batches).toEqual([]);
   expect(singles.toSorted()).toEqual(["1", "2"]);
 });

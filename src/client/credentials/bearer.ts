@@ -17,9 +17,10 @@ export interface BearerOptions {
    * Whom a call is made for, asked when it begins: calls of different partitions share no answers where the contract has
    * `cache`, `coalesce` or `batch`. Default: with a text or a `cachedToken`, all calls are made for the same. A function,
    * or a source of your own, may give each user's calls another token, which nobody knows before it is asked: they share
-   * nothing. Say whose they are, such as `() => session().userId`, or `"service"` where the token is the same for all.
+   * nothing. Say whose they are, such as `() => session()?.userId`, or `"service"` where the token is the same for all.
+   * Where that is undefined or empty, nobody is known: such a call shares nothing either.
    */
-  readonly partition?: string | (() => string) | undefined;
+  readonly partition?: string | (() => string | undefined) | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof BearerOptions, OptionCheck>> = {

@@ -17,7 +17,7 @@ export function credentialsOf({ options }: Pick<Call, "options">): CallCredentia
 /** Whether a call shares no answers, no attempts and no batches, as nobody can tell whom it is made for. */
 export function sharesNothing({ options }: Pick<Call, "options">): boolean {
   const allowed = credentialsOf({ options });
-  return allowed !== undefined && allowed.partition === undefined && options.partition === undefined;
+  return allowed !== undefined && allowed.partition === undefined && known(options.partition) === undefined;
 }
 
 /** What is to be said of a call that other calls become a part of: they are all of one partition. */
@@ -39,7 +39,7 @@ export function withCredentials(call: Call, credentials: Credentials, partition:
   if (call.metadata?.has("authorization") || credentialsOf(call)) return call;
   const { options, method } = call;
   const allowed = begin(credentials, method.path);
-  const whom = options.partition ?? partition;
+  const whom = known(options.partition ?? partition);
   const apart = JSON.stringify([allowed.partition, whom ?? ""]);
   const isKnown = allowed.partition !== undefined || whom !== undefined;
   const said = isKnown ? { partition: apart } : {};
@@ -47,12 +47,17 @@ export function withCredentials(call: Call, credentials: Credentials, partition:
   return { ...call, options: extended };
 }
 
+/** Whom a call is made for, if that is known: a session without a user gives an empty text, or what is no text. */
+function known(partition: unknown): string | undefined {
+  return typeof partition === "string" && partition !== "" ? partition : undefined;
+}
+
 function begin(credentials: Credentials, path: string): CallCredentials {
   try {
     const allowed = credentials.forCall(currentCall());
     const inContext = inThisContext();
     return {
-      partition: allowed.partition,
+      partition: known(allowed.partition),
       // Attempts of a batch, and of what calls share, begin in nobody's context.
       headers: (attempt) => inContext(() => allowed.headers(attempt)),
       rejected: (sent) => allowed.rejected?.(sent),

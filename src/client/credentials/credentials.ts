@@ -18,8 +18,8 @@ export interface Credentials {
 export interface CallCredentials {
   /**
    * Whom the call is made for: calls of different partitions share no answers, no attempts and no batches. It stays the
-   * same when a token is refreshed, and is never sent. Undefined where nobody can tell: such a call shares nothing, unless
-   * it or its client says `partition`.
+   * same when a token is refreshed, and is never sent. Undefined or empty where nobody can tell: such a call shares nothing,
+   * unless it or its client says `partition`.
    */
   readonly partition: string | undefined;
   /**
