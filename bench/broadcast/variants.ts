@@ -1,5 +1,6 @@
 import { EventEmitter, on } from "node:events";
-import { type Broadcast, createBroadcast, createServer } from "bowline/server";
+import { createServer } from "bowline/server";
+import { type Broadcast, createBroadcast } from "bowline/stream";
 import { createServer as createNiceServer } from "nice-grpc";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import type { OrderEvent } from "../../gen/shop/orders/v1/orders.ts";

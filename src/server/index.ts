@@ -1,10 +1,5 @@
 export { CredentialError } from "../core/credential-error.ts";
-export type { LagPolicy } from "../policy/broadcast-reader.ts";
 export type { ClaimOutcome, ClaimTerms } from "../policy/idempotency.ts";
-export { type Broadcast, type BroadcastStats, createBroadcast } from "../stream/broadcast/broadcast.ts";
-export type { BroadcastOptions } from "../stream/broadcast/broadcast-options.ts";
-export type { ReplaySource } from "../stream/broadcast/replay.ts";
-export type { SubscribeOptions, Subscription } from "../stream/broadcast/subscription.ts";
 export { certificateInterceptor, deadlineInterceptor } from "../transport/index.ts";
 export { allOf } from "./authentication/all-of.ts";
 export type {

@@ -282,7 +282,8 @@ import { createServer } from "nice-grpc";
 /** A broadcast of order events, and a server of them whose handler the page has. */
 const FED = `
 import { createClient, fail } from "bowline";
-import { createBroadcast, createServer } from "bowline/server";
+import { createServer } from "bowline/server";
+import { createBroadcast } from "bowline/stream";
 import { map } from "bowline/stream";
 import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
 import { OrderService, type OrderServiceHandlers } from "./gen/shop/orders/v1/orders.contract.ts";

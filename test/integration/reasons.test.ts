@@ -1,7 +1,7 @@
 import { Server as GrpcServer, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
 import { bearer, closeClient, fail, RpcError, reasons, type ServicePolicy, Status } from "bowline";
-import { createBroadcast, type ServerOptions } from "bowline/server";
-import { collect } from "bowline/stream";
+import type { ServerOptions } from "bowline/server";
+import { collect, createBroadcast } from "bowline/stream";
 import { expect, onTestFinished, test } from "vitest";
 import { OrderService, type OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { contract } from "../../src/contract/contract.ts";

@@ -7,7 +7,7 @@ import {
   type LagPolicy,
   type SubscribeOptions,
   type Subscription,
-} from "bowline/server";
+} from "bowline/stream";
 
 /** A row of the database. */
 export interface Row {

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { type Broadcast, type BroadcastOptions, createBroadcast } from "bowline/server";
+import { type Broadcast, type BroadcastOptions, createBroadcast } from "bowline/stream";
 import type { OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
 import { OrderEvent } from "../../gen/shop/orders/v1/orders.ts";
 

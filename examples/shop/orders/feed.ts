@@ -1,5 +1,4 @@
-import { type Broadcast, createBroadcast } from "bowline/server";
-import { map } from "bowline/stream";
+import { type Broadcast, createBroadcast, map } from "bowline/stream";
 import { OrderEvent } from "../../../gen/shop/orders/v1/orders.ts";
 import type { OrderStore } from "./store.ts";
 

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { fail, RpcError, Status } from "bowline";
-import { type BroadcastOptions, createBroadcast, type Subscription } from "bowline/server";
+import { type BroadcastOptions, createBroadcast, type Subscription } from "bowline/stream";
 import { describe, expect, test, vi } from "vitest";
 import { rejection } from "../../support/orders.ts";
 
