@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import {
   type DescriptorProto,
+  DescriptorProtoSchema,
   FieldOptionsSchema,
   type FileDescriptorProto,
   FileDescriptorProtoSchema,
@@ -37,11 +38,7 @@ export function ringCopies(
   const copies = new Map<DescMessage, DescMessage>();
   return (type) => {
     const { typeName } = type;
-    // What its file imports cannot come back to it.
-    const own = () => {
-      const proto = closedCopy(type.file.proto, new Set([...closed].filter((name) => name !== typeName)));
-      return createFileRegistry(proto, (name) => others.getFile(name));
-    };
+    const own = () => createFileRegistry(fileOf(type, closed), (name) => others.getFile(name));
     const copy = copies.get(type) ?? (rings.has(type) ? own() : others).getMessage(typeName);
     if (!copy) throw new Error(`${typeName} has no copy`);
     copies.set(type, copy);
@@ -49,9 +46,32 @@ export function ringCopies(
   };
 }
 
+/**
+ * A type that is not closed, in a file of its own. In it the type's name is the copy's, elsewhere that of the closed one,
+ * of which there is one for all: protovalidate plans each type that it comes to, and a file may have hundreds.
+ */
+function fileOf(type: DescMessage, closed: ReadonlySet<string>): FileDescriptorProto {
+  const { name, dependency, package: scope, syntax, edition, options } = type.file.proto;
+  const message = clone(DescriptorProtoSchema, outermost(type).proto);
+  closeTypes([message], scopeOf(scope), new Set([...closed].filter((one) => one !== type.typeName)));
+  return create(FileDescriptorProtoSchema, {
+    ...{ name: `bowline/open/${type.typeName}.proto`, package: scope, syntax, edition, messageType: [message] },
+    ...(options && { options }),
+    dependency: [name, ...dependency],
+  });
+}
+
+function outermost(type: DescMessage): DescMessage {
+  return type.parent ? outermost(type.parent) : type;
+}
+
+function scopeOf(packageName: string): string {
+  return packageName === "" ? "" : `${packageName}.`;
+}
+
 function closedCopy(file: FileDescriptorProto, closed: ReadonlySet<string>): FileDescriptorProto {
   const copy = clone(FileDescriptorProtoSchema, file);
-  closeTypes(copy.messageType, file.package === "" ? "" : `${file.package}.`, closed);
+  closeTypes(copy.messageType, scopeOf(file.package), closed);
   return copy;
 }
 
