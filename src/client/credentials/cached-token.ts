@@ -1,4 +1,4 @@
-import { detached } from "../../core/call-context.ts";
+import { detached, inThisContext } from "../../core/call-context.ts";
 import { checkOptions, isFunction, isObject, isPositive, type OptionCheck } from "../../core/check-options.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { tell, warn } from "../../core/warning.ts";
@@ -42,6 +42,9 @@ const OPTIONS: Readonly<Record<keyof CachedTokenOptions, OptionCheck>> = {
  * A token that is fetched once for all calls that need it, and anew before it ends; calls go on with the old one
  * meanwhile, also when that fails, until its end. A token that a server refused is not given again.
  *
+ * It is fetched outside of any call, in the async context in which `cachedToken` was called: the session or trace of the
+ * call that happens to need it first is not that of the others.
+ *
  * @param fetch gets a token. Its signal aborts when that takes too long, and not when one of those who wait leaves.
  * @throws TypeError that lists everything that is wrong with the options.
  */
@@ -74,6 +77,8 @@ class CachedToken implements TokenSource {
   readonly #retryMs: number;
   readonly #timeoutMs: number;
   readonly #onRefreshError: (error: unknown) => void;
+  /** Runs what is done for all who wait, so not as a part of the call that happens to be first, nor in its context. */
+  readonly #forAll = detached(inThisContext);
   #held: Held | undefined;
   #fetching: Promise<Held> | undefined;
   /** What a fetch failed with last, and when, on the monotonic clock. */
@@ -116,7 +121,9 @@ class CachedToken implements TokenSource {
 
   #refresh(): void {
     if (this.#fetching || (this.#failure && this.#isRecent(this.#failure.at))) return;
-    this.#fetchOnce().catch((error: unknown) => tell("onRefreshError threw", () => this.#onRefreshError(error)));
+    this.#fetchOnce().catch((error: unknown) =>
+      this.#forAll(() => tell("onRefreshError threw", () => this.#onRefreshError(error))),
+    );
   }
 
   #fetchOnce(): Promise<Held> {
@@ -135,8 +142,7 @@ class CachedToken implements TokenSource {
       late.reject(error);
     });
     try {
-      // For all who wait, so not as a part of the call that happens to be first.
-      const fetched = detached(async () => this.#fetch(controller.signal));
+      const fetched = this.#forAll(async () => this.#fetch(controller.signal));
       const issued = await Promise.race([fetched, late.promise]);
       this.#held = this.#hold(issued);
       this.#failure = undefined;

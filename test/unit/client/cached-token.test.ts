@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import { bearer } from "../../../src/client/credentials/bearer.ts";
 import {
@@ -54,6 +55,32 @@ test("it is fetched for all, not as a part of the first one's call", async () =>
   await give(0);
   await first;
   expect(calls).toEqual([undefined]);
+});
+
+test("an application's own context, too, is that in which it was made, and no caller's", async () => {
+  const session = new AsyncLocalStorage<string>();
+  const clock = fakeClock();
+  const seen: unknown[] = [];
+  const fetch = async () => {
+    seen.push(["fetched", session.getStore(), currentCall()]);
+    if (seen.length > 1) throw new Error("away");
+    return { token: "t", expiresAt: clock.wallTime() + LIFE_MS };
+  };
+  const onRefreshError = () => seen.push(["told", session.getStore(), currentCall()]);
+  // Made while serving a call, as where it is made when it is first needed.
+  const source = runInCall({} as never, () =>
+    session.run("maker", () => cachedToken(fetch, { clock, onRefreshError })),
+  );
+  const asked = () => runInCall({} as never, () => session.run("caller", () => source.token(never)));
+  await asked();
+  await clock.advance(LIFE_MS - 1);
+  await asked();
+  await clock.advance(0);
+  expect(seen).toEqual([
+    ["fetched", "maker", undefined],
+    ["fetched", "maker", undefined],
+    ["told", "maker", undefined],
+  ]);
 });
 
 describe("a refresh", () => {
