@@ -1,4 +1,4 @@
-import type { CallOptions } from "../core/call-options.ts";
+import type { CallOptionName } from "../core/call-options.ts";
 
 /** The names of all call options of ours. */
 export const CALL_OPTIONS = {
@@ -18,4 +18,4 @@ export const CALL_OPTIONS = {
   metadata: true,
   onHeader: true,
   onTrailer: true,
-} satisfies Record<keyof CallOptions, true>;
+} satisfies Record<CallOptionName, true>;

@@ -1,4 +1,4 @@
-import type { CallOptions } from "../core/call-options.ts";
+import type { CallOptionName, CallOptions } from "../core/call-options.ts";
 import {
   isBoolean,
   isCount,
@@ -41,7 +41,7 @@ const isSignal: OptionCheck = (value) =>
     ? undefined
     : `must be an AbortSignal; it is ${show(value)}`;
 
-const CHECKS: Readonly<Record<keyof CallOptions, OptionCheck>> = {
+const CHECKS: Readonly<Record<CallOptionName, OptionCheck>> = {
   // What of it cannot be sent is found where it is read.
   metadata: () => undefined,
   ...{ signal: isSignal, timeoutMs: isTime, deadline: isDate, inherit: isBoolean, waitForReady: isBoolean },
@@ -54,14 +54,14 @@ const CHECKS: Readonly<Record<keyof CallOptions, OptionCheck>> = {
  * The one check of call options, for whoever takes these: a client all of ours, a middleware by itself its own. All
  * others belong to middlewares, and pass. An option that is undefined is left out.
  */
-export function callOptionsCheck(own: Readonly<Partial<Record<keyof CallOptions, true>>>): CallOptionsCheck {
+export function callOptionsCheck(own: Readonly<Partial<Record<CallOptionName, true>>>): CallOptionsCheck {
   const checks = new Map<string, OptionCheck>(Object.entries(CHECKS).filter(([name]) => Object.hasOwn(own, name)));
   return (options, method, sendsKeys) => {
     if (isObject(options)) throw new TypeError(`${method.path}: the options must be an object; they are ${options}`);
     let problems: string[] | undefined;
     // What is inherited too, since it is read; and without an array of names or pairs, for each call.
     for (const name in options) {
-      const value: unknown = options[name as keyof CallOptions];
+      const value: unknown = options[name as CallOptionName];
       const check = value === undefined ? undefined : checks.get(name);
       if (!check) continue;
       const problem = name === "idempotencyKey" && !sendsKeys ? unsentKey(method) : check(value);

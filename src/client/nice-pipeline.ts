@@ -1,5 +1,5 @@
 import type { ClientMiddleware, ClientMiddlewareCall, CallOptions as NiceCallOptions } from "nice-grpc-common";
-import type { CallOptions } from "../core/call-options.ts";
+import type { CallOptionName, CallOptions } from "../core/call-options.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Method } from "../core/method.ts";
 import { type NiceCarrier, niceAttempt } from "../transport/index.ts";
@@ -30,7 +30,7 @@ export function aroundNice(method: Method, layers: Layers, clock: Clock): NiceMe
 }
 
 /** What this middleware takes for itself out of a call's options; the others are for whoever comes next. */
-export type OwnOptions = Readonly<Partial<Record<keyof CallOptions, true>>>;
+export type OwnOptions = Readonly<Partial<Record<CallOptionName, true>>>;
 
 /**
  * A nice-grpc middleware out of pipelines.

@@ -6,6 +6,9 @@ import type { Idempotency } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
 import type { Method } from "./method.ts";
 
+/** Keeps the call being served from being taken for the options of one to make; never set. */
+export declare const served: unique symbol;
+
 /**
  * The call being served: what a handler gets as its second argument and `currentCall()` gives anywhere below it.
  * All that nice-grpc's context has, and more.
@@ -39,6 +42,7 @@ export interface CallContext extends NiceCallContext {
    *   something into the header that cannot be sent.
    */
   pin(cursor: Cursor): void;
+  readonly [served]?: true;
 }
 
 /**

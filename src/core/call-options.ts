@@ -1,4 +1,5 @@
 import type { Metadata, MetadataInit } from "nice-grpc-common";
+import type { served } from "./call-context.ts";
 import type { Criticality } from "./criticality.ts";
 import type { RpcError } from "./errors.ts";
 
@@ -99,7 +100,12 @@ export interface CallOptions<
   readonly onHeader?: ((header: Metadata) => void) | undefined;
   /** Called once with the trailers, before the call settles. */
   readonly onTrailer?: ((trailer: Metadata) => void) | undefined;
+  /** A handler's context has metadata and a signal too, but its caller's credentials are among them. */
+  readonly [served]?: undefined;
 }
+
+/** What an option of a call is called. */
+export type CallOptionName = Exclude<keyof CallOptions, symbol>;
 
 /** A request that says a position. Its field must be there: misspelt beside another one, it would go unnoticed. */
 type Placed<Request extends object, Field extends keyof Request> = Request & Required<Pick<Request, Field>>;
