@@ -1,4 +1,4 @@
-import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
@@ -6,7 +6,7 @@ import type { FieldViolation } from "../core/status-detail.ts";
 import { withoutStack } from "../core/without-stack.ts";
 import type { MessageCheck, Validation } from "../server/index.ts";
 import { ruleProblems } from "./compile-rules.ts";
-import { type EachPart, type Look, ringParts } from "./ring-parts.ts";
+import { type Look, type Parts, ringParts } from "./ring-parts.ts";
 import { sizeCheck } from "./size-limits.ts";
 import { hasMoreValues } from "./value-count.ts";
 
@@ -46,8 +46,10 @@ interface Validators {
   readonly first: Validator;
 }
 
-function checkOf({ every, first }: Validators, type: DescMessage, eachPart: EachPart): MessageCheck {
+function checkOf({ every, first }: Validators, type: DescMessage, { types, each }: Parts): MessageCheck {
   const tooLong = sizeCheck(type);
+  // A type is planned when it is first evaluated, which takes long enough to be felt by whoever calls first.
+  for (const one of types) for (const validator of [every, first]) validator.validate(one, create(one));
   return (bytes) => {
     const excess = bytes.length > MOST_UNCOUNTED_BYTES ? tooLong(bytes) : undefined;
     if (excess) return [excess];
@@ -62,7 +64,7 @@ function checkOf({ every, first }: Validators, type: DescMessage, eachPart: Each
       return failure === undefined && !(isLarge && violations.length > 0);
     };
     // Whoever breaks a constraint makes an error too, of which the violations alone are wanted.
-    withoutStack(() => eachPart(message, look));
+    withoutStack(() => each(message, look));
     if (failure) throw withStack(failure);
     return violations;
   };

@@ -2,6 +2,7 @@ import type { DescField, DescMessage, FileRegistry, Message } from "@bufbuild/pr
 import { type Path, type ReflectList, type ReflectMap, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { ringCopies } from "./ring-copies.ts";
 import { fieldsToRings, typesInRings } from "./rings.ts";
+import { typesWithin } from "./rules.ts";
 
 /**
  * Looks at a message, or at a part of it.
@@ -12,8 +13,13 @@ import { fieldsToRings, typesInRings } from "./rings.ts";
  */
 export type Look = (type: DescMessage, message: Message, path: Path) => boolean;
 
-/** Has a message looked at, and each part of it that must be evaluated by itself. */
-export type EachPart = (message: Message, look: Look) => void;
+/** How requests of a type are taken apart. */
+export interface Parts {
+  /** All that they and their parts are evaluated by. */
+  readonly types: readonly DescMessage[];
+  /** Has a message looked at, and each part of it that must be evaluated by itself. */
+  readonly each: (message: Message, look: Look) => void;
+}
 
 /**
  * Takes requests apart where types contain each other, as protovalidate does not evaluate these in one another. What is
@@ -21,9 +27,9 @@ export type EachPart = (message: Message, look: Look) => void;
  *
  * @returns what takes requests of a type apart: no deeper than they can be decoded, which is 100 messages in each other.
  */
-export function ringParts(registry: FileRegistry): (type: DescMessage) => EachPart {
+export function ringParts(registry: FileRegistry): (type: DescMessage) => Parts {
   const rings = typesInRings(registry);
-  if (rings.size === 0) return (type) => (message, look) => void look(type, message, []);
+  if (rings.size === 0) return (type) => ({ types: [type], each: (message, look) => void look(type, message, []) });
   const copyOf = ringCopies(registry, rings);
   const ways = new Map<DescMessage, readonly DescField[]>();
   const waysOf = (type: DescMessage) => {
@@ -46,7 +52,13 @@ export function ringParts(registry: FileRegistry): (type: DescMessage) => EachPa
   };
   return (type) => {
     const whole = copyOf(type);
-    return (message, look) => void (look(whole, message, []) && descend(reflect(type, message), [], look));
+    const within = typesWithin(type);
+    // Whoever calls first would feel it.
+    for (const one of within) waysOf(one);
+    return {
+      types: [whole, ...within.filter((one) => one !== type && rings.has(one)).map(copyOf)],
+      each: (message, look) => void (look(whole, message, []) && descend(reflect(type, message), [], look)),
+    };
   };
 }
 

@@ -46,7 +46,7 @@ function isConstrained(type: DescMessage): boolean {
  * be checked are none.
  */
 export function fieldsToRings(type: DescMessage, rings: ReadonlySet<DescMessage>): DescField[] {
-  const leads = (message: DescMessage) => typesWithin(message).some((one) => rings.has(one));
+  const leads = (message: DescMessage) => rings.has(message) || typesWithin(message).some((one) => rings.has(one));
   return type.fields.filter((field) => field.message && leads(field.message) && !isIgnored(field));
 }
 
