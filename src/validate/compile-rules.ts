@@ -1,4 +1,11 @@
-import { create, createFileRegistry, type DescMessage, type Registry, setExtension } from "@bufbuild/protobuf";
+import {
+  create,
+  createFileRegistry,
+  createRegistry,
+  type DescMessage,
+  type Registry,
+  setExtension,
+} from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, MessageOptionsSchema } from "@bufbuild/protobuf/wkt";
 import { CompilationError, createValidator, type Validator } from "@bufbuild/protovalidate";
 import { MessageRulesSchema, message as messageRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
@@ -25,13 +32,15 @@ const NEVER_OF_ITS_FIELDS = /^field not found/;
  * @returns all that is wrong.
  */
 export function ruleProblems(registry: Registry, type: DescMessage): string[] {
-  // One of its own, for it keeps every type that it has ever seen.
-  const validator = createValidator({ registry });
+  const probes = probesOf(typesWithin(type));
+  // One of its own, for it keeps every type that it has ever seen. It knows the probes, or it would go through all types
+  // that each of them uses, which may be hundreds.
+  const validator = createValidator({ registry: createRegistry(registry, ...probes.map(({ type }) => type)) });
   const compiled = [
     ...expressionsOf(type).flatMap((one) => expressionProblems(validator, one, UNKNOWN_NAME)),
     ...predefinedExpressions(registry).flatMap((one) => expressionProblems(validator, one, UNKNOWN_FUNCTION)),
   ];
-  return [...compiled, ...probesOf(typesWithin(type)).flatMap((one) => probeProblems(validator, one, compiled))];
+  return [...compiled, ...probes.flatMap((one) => probeProblems(validator, one, compiled))];
 }
 
 /** Tries an expression by itself: as the rule of a message that has nothing else. */
