@@ -6,8 +6,11 @@ export type AdaptiveLimitOptions = Gradient2Options;
 
 /** Leave to make one attempt, to be given back once with its outcome; whatever comes after that does nothing. */
 export interface LimitPermit {
-  /** @param excusedMs for how long of its time the process stood still, which makes nothing slow. */
-  success(excusedMs?: number): void;
+  /**
+   * @param excusedMs for how long of its time the process stood still, which makes nothing slow.
+   * @param now if that has been looked at already.
+   */
+  success(excusedMs?: number, now?: number): void;
   /** The target turned it away: it has too much to do. */
   dropped(): void;
   /** Its time was over. That says nothing if the target usually takes longer than it had. */
@@ -52,8 +55,8 @@ class Permit implements LimitPermit {
     this.inFlight = inFlight;
   }
 
-  success(excusedMs = 0): void {
-    settle(this.#limit, this, "success", this.#tookMs(excusedMs));
+  success(excusedMs = 0, now = this.#clock.now()): void {
+    settle(this.#limit, this, "success", now - this.#since - excusedMs);
   }
 
   dropped(): void {
@@ -61,16 +64,12 @@ class Permit implements LimitPermit {
   }
 
   timedOut(excusedMs = 0): void {
-    const tookMs = this.#tookMs(excusedMs);
+    const tookMs = this.#clock.now() - this.#since - excusedMs;
     settle(this.#limit, this, tookMs < this.#limit.snapshot().longMs ? "ignored" : "dropped", tookMs);
   }
 
   ignore(): void {
     settle(this.#limit, this, "ignored", 0);
-  }
-
-  #tookMs(excusedMs: number): number {
-    return this.#clock.now() - this.#since - excusedMs;
   }
 }
 

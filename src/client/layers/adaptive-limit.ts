@@ -20,8 +20,9 @@ export class LimitedAttempt {
 
   /** An upload takes as long as its sender does, which is no measure of the target. */
   succeeded(): void {
-    if (this.#call.method.requestStream) this.#permit.ignore();
-    else this.#permit.success(this.#excusedMs);
+    if (this.#call.method.requestStream) return this.#permit.ignore();
+    const now = this.#clock.now();
+    this.#permit.success(this.#excusedMs(now), now);
   }
 
   /** A stream is open: for how long is for its reader to say, and no measure of the target either. */
@@ -31,12 +32,12 @@ export class LimitedAttempt {
 
   failed(error: unknown): void {
     const { signal } = this.#call;
-    if (signal?.aborted) settleLimitLeft(this.#permit, signal.reason, this.#excusedMs);
-    else settleLimit(this.#permit, RpcError.from(error), this.#excusedMs);
+    if (signal?.aborted) settleLimitLeft(this.#permit, signal.reason, this.#excusedMs());
+    else settleLimit(this.#permit, RpcError.from(error), this.#excusedMs());
   }
 
   /** For how long the process has stood still meanwhile. */
-  get #excusedMs(): number {
-    return (this.#clock.stalledMs?.() ?? 0) - this.#stalledBefore;
+  #excusedMs(until?: number): number {
+    return (this.#clock.stalledMs?.(until) ?? 0) - this.#stalledBefore;
   }
 }
