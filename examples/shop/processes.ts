@@ -13,7 +13,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-type Message = { type: "ready"; port: number; admin: number } | { type: "counts"; counts: Counts };
+type Message =
+  | { type: "ready"; port: number; admin: number }
+  | { type: "counts"; counts: Counts }
+  | { type: "memory"; heldMib: number };
 
 /** A service in a process of its own. */
 export class ServiceProcess {
@@ -23,6 +26,7 @@ export class ServiceProcess {
   #port = 0;
   #admin = 0;
   #counts: Counts = {};
+  #heldMib: number | undefined;
   #told: (() => void)[] = [];
 
   private constructor(service: "orders" | "users", env: Readonly<Record<string, string>>) {
@@ -69,6 +73,17 @@ export class ServiceProcess {
     return this.#counts;
   }
 
+  /** What it holds on to now, in MiB: its heap after a garbage collection, and its buffers. @throws Error if it has ended. */
+  async heldMib(): Promise<number> {
+    this.#heldMib = undefined;
+    if (this.#child.connected) this.#child.send("memory", () => {});
+    while (this.#heldMib === undefined) {
+      if (!this.#child.connected) throw new Error(`the ${this.service} service has ended`);
+      await this.#news();
+    }
+    return this.#heldMib;
+  }
+
   /** Ends it as an operator would, with SIGTERM, and waits until it has ended; kills it if it does not. */
   async stop(): Promise<Exit> {
     this.#child.kill("SIGTERM");
@@ -95,7 +110,8 @@ export class ServiceProcess {
     if (message.type === "ready") {
       this.#port = message.port;
       this.#admin = message.admin;
-    } else this.#counts = message.counts;
+    } else if (message.type === "counts") this.#counts = message.counts;
+    else this.#heldMib = message.heldMib;
     this.#tell();
   }
 

@@ -308,10 +308,13 @@ describe("streams on a broken wire", () => {
     database: read,
     failures: [],
     broken: 700,
-    resumed: 1_100,
+    resumed: Array(200).fill(6),
     stalled: 1,
     kills: 2,
-    heldMib: [60, 64],
+    slowCount: 900,
+    othersCount: 9_500,
+    readersMib: [60, 64],
+    serverMib: [40, 50],
   };
   const others = Array(199).fill(read);
   judges(streams.judge, seen, {
@@ -331,9 +334,17 @@ describe("streams on a broken wire", () => {
     "other events come": [{ readers: [...others, { ...read, digest: "x" }] }, "readers that had something else"],
     "orders were not placed": [{ database: { ...read, count: 9_750 } }, "events in the database"],
     "the wire holds": [{ broken: 199 }, "connections that were broken"],
-    "a break is not resumed": [{ resumed: 699 }, "times a stream was resumed"],
+    "a break is not resumed": [{ resumed: Array(200).fill(3) }, "times a stream was resumed"],
+    "a reader is never cut": [
+      { resumed: [...Array(199).fill(6), 2] },
+      "readers that were cut by no more than the server's deaths",
+    ],
     "nothing stalls": [{ stalled: 0 }, "stalls that were noticed"],
     "the server lives": [{ kills: 1 }, "times the server was killed"],
-    "memory grows": [{ heldMib: [60, 120] }, "MiB that the readers' process holds on to in the end"],
+    "the slow reader is none": [{ slowCount: 9_400 }, "events of the slow reader when the last was placed"],
+    "the slow reader reads nothing": [{ slowCount: 0 }, "events of the slow reader when the last was placed"],
+    "a reader keeps what it had": [{ readersMib: [60, 120] }, "MiB that the readers' process holds on to in the end"],
+    "the server keeps what it sent": [{ serverMib: [40, 80] }, "MiB that the server holds on to in the end"],
+    "the server is not looked at": [{ serverMib: [0, 50] }, "MiB that the server holds on to in the end"],
   });
 });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { currentCall, fail } from "bowline";
 import type { CallContext, ServerMiddleware, ServerMiddlewareCall } from "nice-grpc-common";
 import type { Settings } from "../settings.ts";
+import { heldMib } from "./memory.ts";
 
 /** What became of the calls of one method, as the process that served them saw it. */
 export interface ServedCounts {
@@ -37,7 +38,10 @@ export function underWay({ started, answered, refused, stopped }: ServedCounts):
   return started - answered - refused - stopped;
 }
 
-/** Counts what a service process is asked and tells the process that started it; and can make the service weak. */
+/**
+ * Counts what a service process is asked and tells the process that started it, when that asks, as it does what this
+ * one holds on to; and can make the service weak.
+ */
 export class Instruments {
   readonly #counts: Record<string, ServedCounts> = {};
   readonly #weakness: Pick<Settings, "delayMs" | "delayEvery" | "atOnce">;
@@ -47,6 +51,7 @@ export class Instruments {
     this.#weakness = weakness;
     process.on("message", (message) => {
       if (message === "report") void this.report();
+      if (message === "memory") process.send?.({ type: "memory", heldMib: heldMib() });
     });
   }
 
