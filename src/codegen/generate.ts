@@ -23,14 +23,6 @@ const EDITIONS_REFUSED =
 /** What protobuf-es can read; newer files are refused like all editions, and not looked into. */
 const NEWEST_READABLE = Edition.EDITION_2024;
 
-/** What the plugin has to say. */
-export interface Generated {
-  /** The files, or an error that lists all that is wrong, a line each; never both. */
-  readonly response: CodeGeneratorResponse;
-  /** What is worth knowing, a line each, as `file:line:column: note: message`. */
-  readonly notes: readonly string[];
-}
-
 interface FileContracts {
   readonly desc: DescFile;
   readonly services: readonly ServiceContract[];
@@ -39,20 +31,21 @@ interface FileContracts {
 /**
  * The plugin: a pure function from what the compiler asks to what it is answered. The same contracts give the same
  * bytes, in whatever order the compiler lists its files.
+ *
+ * @returns the files, or an error that lists all that is wrong, a line each; never both.
  */
-export function generate(request: CodeGeneratorRequest): Generated {
+export function generate(request: CodeGeneratorRequest): CodeGeneratorResponse {
   const { options, problems } = readPluginOptions(request.parameter);
   const files = new Map(request.protoFile.map((file) => [file.name, file]));
   const found = new Report();
-  const notes = new Report();
-  const contracts = readContracts(request.fileToGenerate, files, options, (file) => new SourceFile(file, found, notes));
+  const contracts = readContracts(request.fileToGenerate, files, options, (file) => new SourceFile(file, found));
   const wrong = [...problems, ...found.lines()];
-  if (wrong.length > 0) return { response: refusal(wrong), notes: [] };
+  if (wrong.length > 0) return refusal(wrong);
   const file = contracts.map(({ desc, services }) => ({
     name: contractFileName(desc.proto.name),
     content: printContracts(desc, services, descriptorSet(desc.proto.name, files), options),
   }));
-  return { response: create(CodeGeneratorResponseSchema, { ...FEATURES, file }), notes: notes.lines() };
+  return create(CodeGeneratorResponseSchema, { ...FEATURES, file });
 }
 
 /** Editions are declared as supported, so that they reach us and are refused with a reason and a position. */

@@ -23,7 +23,6 @@ import type { TsProtoOptions } from "./plugin-options.ts";
 import { type PolicyRecord, type RecordValue, readPolicy } from "./policy-record.ts";
 import type { SourceFile } from "./source-file.ts";
 import type { SourcePath } from "./source-positions.ts";
-import { UNAPPLIED } from "./unapplied.ts";
 
 type PolicyValues = Readonly<Record<string, RecordValue>>;
 
@@ -138,7 +137,7 @@ function idempotency({ idempotency }: DescMethod): MethodFacts["idempotency"] {
   return idempotency === Level.IDEMPOTENT ? "IDEMPOTENT" : "UNKNOWN";
 }
 
-/** Tells the file what is wrong with an option, and what of it is not applied yet. */
+/** Tells the file what is wrong with an option. */
 function tell(option: PolicyRecord, problems: readonly Problem[], file: SourceFile): void {
   const unreadable = new Set(option.problems.map(({ path }) => path.join(".")));
   const others = problems.filter(({ path }) => !unreadable.has(path.join(".")));
@@ -146,13 +145,4 @@ function tell(option: PolicyRecord, problems: readonly Problem[], file: SourceFi
     const { at, name } = option.place(path);
     file.problem(at, name ? `${name}: ${message}` : message);
   }
-  for (const key of Object.keys(option.record)) {
-    if (!UNAPPLIED.has(key)) continue;
-    const message = `${snakeCase(key)} is checked and carried in the contract; this version does not apply it yet`;
-    file.note(option.place([key]).at, message);
-  }
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

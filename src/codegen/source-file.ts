@@ -8,22 +8,15 @@ export class SourceFile {
   readonly name: string;
   readonly positions: SourcePositions;
   readonly #problems: Report;
-  readonly #notes: Report;
 
-  constructor(file: FileDescriptorProto, problems: Report, notes: Report) {
+  constructor(file: FileDescriptorProto, problems: Report) {
     this.name = file.name;
     this.positions = new SourcePositions(file);
     this.#problems = problems;
-    this.#notes = notes;
   }
 
   /** Something is wrong there: nothing will be generated. */
   problem(at: SourcePath, message: string): void {
     this.#problems.add(this.name, this.positions.locate(at), message);
-  }
-
-  /** Something there is worth knowing. */
-  note(at: SourcePath, message: string): void {
-    this.#notes.add(this.name, this.positions.locate(at), `note: ${message}`);
   }
 }

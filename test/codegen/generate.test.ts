@@ -3,7 +3,6 @@ import { create, createFileRegistry, fromBinary, hasOption, toBinary } from "@bu
 import { CodeGeneratorResponseSchema, type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { generate } from "../../src/codegen/generate.ts";
-import { UNAPPLIED } from "../../src/codegen/unapplied.ts";
 import type { Contract } from "../../src/contract/contract.ts";
 import type { MethodPolicy, ServicePolicy } from "../../src/contract/policy.ts";
 import { mustRun } from "../support/run.ts";
@@ -297,33 +296,9 @@ export const Everything: Contract<`);
   expect(source).toContain("  /**\n   * Beside it.\n   * @deprecated\n   */\n  hedged(");
   expect(source).toContain("\n/** The contract of `every.thing.v1.Empty`. */\nexport const Empty: Contract<");
   expect(source).not.toContain("Not about it");
-  const silent = generate(requestFor(set, [FILE], [...OPTIONS, "comments=false"])).response.file[0]?.content;
+  const silent = generate(requestFor(set, [FILE], [...OPTIONS, "comments=false"])).file[0]?.content;
   expect(silent).not.toContain("Gets one");
   expect(silent).toContain("@deprecated");
-});
-
-/** Where each policy stands that a version before this one did not apply, or this one does not. */
-const USES = [
-  ["21:17", "bulkhead"],
-  ["21:90", "throttle"],
-  ["22:23", "adaptiveLimit"],
-  ["41:12", "hedge"],
-  ["42:5", "idempotencyKey"],
-  ["64:12", "idempotencyKey"],
-  ["68:12", "bulkhead"],
-  ["68:12", "coalesce"],
-  ["71:15", "cache"],
-  ["77:12", "batch"],
-  ["83:12", "batch"],
-] as const;
-
-test("what is checked and not applied yet is noted, each use, and nothing else", () => {
-  const notes = USES.filter(([, key]) => UNAPPLIED.has(key)).map(([place, key]) => {
-    const option = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    return `${FILE}:${place}: note: ${option} is checked and carried in the contract; this version does not apply it yet`;
-  });
-  expect(generate(requestFor(set, [FILE])).notes).toEqual(notes);
-  expect(generated.stderr).toBe(notes.map((note) => `${note}\n`).join(""));
 });
 
 test("the descriptors are the file and what it imports, without what every server has", async () => {
@@ -345,7 +320,7 @@ test("the descriptors are the file and what it imports, without what every serve
 
 test("the same contracts give the same bytes, whatever the order of the files", () => {
   const bytes = (files: FileDescriptorSet, names: string[]) =>
-    Buffer.from(toBinary(CodeGeneratorResponseSchema, generate(requestFor(files, names)).response)).toString("hex");
+    Buffer.from(toBinary(CodeGeneratorResponseSchema, generate(requestFor(files, names)))).toString("hex");
   const names = set.file.map(({ name }) => name);
   const first = bytes(set, names);
   expect(bytes(set, names)).toBe(first);
@@ -354,7 +329,7 @@ test("the same contracts give the same bytes, whatever the order of the files", 
 });
 
 test("files without services get no contract", () => {
-  const { response } = generate(requestFor(set, ["other/other.proto", "unused.proto"]));
+  const response = generate(requestFor(set, ["other/other.proto", "unused.proto"]));
   expect(response).toMatchObject({ error: "", file: [] });
 });
 

@@ -119,8 +119,7 @@ const outs = lists.map((options, index) => ({ out: `gen/${index}`, options }));
 const generated = bufGenerate(workspace, outs);
 
 test("ts-proto and the plugin take every value of every option that fits", () => {
-  const complaints = generated.stderr.split("\n").filter((line) => line && !line.includes(": note: "));
-  expect({ status: generated.status, complaints }).toEqual({ status: 0, complaints: [] });
+  expect(generated).toMatchObject({ status: 0, stderr: "" });
 });
 
 test("contracts that are printed with them are strictly typed", () => {

@@ -11,7 +11,7 @@ const SERVICES = "outputServices=generic-definitions";
 /** What the plugin says about a list of options. */
 function problems(...options: string[]): string[] {
   const request = create(CodeGeneratorRequestSchema, { parameter: options.join(",") });
-  return generate(request).response.error.split("\n").slice(1);
+  return generate(request).error.split("\n").slice(1);
 }
 
 test.each([
