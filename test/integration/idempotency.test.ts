@@ -479,6 +479,33 @@ describe.each(Object.entries(servers))("%s", (_, serve) => {
   });
 });
 
+test("drain waits until an answer is kept whose client has left", async () => {
+  const { createOrder } = counting();
+  const [began, slow, ended] = [gate(), gate(), gate()];
+  const store = memoryIdempotency();
+  const kept: boolean[] = [];
+  const complete: IdempotencyStore["complete"] = async (claim, answer) => {
+    began.resolve();
+    await slow.promise;
+    kept.push(await store.complete(claim, answer));
+    return true;
+  };
+  const observer = (event: ObserverEvent) => void (event.type === "served.ended" && ended.resolve());
+  const options = { drainOn: [], validation: false, authenticate: false, observer } as const;
+  const server = createServer({ ...options, idempotency: { store: { ...store, complete } } });
+  server.add(KeyedOrders, ordersHandlers({ createOrder }));
+  const orders = connect(await server.listen("127.0.0.1:0"));
+  const controller = new AbortController();
+  const left = rejection(orders.createOrder({}, { signal: controller.signal }));
+  await began.promise;
+  controller.abort("gone");
+  expect(await left).toBe("gone");
+  const drained = server.drain().then(() => kept.slice());
+  setTimeout(slow.resolve, 60);
+  expect(await drained).toEqual([true]);
+  await ended.promise;
+});
+
 describe("a server without a store", () => {
   const message = /CreateOrder, so clients repeat it; give the server \{ idempotency: \{ store \} \}/;
 
