@@ -9,6 +9,8 @@ export const OPEN_STREAM_BYTES: number = Math.max(Buffer.poolSize, 64 * 1024) + 
 
 /** What a test lets loose. */
 export interface FloodSetting {
+  /** What is called. Default: `listOrders`, which makes messages as fast as they are read. */
+  readonly method?: "listOrders" | "watchOrders";
   readonly streams: number;
   /** The length of the text that each message carries. */
   readonly textBytes: number;
@@ -23,6 +25,8 @@ export interface Flood {
   readonly later: FloodState;
   /** What the server held for each stream, in bytes: so much less it holds since the readers are gone. */
   readonly bytesPerStream: number;
+  /** How much more it holds after the readers are gone than before they came, in bytes. */
+  readonly keptBytes: number;
 }
 
 /**
@@ -30,21 +34,25 @@ export interface Flood {
  * kills the readers. Handlers that are never suspended, and those that do not end, keep the test waiting until its own
  * time is up.
  */
-export async function flood({ streams, textBytes, window = 1024 * 1024 }: FloodSetting): Promise<Flood> {
-  const server = spawn("./flood-server.ts");
+export async function flood(setting: FloodSetting): Promise<Flood> {
+  const { method = "listOrders", streams, textBytes, window = 1024 * 1024 } = setting;
+  const server = spawn("./flood-server.ts", textBytes);
   const [port] = await once(server, "message");
-  const readers = spawn("./stopped-readers.ts", port, streams, textBytes, window);
+  const before = await ask(server);
+  const readers = spawn("./stopped-readers.ts", method, port, streams, textBytes, window);
   await once(readers, "message");
   const stopped = await untilStill(server);
   await setTimeout(100);
   const later = await ask(server);
   readers.kill("SIGKILL");
   const after = await untilIdle(server);
-  return { stopped, later, bytesPerStream: (later.bytes - after.bytes) / streams };
+  const bytesPerStream = (later.bytes - after.bytes) / streams;
+  return { stopped, later, bytesPerStream, keptBytes: after.bytes - before.bytes };
 }
 
-function spawn(file: string, ...args: number[]): ChildProcess {
-  const execArgv = [...process.execArgv, "--expose-gc"];
+function spawn(file: string, ...args: (string | number)[]): ChildProcess {
+  // Collecting garbage would drop code that was not run for a while, by the megabyte.
+  const execArgv = [...process.execArgv, "--expose-gc", "--no-flush-bytecode"];
   const child = fork(new URL(file, import.meta.url), args.map(String), { execArgv });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
