@@ -20,6 +20,8 @@ const KILLS = 2;
 const EVENT_BYTES = 75;
 /** Early on, so that it is noticed while the others are at work. */
 const SILENT_AFTER_BYTES = 20_000;
+/** So often, and not every 60 s: a stream that stalled is opened again on the same connection, until that is found dead. */
+const KEEPALIVE_MS = 20_000;
 /** In how many places connections are cut. */
 const CUTS = 50;
 /** What the readers' process may hold on to more in the end than after a fifth of the events, in MiB. */
@@ -216,9 +218,14 @@ class MortalServer {
   }
 }
 
-/** A client whose connection nobody shares. */
+/** A client whose connection nobody shares, and whose keepalive finds it dead a while after the stall is noticed. */
 function connect(target: string, observer: Observer): OrderServiceClient & Disposable {
-  return createClient(OrderService, target, { observer, channelOptions: { "grpc.use_local_subchannel_pool": 1 } });
+  return createClient(OrderService, target, {
+    observer,
+    keepaliveTimeMs: KEEPALIVE_MS,
+    keepaliveTimeoutMs: KEEPALIVE_MS / 2,
+    channelOptions: { "grpc.use_local_subchannel_pool": 1 },
+  });
 }
 
 /** Places orders past the proxy. */
