@@ -37,9 +37,10 @@ export interface Flood {
 export async function flood(setting: FloodSetting): Promise<Flood> {
   const { method = "listOrders", streams, textBytes, window = 1024 * 1024 } = setting;
   const server = spawn("./flood-server.ts", textBytes);
+  const readers = spawn("./stopped-readers.ts", method, streams, textBytes, window);
   const [port] = await once(server, "message");
   const before = await ask(server);
-  const readers = spawn("./stopped-readers.ts", method, port, streams, textBytes, window);
+  readers.send(port);
   await once(readers, "message");
   const stopped = await untilStill(server);
   await setTimeout(100);

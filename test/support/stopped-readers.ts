@@ -1,5 +1,7 @@
-// A process that opens streams to a flood server, reads one message of each, and then no more until its parent leaves.
-// Arguments: method, port, streams, size of a message, bytes that a stream may receive without being read.
+// A process that opens streams to a flood server once its parent says on which port, reads one message of each, and then
+// no more until its parent leaves. Arguments: method, streams, size of a message, bytes that a stream may receive without
+// being read.
+import { once } from "node:events";
 import { createClient } from "bowline";
 import {
   OrderService,
@@ -15,7 +17,8 @@ const Unhurried = contract<typeof OrderService.definition, OrderServiceClient, O
   methods: {},
 });
 const [method, ...numbers] = process.argv.slice(2);
-const [port = 0, streams = 0, limit = 0, window = 0] = numbers.map(Number);
+const [streams = 0, limit = 0, window = 0] = numbers.map(Number);
+const [port] = await once(process, "message");
 const channelOptions = { "grpc-node.flow_control_window": window };
 const orders = createClient(Unhurried, `127.0.0.1:${port}`, { channelOptions });
 const open = () => (method === "watchOrders" ? orders.watchOrders({}) : orders.listOrders({ limit }));
