@@ -1,12 +1,12 @@
 import type { Metadata } from "nice-grpc-common";
-import type { AttemptFailure, RetryStop } from "../../core/attempts.ts";
+import type { AttemptFailure } from "../../core/attempts.ts";
 import type { Call } from "../../core/call.ts";
 import { clientClosed } from "../../core/client-closed.ts";
 import type { Timer } from "../../core/clock.ts";
 import type { Cursor } from "../../core/cursor.ts";
 import { CURSOR_HEADER, decodeCursor, integerLike, isPosition, showCursor } from "../../core/cursor.ts";
 import { RpcError } from "../../core/errors.ts";
-import { type Reason, reasons } from "../../core/reasons.ts";
+import type { Reason } from "../../core/reasons.ts";
 import { Status, statusName } from "../../core/status.ts";
 import { tell } from "../../core/warning.ts";
 import { type BrokenStream, Resume, type ResumeStart, type ResumeStop, type Verdict } from "../../policy/resume.ts";
@@ -15,6 +15,7 @@ import { pushbackOf } from "../../transport/index.ts";
 import { PASSING, REJECTIONS } from "./attempt-rules.ts";
 import type { ResumeContext } from "./resume.ts";
 import { answerOf, checkAnswer } from "./resume-answer.ts";
+import { stoppedBy } from "./resume-stop.ts";
 import { Wait } from "./wait.ts";
 
 /** What opening the stream again would meet again, or what ended the call and not the stream. */
@@ -27,16 +28,6 @@ const FINAL: ReadonlySet<Reason> = new Set([
   "MESSAGE_TOO_LARGE",
   "UNEXPECTED",
 ]);
-
-/** How an error tells why the stream was not reopened. */
-const STOPS: Record<ResumeStop, { readonly reason?: Reason; readonly retryStop?: RetryStop }> = {
-  NOT_RESUMABLE: {},
-  CURSOR_EXPIRED: { reason: "CURSOR_EXPIRED" },
-  CURSOR_UNKNOWN: { reason: "CURSOR_UNKNOWN" },
-  PUSHBACK: { retryStop: "PUSHBACK" },
-  MAX_FAILURES: { retryStop: "MAX_ATTEMPTS" },
-  DEADLINE: { reason: "DEADLINE_BEFORE_RETRY", retryStop: "DEADLINE" },
-};
 
 /** How long a reopening waits before it asks the budget again, in milliseconds; spread, so that many do not meet. */
 const BUDGET_WAIT_MS = 100;
@@ -224,10 +215,7 @@ export class Reopenings {
 
   /** What the call ends with. */
   #final(failure: RpcError, stop: ResumeStop): RpcError {
-    const { reason, retryStop } = STOPS[stop];
-    const said = { ...(reason && { reason, origin: reasons[reason].origin }), ...(retryStop && { retryStop }) };
-    const cursor = stop === "CURSOR_EXPIRED" ? this.cursor : undefined;
-    return failure.with({ ...said, cursor, attempts: this.#failures.length, failures: this.#failures });
+    return stoppedBy(failure, stop, this.cursor, this.#failures);
   }
 
   #startOf(request: unknown): ResumeStart {
@@ -245,7 +233,8 @@ export class Reopenings {
     const { access } = this.#context;
     const { cursor } = this.#machine;
     const request = cursor === undefined ? this.#request : access.write(this.#request, cursor);
-    return { ...this.#call, request: this.#limited(request), startedAt: this.#beganAt };
+    const isFailing = this.#machine.failures > 1;
+    return { ...this.#call, request: this.#limited(request), startedAt: this.#beganAt, isFailing };
   }
 
   #limited(request: unknown): unknown {

@@ -813,6 +813,8 @@ describe("S3 a position that is gone", () => {
     const error = await rejection(next);
     expect(error).toMatchObject({
       ...{ code: Status.OUT_OF_RANGE, reason: "CURSOR_EXPIRED", origin: "wire", cursor: 6n, attempts: 1 },
+      details: "the server cannot continue after position 6: compacted",
+      failures: [{ details: "compacted" }],
     });
     expect([told, left()]).toEqual([["first message", "error CURSOR_EXPIRED"], NOTHING_LEFT]);
   });
@@ -975,13 +977,15 @@ describe("S5 a stream that is opened without a position", () => {
     expect(settled?.status === "rejected" ? [settled.reason.reason] : []).toEqual(reasons);
   });
 
-  test("CURSOR_UNKNOWN keeps what broke it: code, details, failures", async () => {
+  test("CURSOR_UNKNOWN says what to do, and keeps what broke it: code, details, failures", async () => {
     const { stream, attempts, left } = open({}, nowhere);
     const next = read(stream);
     newest(attempts).fail(aCut());
     expect(await rejection(next)).toMatchObject({
-      ...{ reason: "CURSOR_UNKNOWN", origin: "local", code: Status.UNAVAILABLE, details: "Connection dropped" },
-      failures: [{ reason: "TRANSPORT" }],
+      ...{ reason: "CURSOR_UNKNOWN", origin: "local", code: Status.UNAVAILABLE },
+      details:
+        "the stream broke before it was known where it began, and is not resumed; give the request a position, have the handler call context.pin, or say from_start in the contract: Connection dropped",
+      failures: [{ reason: "TRANSPORT", details: "Connection dropped" }],
     });
     expect(left()).toEqual(NOTHING_LEFT);
   });
