@@ -31,6 +31,8 @@ export interface Call {
   readonly signal: AbortSignal | undefined;
   /** What the attempt at the pipeline's end needs of this very call; no layer looks at it. */
   readonly carrier: unknown;
+  /** Of a stream that is reopened: whether that has failed before, and nothing came since. */
+  readonly isFailing?: boolean;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { RpcError } from "../../core/errors.ts";
 import { FailedStream } from "../../core/failed-stream.ts";
 import type { MessageStream } from "../../core/message-stream.ts";
-import type { StatusCode } from "../../core/status.ts";
+import { Status, type StatusCode } from "../../core/status.ts";
 import type { Breaker } from "../../policy/breaker.ts";
 import type { BreakerPermit, BreakerRejection, BreakerUse } from "../../policy/breaker-permit.ts";
 import { type AttemptFacts, settleFailed, settleLeft } from "../../policy/breaker-verdict.ts";
@@ -30,7 +30,8 @@ export interface BreakerContext {
 /**
  * Keeps attempts from a target that fails. On a stream the permit is settled by the first message, an error before it
  * or a cancellation (rule B7): a stream that breaks later has shown that the target answers. A trial is settled by its
- * headers too, or quiet streams would keep the breaker from closing.
+ * headers too, or quiet streams would keep the breaker from closing. A stream whose handler fails each time that it is
+ * reopened counts as a failure at first, and then as nothing.
  */
 export function breakerLayer(context: BreakerContext): Layer {
   const { breaker, codes, slowMs, trialTimeoutMs, clock, waits, report } = context;
@@ -79,7 +80,7 @@ export function breakerLayer(context: BreakerContext): Layer {
         onFirstMessage: () => permit.success(waitedMs(call)),
         onEnd: ({ outcome, error }) => {
           if (outcome === "ok") permit.success(waitedMs(call));
-          else if (error) settleFailed(permit, error, codes, factsOf(call, permit));
+          else if (error && !isOwn(call, error)) settleFailed(permit, error, codes, factsOf(call, permit));
           else if (call.signal?.aborted) settleLeft(permit, call.signal.reason, factsOf(call, permit));
           else permit.ignore();
         },
@@ -87,6 +88,14 @@ export function breakerLayer(context: BreakerContext): Layer {
       return stream;
     },
   };
+}
+
+/**
+ * Whether it is most likely the request that its handler fails at. The stream has been counted before; a few that are
+ * reopened again and again would otherwise keep all others from a target that is well, and take its trials.
+ */
+function isOwn({ isFailing = false }: Call, { reason, code }: RpcError): boolean {
+  return isFailing && reason === "STATUS" && code === Status.INTERNAL;
 }
 
 /** Opens a stream; if that throws, nobody else gives the permit back. */
