@@ -345,6 +345,38 @@ describe("B7 on a stream", () => {
     expect(breaker.snapshot()).toMatchObject({ calls: 1, failures: 1 });
   });
 
+  test.each([
+    ["INTERNAL", { code: Status.INTERNAL }, 0],
+    ["UNAVAILABLE", { code: Status.UNAVAILABLE }, 1],
+  ])("a stream that fails to open again and again with %s counts so", async (_, failure, failures) => {
+    const { layer, breaker } = breaking();
+    const { attempts, stream } = openStream(layer, { isFailing: true });
+    const first = rejection(stream.next());
+    newest(attempts).fail(aFailure(failure));
+    await first;
+    expect(breaker.snapshot()).toMatchObject({ calls: failures, failures });
+  });
+
+  test("a trial that such a stream fails gives its place back, and another one decides", async () => {
+    const { layer, breaker, clock } = breaking();
+    for (let failed = 0; failed < 2; failed += 1) {
+      const { attempts, stream } = openStream(layer);
+      const next = rejection(stream.next());
+      newest(attempts).fail(aFailure());
+      await next;
+    }
+    await clock.advance(1_000);
+    const failing = openStream(layer, { isFailing: true });
+    const next = rejection(failing.stream.next());
+    newest(failing.attempts).fail(aFailure({ code: Status.INTERNAL }));
+    await next;
+    expect(breaker.snapshot()).toMatchObject({ state: "half-open" });
+    const other = openStream(layer);
+    void other.stream.next();
+    newest(other.attempts).message("a");
+    expect(breaker.snapshot()).toMatchObject({ state: "closed" });
+  });
+
   test("an end without messages is a success", async () => {
     const { attempts, stream, breaker } = start();
     const first = stream.next();

@@ -529,6 +529,23 @@ describe("S4 failures in a row", () => {
     expect(opened.left()).toEqual(NOTHING_LEFT);
   });
 
+  test("are known to what is below from the second one on, until a message comes", async () => {
+    const opened = open({ maxFailures: 5 });
+    const { next } = await toBreak(opened);
+    const failing = () => opened.attempts.calls.at(-1)?.isFailing ?? false;
+    await opened.clock.advance(50);
+    expect(failing()).toBe(false);
+    newest(opened.attempts).fail(aFailure());
+    await opened.clock.advance(1_000);
+    expect(failing()).toBe(true);
+    newest(opened.attempts).message(at(7n));
+    await next;
+    void read(opened.stream);
+    newest(opened.attempts).fail(aFailure());
+    await opened.clock.advance(50);
+    expect(failing()).toBe(false);
+  });
+
   test("are told since the last message alone", async () => {
     const opened = open({ maxFailures: 1 });
     const { next } = await toBreak(opened);
