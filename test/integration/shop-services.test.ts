@@ -209,6 +209,22 @@ test("a customer's watcher is told how far the others' events have come, never p
   expect((await pending).done).toBe(true);
 });
 
+test("a revision that the database has not come to is refused, and does not wait for it in silence", async () => {
+  const { orders, orderStore } = await shop();
+  const ahead = { afterRevision: orderStore.lastRevision() + 1n };
+  await expect(orders.watchOrders(ahead).next()).rejects.toMatchObject({
+    ...{ reason: "CURSOR_EXPIRED", cursor: ahead.afterRevision },
+    details: expect.stringMatching(/: there is no revision \d+$/),
+  });
+  const anew = orders.watchOrders(ahead, { onExpired: async () => ({ afterRevision: 0n }) });
+  expect((await Array.fromAsync(take(anew, 3))).map(({ revision }) => revision)).toEqual([1n, 2n, 3n]);
+  const newest = orders.watchOrders({ afterRevision: orderStore.lastRevision() });
+  const next = newest.next();
+  orderStore.create({ customerId: "u-8", items: [item] });
+  expect((await next).value?.revision).toBe(ahead.afterRevision);
+  await newest.return();
+});
+
 test("revisions grow by one with each event of the shop", async () => {
   const { orders } = await shop();
   const events = await Array.fromAsync(take(orders.watchOrders({}), 2_000));

@@ -30,6 +30,8 @@ export function orderHandlers(
     },
 
     watchOrders({ customerId, afterRevision }, context) {
+      // Out of another history than the database has, as after a restore: to wait for what follows would skip events.
+      if (afterRevision > store.lastRevision()) fail("OUT_OF_RANGE", `there is no revision ${afterRevision}`);
       // So that the client knows that its stream stands, however long it takes until something happens.
       context.sendHeader();
       const { signal } = context;
