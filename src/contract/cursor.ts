@@ -1,5 +1,6 @@
-/** The protobuf type of a cursor. Numbers have an order; strings and bytes are only ever compared for equality. */
-export type CursorType = "int64" | "uint64" | "string" | "bytes";
+import type { CursorType } from "../core/cursor.ts";
+
+export type { CursorType } from "../core/cursor.ts";
 
 /** What a message says that says no position, where nothing tells more of the field than its type. */
 export const EMPTY_CURSORS: Readonly<Record<CursorType, unknown>> = {

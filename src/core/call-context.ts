@@ -37,9 +37,11 @@ export interface CallContext extends NiceCallContext {
    * it; so refuse before, while the client may still retry. Without effect once the header is out, as it is after a
    * `pin`, a message or a heartbeat.
    *
-   * @param cursor as the contract's cursor field has it: that of the last message which the stream will not send.
-   * @throws TypeError on any other method than a server-stream, for what is no position, and if the handler wrote
-   *   something into the header that cannot be sent.
+   * @param cursor as the contract's cursor field has it: that of the last message which the stream will not send. 0, ""
+   *   and empty bytes pin nothing, since no request can say them.
+   * @throws TypeError on any other method than a server-stream; for what is no position of the method's, whose type the
+   *   contract's fields have, or none at all where the method does not resume; and if the handler wrote something into
+   *   the header that cannot be sent.
    */
   pin(cursor: Cursor): void;
   readonly [served]?: true;

@@ -4,6 +4,9 @@
  */
 export type Cursor = unknown;
 
+/** The protobuf type of a cursor. Numbers have an order; strings and bytes are only ever compared for equality. */
+export type CursorType = "int64" | "uint64" | "string" | "bytes";
+
 /** The header in which a server tells the position at which a stream begins (rule S5). */
 export const CURSOR_HEADER = "bowline-cursor-bin";
 

@@ -1,4 +1,5 @@
 import type { Criticality } from "./criticality.ts";
+import type { CursorType } from "./cursor.ts";
 import { sharedBytes } from "./shared-encoding.ts";
 
 /** What gRPC calls the four shapes of a method. */
@@ -30,6 +31,8 @@ export interface Method {
   readonly idempotency: IdempotencyLevel;
   /** How much its calls matter whose caller does not say, where the contract says; only servers know it. */
   readonly criticality?: Criticality;
+  /** The type of its positions, where the contract says that it resumes; only servers know it. */
+  readonly cursorType?: CursorType;
   readonly request: Codec;
   readonly response: Codec;
 }

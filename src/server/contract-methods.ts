@@ -7,18 +7,20 @@ import type { Method } from "../core/method.ts";
 export interface ContractMethod {
   /** What its handler goes by. */
   readonly key: string;
-  /** With how much its calls matter, where the contract says. */
+  /** With how much its calls matter and what its positions are, where the contract says. */
   readonly method: Method;
   /** What the contract says of it, and of its service. */
   readonly policy: MethodPolicy;
 }
 
 /** The methods of a contract, each with what holds for it. */
-export function methodsOf({ definition, service, methods }: Contract): ContractMethod[] {
+export function methodsOf({ definition, service, methods, cursors }: Contract): ContractMethod[] {
   return Object.entries(definition.methods).map(([key, one]) => {
     const policy = mergePolicy(service, methods[key] ?? {}, one.responseStream);
     const { criticality } = policy;
-    return { key, method: { ...toMethod(definition, one), ...(criticality && { criticality }) }, policy };
+    const cursorType = Object.hasOwn(cursors, key) ? cursors[key]?.type : undefined;
+    const said = { ...(criticality && { criticality }), ...(cursorType && { cursorType }) };
+    return { key, method: { ...toMethod(definition, one), ...said }, policy };
   });
 }
 

@@ -1,8 +1,15 @@
-import { currentCall, fail, Status } from "bowline";
-import { type ServerOptions, serverMiddleware } from "bowline/server";
-import type { Metadata, ServerMiddleware } from "nice-grpc";
-import { describe, expect, test, vi } from "vitest";
+import { type CallContext, closeClient, createClient, currentCall, fail, Status } from "bowline";
+import { createServer, type ServerOptions, serverMiddleware } from "bowline/server";
+import {
+  createChannel,
+  createClientFactory,
+  createServer as createNiceServer,
+  type Metadata,
+  type ServerMiddleware,
+} from "nice-grpc";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { CURSOR_HEADER, decodeCursor } from "../../src/core/cursor.ts";
+import { LogService, type LogServiceHandlers } from "../fixtures/positions/gen/positions/v1/positions.contract.ts";
 import { gate, rejection } from "../support/orders.ts";
 import {
   connectTicks,
@@ -190,5 +197,69 @@ describe.each(Object.entries(servers))("context.pin under %s", (_, serve) => {
     expect(onError.mock.calls).toEqual([
       [expect.objectContaining({ message: expect.stringContaining("connection") }), expect.anything()],
     ]);
+  });
+});
+
+/** The log of three streams, under both kinds of server. */
+const logs: Record<string, (given: Partial<LogServiceHandlers>, options: ServerOptions) => Promise<number>> = {
+  async createServer(given, options) {
+    const server = createServer({ drainOn: [], ...options }).add(LogService, { ...NO_LOG, ...given });
+    onTestFinished(async () => void (await server.drain({ timeoutMs: 1 })));
+    return server.listen("127.0.0.1:0");
+  },
+  async serverMiddleware(given, options) {
+    const server = createNiceServer().use(serverMiddleware(LogService, options));
+    server.add(LogService.definition, { ...NO_LOG, ...given } as never);
+    onTestFinished(() => server.forceShutdown());
+    return server.listen("127.0.0.1:0");
+  },
+};
+
+const unused = () => expect.unreachable("not in this test");
+const NO_LOG: LogServiceHandlers = { readEntries: unused, watchChanges: unused, followEntries: unused };
+
+describe.each(Object.entries(logs))("context.pin knows what the contract's positions are, under %s", (_, serve) => {
+  test.each<[string, unknown]>([
+    ['"é"', "é"],
+    ["5n", 5n],
+    ["5", 5],
+  ])("and refuses %s where they are bytes: its client gets INTERNAL, and the log says why", async (shown, cursor) => {
+    const onError = vi.fn();
+    const port = await serve(
+      {
+        async *watchChanges(_request, context: CallContext) {
+          context.pin(cursor);
+          yield {};
+        },
+      },
+      { onError },
+    );
+    const channel = createChannel(`127.0.0.1:${port}`);
+    onTestFinished(() => channel.close());
+    const log = createClientFactory().create(LogService.definition, channel);
+    const onHeader = vi.fn();
+    expect(await rejection(Array.fromAsync(log.watchChanges({}, { onHeader })))).toMatchObject({
+      code: Status.INTERNAL,
+    });
+    expect(onHeader).not.toHaveBeenCalled();
+    const message = `/positions.v1.LogService/WatchChanges: pin takes a Uint8Array, since its positions are bytes; it got ${shown}`;
+    expect(onError.mock.calls).toEqual([[new TypeError(message), expect.anything()]]);
+  });
+
+  test("and pins nothing by a position that no request can say: the stream goes on", async () => {
+    const onError = vi.fn();
+    const port = await serve(
+      {
+        async *followEntries(_request, context) {
+          context.pin("");
+          yield { id: "first" };
+        },
+      },
+      { onError },
+    );
+    const log = createClient(LogService, `127.0.0.1:${port}`);
+    onTestFinished(() => closeClient(log));
+    expect(await Array.fromAsync(log.followEntries({}))).toEqual([{ id: "first", text: "" }]);
+    expect(onError).not.toHaveBeenCalled();
   });
 });

@@ -1,13 +1,17 @@
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, test, vi } from "vitest";
-import { CURSOR_HEADER, decodeCursor } from "../../../src/core/cursor.ts";
+import { CURSOR_HEADER, type CursorType, decodeCursor } from "../../../src/core/cursor.ts";
 import type { MethodKind } from "../../../src/core/method.ts";
 import { pin } from "../../../src/core/pin.ts";
 import { aMethod } from "../../support/scripted.ts";
 
 /** A context whose header a test looks at. */
-function aContext(kind: MethodKind = "server-stream") {
-  return { method: aMethod(kind), header: new Metadata(), sendHeader: vi.fn() };
+function aContext(kind: MethodKind = "server-stream", cursorType?: CursorType) {
+  return {
+    method: { ...aMethod(kind), ...(cursorType && { cursorType }) },
+    header: new Metadata(),
+    sendHeader: vi.fn(),
+  };
 }
 
 /** As ts-proto's `forceLong=long` has them. */
@@ -52,6 +56,52 @@ describe("pin", () => {
   ])("refuses %s, and sends nothing", (shown, cursor) => {
     const context = aContext();
     const message = `/test.Service/server-stream: pin takes a whole number, a string or bytes; it got ${shown}`;
+    expect(() => pin(context, cursor)).toThrow(new TypeError(message));
+    expect([...context.header]).toEqual([]);
+    expect(context.sendHeader).not.toHaveBeenCalled();
+  });
+
+  test.each<[CursorType, unknown, unknown]>([
+    ["int64", -(2n ** 63n), 0n],
+    ["int64", 2n ** 63n - 1n, 0n],
+    ["int64", 5, 0],
+    ["int64", "5", "0"],
+    ["uint64", 2n ** 64n - 1n, 0n],
+    ["uint64", 0n, 0n],
+    ["string", "5", ""],
+    ["string", "", ""],
+    ["bytes", Uint8Array.of(0x35), new Uint8Array()],
+    ["bytes", Buffer.alloc(0), new Uint8Array()],
+  ])("sends a position of a method whose positions are %s: %s", (cursorType, cursor, like) => {
+    const context = aContext("server-stream", cursorType);
+    pin(context, cursor);
+    const bytes = context.header.get(CURSOR_HEADER);
+    expect(bytes && decodeCursor(bytes, like)).toEqual(cursor);
+    expect(context.sendHeader).toHaveBeenCalledTimes(1);
+  });
+
+  const int64 = "a whole number of 64 bits, since its positions are int64";
+  const uint64 = "a whole number of 64 bits, 0 or more, since its positions are uint64";
+  const string = "a string, since its positions are string";
+  const bytes = "a Uint8Array, since its positions are bytes";
+
+  test.each<[CursorType, string, string, unknown]>([
+    ["int64", int64, '"é"', "é"],
+    ["int64", int64, '""', ""],
+    ["int64", int64, "bytes", Uint8Array.of(5)],
+    ["int64", int64, "9223372036854775808n", 2n ** 63n],
+    ["uint64", uint64, "-1n", -1n],
+    ["uint64", uint64, "18446744073709551616", new Long(String(2n ** 64n))],
+    ["uint64", uint64, "undefined", undefined],
+    ["string", string, "5n", 5n],
+    ["string", string, "5", 5],
+    ["string", string, "bytes", Uint8Array.of(5)],
+    ["bytes", bytes, '"é"', "é"],
+    ["bytes", bytes, "5n", 5n],
+    ["bytes", bytes, "5", 5],
+  ])("refuses what is no position of a method whose positions are %s", (cursorType, takes, shown, cursor) => {
+    const context = aContext("server-stream", cursorType);
+    const message = `/test.Service/server-stream: pin takes ${takes}; it got ${shown}`;
     expect(() => pin(context, cursor)).toThrow(new TypeError(message));
     expect([...context.header]).toEqual([]);
     expect(context.sendHeader).not.toHaveBeenCalled();
