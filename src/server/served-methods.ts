@@ -17,8 +17,25 @@ export function servedMethods(contract: Contract, handlers: object): ServedMetho
   const withMaps = methodsWithMaps(contract);
   return methodsOf(contract).map(({ key, method }) => {
     const request = withMaps.has(method.name) ? refusingPrototypes(method.request) : method.request;
-    return { method: { ...method, request }, handler: (message, context) => given[key]?.(message, context) };
+    const handler: ServedMethod["handler"] = (message, context) => given[key]?.(message, context);
+    return { method: { ...method, request }, handler: method.responseStream ? streaming(method, handler) : handler };
   });
+}
+
+/** The handler of a stream, which says of an answer that is none what it has to be. */
+function streaming({ path }: Method, handler: ServedMethod["handler"]): ServedMethod["handler"] {
+  return (message, context) => {
+    const answer = handler(message, context);
+    if (isAsyncIterable(answer)) return answer;
+    // An async function's own failure has nobody to hear it, which would end the process.
+    if (answer instanceof Promise) answer.catch(() => {});
+    const what = "the handler of a stream returns an AsyncIterable, as an async generator (async function*) does";
+    throw new TypeError(`${path}: ${what}; it returned ${answer instanceof Promise ? "a promise" : show(answer)}`);
+  };
+}
+
+function isAsyncIterable(value: unknown): boolean {
+  return typeof (value as Partial<AsyncIterable<unknown>> | null | undefined)?.[Symbol.asyncIterator] === "function";
 }
 
 /** All that is wrong with a contract's handlers: methods without one, and names that no method has. */

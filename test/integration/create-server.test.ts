@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
-import { closeClient, createClient, type RpcError, Status } from "bowline";
+import { closeClient, createClient, fail, type RpcError, Status } from "bowline";
 import { createServer, type DrainOptions, serverMiddleware } from "bowline/server";
 import { createChannel, createClient as createNiceClient, type ServerMiddleware } from "nice-grpc";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -73,6 +73,22 @@ test("rejects where the address cannot be bound", async () => {
   await expect(createServer({ drainOn: [] }).listen(`127.0.0.1:${port}`)).rejects.toThrow(
     new Error(`cannot listen on 127.0.0.1:${port}: EADDRINUSE: address already in use`),
   );
+});
+
+test("tells of a stream's handler that returns no stream, by its method; its client gets INTERNAL", async () => {
+  const errors: unknown[] = [];
+  const { port } = await serveOrders(
+    { watchOrders: (async () => fail("NOT_FOUND", "no such customer")) as never },
+    { onError: (error) => errors.push(error) },
+  );
+  const read = Array.fromAsync(connectOrders(port).watchOrders({ customerId: "c-1" }, { retry: false }));
+  expect(await rejection(read)).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
+  expect(errors).toEqual([
+    expect.objectContaining({
+      name: "TypeError",
+      message: expect.stringMatching(/^\/shop\.orders\.v1\.OrderService\/WatchOrders: .* it returned a promise$/),
+    }),
+  ]);
 });
 
 test("serves nice-grpc's own client", async () => {

@@ -1,15 +1,16 @@
 import { describe, expect, test, vi } from "vitest";
 import { OrderServiceDefinition } from "../../../gen/shop/orders/v1/orders.ts";
 import { contract } from "../../../src/contract/contract.ts";
+import type { ServiceDefinition } from "../../../src/contract/definition.ts";
 import { handlerProblems, servedMethods } from "../../../src/server/served-methods.ts";
 
 /** A contract of these methods. */
-function aContract(methods: Record<string, typeof OrderServiceDefinition.methods.getOrder>) {
+function aContract(methods: ServiceDefinition["methods"]) {
   const definition = { name: "S", fullName: "a.S", methods };
   return contract({ definition, service: {}, methods: {}, cursors: {}, descriptors: () => "" });
 }
 
-const { getOrder } = OrderServiceDefinition.methods;
+const { getOrder, watchOrders } = OrderServiceDefinition.methods;
 const three = aContract({ getOrder, putOrder: getOrder, listOrders: getOrder });
 const all = "getOrder, putOrder, listOrders";
 
@@ -65,5 +66,18 @@ describe("servedMethods", () => {
     }
     const [served] = servedMethods(three, new Orders());
     expect(served?.handler("request", {} as never)).toBe("store");
+  });
+
+  test.each<[string, string, unknown]>([
+    ["nothing", "undefined", undefined],
+    ["null", "null", null],
+    ["a message", "[object Object]", {}],
+    ["an array", "1,2", [1, 2]],
+    ["a promise", "a promise", Promise.resolve([])],
+  ])("says of a stream's handler that returns %s what one returns", (_, shown, answer) => {
+    const [served] = servedMethods(aContract({ watchOrders }), { watchOrders: () => answer });
+    const what = "the handler of a stream returns an AsyncIterable, as an async generator (async function*) does";
+    const message = `/a.S/WatchOrders: ${what}; it returned ${shown}`;
+    expect(() => served?.handler({}, {} as never)).toThrow(new TypeError(message));
   });
 });
