@@ -1,3 +1,4 @@
+import { show } from "../../core/check-options.ts";
 import { DONE } from "../../core/message-stream.ts";
 import { tell } from "../../core/warning.ts";
 
@@ -50,6 +51,15 @@ export class Replay<Message> {
   }
 }
 
+/** @throws TypeError for what is nothing to read; types alone do not keep `replay` from it. */
 function iterate<Message>(messages: Messages<Message>): Iterator<Message> | AsyncIterator<Message> {
-  return Symbol.asyncIterator in messages ? messages[Symbol.asyncIterator]() : messages[Symbol.iterator]();
+  if (typeof messages !== "object" || messages === null) throw notIterable(messages);
+  if (Symbol.asyncIterator in messages) return messages[Symbol.asyncIterator]();
+  if (Symbol.iterator in messages) return messages[Symbol.iterator]();
+  throw notIterable(messages);
+}
+
+function notIterable(returned: unknown): TypeError {
+  const wanted = "an iterable or AsyncIterable of messages, such as an array, or a promise of one";
+  return new TypeError(`a broadcast's replay returns ${wanted}; it returned ${show(returned)}`);
 }

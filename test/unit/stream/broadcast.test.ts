@@ -378,6 +378,21 @@ describe("a replay", () => {
     expect(subscription.cursor).toBe(6);
   });
 
+  test.each<[string, unknown]>([
+    ["undefined", undefined],
+    ["undefined", Promise.resolve()],
+    ["null", null],
+    ["5", 5],
+    ['"12"', "12"],
+    ["[object Object]", {}],
+  ])("that returns %s says what it returns: the subscription that asked fails", async (shown, returned) => {
+    const broadcast = numbers({ startAfter: 5, replay: () => returned as never });
+    const wanted = "an iterable or AsyncIterable of messages, such as an array, or a promise of one";
+    const message = `a broadcast's replay returns ${wanted}; it returned ${shown}`;
+    await expect(broadcast.subscribe({ after: 0 }).next()).rejects.toThrow(new TypeError(message));
+    expect(broadcast.stats().subscribers).toBe(0);
+  });
+
   test("is not asked for what memory has", async () => {
     const replay = vi.fn(() => []);
     const broadcast = numbers({ replay });
