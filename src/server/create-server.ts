@@ -141,7 +141,8 @@ export class Server {
   }
 
   /**
-   * Binds an address and begins to serve. May be called for several addresses.
+   * Binds an address and begins to serve. May be called for several addresses; one that this server serves already is
+   * left as it is.
    *
    * @param address `host:port`, with port 0 for a free one, or `unix:/path`.
    * @returns the port.

@@ -215,7 +215,7 @@ export function checkListenOptions(address: string, options: ListenOptions, furt
   const missing = tls && (tls.cert === undefined || tls.key === undefined) ? ["tls takes cert and key"] : [];
   const unsigned = tls?.clientCertificate !== undefined && tls.ca === undefined;
   const problems = [
-    ...addressProblems(address, "0.0.0.0:50051"),
+    ...addressProblems(address, "0.0.0.0:50051", ", and give tls for TLS"),
     ...checkOptions(options, LISTEN),
     ...(typeof tls === "object" ? checkOptions(tls, TLS, "tls.") : []),
     ...missing,
@@ -235,7 +235,9 @@ export function checkAdminAddress(address: string): void {
   if (problems.length > 0) throw new TypeError(`listenAdmin(${JSON.stringify(address)}): ${problems.join("; ")}`);
 }
 
-function addressProblems(address: string, example: string): string[] {
+/** @param rest what stands for https. */
+function addressProblems(address: string, example: string, rest = ""): string[] {
+  if (/^https?:\/\//i.test(address)) return [`the address is no URL: leave http:// or https:// out${rest}`];
   const fits = /^unix:.|[^:]:\d{1,5}$/.test(address);
   return fits ? [] : [`the address must be host:port, such as ${example}, or unix:/path`];
 }

@@ -119,9 +119,15 @@ describe("on the admin port", () => {
     expect([closed().includes(idle[0] as Socket), closed().includes(idle[299] as Socket)]).toEqual([true, false]);
   });
 
-  test.each([["127.0.0.1"], [":0"], ["8081"], ["unix:"]])("refuses %j", async (address) => {
+  const noPort = "the address must be host:port, such as 127.0.0.1:8081, or unix:/path";
+  test.each([
+    ["127.0.0.1", noPort],
+    [":0", noPort],
+    ["8081", noPort],
+    ["unix:", noPort],
+    ["http://127.0.0.1:8081", "the address is no URL: leave http:// or https:// out"],
+  ])("refuses %j", async (address, problem) => {
     const { server } = await serveOrders({});
-    const problem = "the address must be host:port, such as 127.0.0.1:8081, or unix:/path";
     const message = `listenAdmin(${JSON.stringify(address)}): ${problem}`;
     await expect(server.listenAdmin(address)).rejects.toThrow(new TypeError(message));
   });

@@ -75,6 +75,12 @@ test("rejects where the address cannot be bound", async () => {
   );
 });
 
+test("leaves an address as it is that it serves already", async () => {
+  const { server, port } = await serveOrders({ getOrder: async ({ orderId }) => ({ orderId }) });
+  expect(await server.listen(`127.0.0.1:${port}`)).toBe(port);
+  expect(await connectOrders(port).getOrder({ orderId: "o-1" })).toMatchObject({ orderId: "o-1" });
+});
+
 test("tells of a stream's handler that returns no stream, by its method; its client gets INTERNAL", async () => {
   const errors: unknown[] = [];
   const { port } = await serveOrders(

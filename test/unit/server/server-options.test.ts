@@ -158,11 +158,15 @@ test("a server that was drained by hand listens to no signal any more", () => {
 describe("listen refuses, before it binds anything", () => {
   const pem = "-----BEGIN CERTIFICATE-----";
   const noPort = "the address must be host:port, such as 0.0.0.0:50051, or unix:/path";
+  const noUrl = "the address is no URL: leave http:// or https:// out, and give tls for TLS";
   test.each<[string, ListenOptions, string]>([
     ["127.0.0.1", {}, noPort],
     [":0", {}, noPort],
     ["", {}, noPort],
     ["unix:", {}, noPort],
+    ["http://127.0.0.1:80", {}, noUrl],
+    ["HTTPS://localhost:443", {}, noUrl],
+    ["http://127.0.0.1", {}, noUrl],
     ["127.0.0.1:0", { TLS: {} } as never, "there is no option TLS; there are tls"],
     ["127.0.0.1:0", { tls: true as never }, "tls must be { cert, key, ca }; tls takes cert and key"],
     ["127.0.0.1:0", { tls: {} as never }, "tls takes cert and key"],
