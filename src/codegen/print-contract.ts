@@ -1,6 +1,7 @@
 import { posix } from "node:path";
-import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { DescFile, DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { printComment } from "./comments.ts";
+import type { Cursor } from "./cursor.ts";
 import { Imports } from "./imports.ts";
 import { indent, LINE_WIDTH, printConstant, printLines, printObject, printSignature, printTyped } from "./layout.ts";
 import { printKey, printLiteral, printMember, printString } from "./literal.ts";
@@ -136,7 +137,7 @@ class ContractPrinter {
     const result = serverStreaming ? this.#imports.type("ResponseStream", RUNTIME) : "Promise";
     const request = printParameter(clientStreaming, this.#partial(desc.input));
     const response = this.#messageType(desc.output);
-    const position = cursor ? `, ${response}[${printString(cursor.cursorField)}]` : "";
+    const position = cursor ? `, ${this.#position(desc, cursor)}` : "";
     return printSignature(key, [request, this.#callOptions(method)], `${result}<${response}${position}>`);
   }
 
@@ -144,13 +145,19 @@ class ContractPrinter {
   #callOptions({ desc, cursor }: MethodContract): string {
     const type = this.#imports.type("CallOptions", RUNTIME);
     if (!cursor) return `options?: ${type}`;
-    const position = `${this.#messageType(desc.output)}[${printString(cursor.cursorField)}]`;
+    const position = this.#position(desc, cursor);
     return printTyped(`options?: ${type}`, [this.#partial(desc.input), position, printString(cursor.requestField)]);
   }
 
-  #handler({ key, desc }: MethodContract): string {
+  /** The type of a stream's positions. */
+  #position({ output }: DescMethod, { cursorField }: Cursor): string {
+    return `${this.#messageType(output)}[${printString(cursorField)}]`;
+  }
+
+  #handler({ key, desc, cursor }: MethodContract): string {
     const { clientStreaming, serverStreaming } = desc.proto;
-    const context = `context: ${this.#imports.type("CallContext", RUNTIME)}`;
+    const type = `context: ${this.#imports.type("CallContext", RUNTIME)}`;
+    const context = cursor ? printTyped(type, [this.#position(desc, cursor)]) : type;
     const result = serverStreaming ? "AsyncIterable" : "Promise";
     const request = printParameter(clientStreaming, this.#messageType(desc.input));
     return printSignature(key, [request, context], `${result}<${this.#partial(desc.output)}>`);

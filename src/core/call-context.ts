@@ -11,9 +11,10 @@ export declare const served: unique symbol;
 
 /**
  * The call being served: what a handler gets as its second argument and `currentCall()` gives anywhere below it.
- * All that nice-grpc's context has, and more.
+ * All that nice-grpc's context has, and more. `Position` is what the stream resumes by, as generated handlers' types
+ * have it; anything where the contract does not say.
  */
-export interface CallContext extends NiceCallContext {
+export interface CallContext<Position = Cursor> extends NiceCallContext {
   /** The method that is being served. */
   readonly method: Method;
   /** When the client stops waiting, in wall time; undefined if it never does. For showing. */
@@ -43,7 +44,7 @@ export interface CallContext extends NiceCallContext {
    *   contract's fields have, or none at all where the method does not resume; and if the handler wrote something into
    *   the header that cannot be sent.
    */
-  pin(cursor: Cursor): void;
+  pin(cursor: Position): void;
   readonly [served]?: true;
 }
 

@@ -80,7 +80,7 @@ describe.each(Object.entries(logWays))("%s", (_, connect) => {
   });
 
   test("S5 text that was pinned is where a stream continues that broke before its first message", async () => {
-    const [pinned, next] = ids;
+    const [pinned = "", next] = ids;
     const asked: string[] = [];
     const target = await log.serve(
       {

@@ -1,4 +1,4 @@
-import { type CallContext, closeClient, createClient, currentCall, fail, Status } from "bowline";
+import { closeClient, createClient, currentCall, fail, Status } from "bowline";
 import { createServer, type ServerOptions, serverMiddleware } from "bowline/server";
 import {
   createChannel,
@@ -227,7 +227,8 @@ describe.each(Object.entries(logs))("context.pin knows what the contract's posit
     const onError = vi.fn();
     const port = await serve(
       {
-        async *watchChanges(_request, context: CallContext) {
+        async *watchChanges(_request, context) {
+          // @ts-expect-error: the types say so too
           context.pin(cursor);
           yield {};
         },

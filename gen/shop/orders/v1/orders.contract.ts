@@ -89,7 +89,10 @@ export interface OrderServiceHandlers {
   /** Streams the orders that match, in the order of their ids. */
   listOrders(request: ListOrdersRequest, context: CallContext): AsyncIterable<DeepPartial<Order>>;
   /** Streams what happens to orders, from a revision on, and stays open. */
-  watchOrders(request: WatchOrdersRequest, context: CallContext): AsyncIterable<DeepPartial<OrderEvent>>;
+  watchOrders(
+    request: WatchOrdersRequest,
+    context: CallContext<OrderEvent["revision"]>,
+  ): AsyncIterable<DeepPartial<OrderEvent>>;
   /** Takes orders in bulk, as a file is read, and answers with what was taken. */
   importOrders(
     requests: AsyncIterable<ImportOrdersRequest>,
