@@ -18,7 +18,7 @@ export interface BroadcastStats {
   readonly replaying: number;
   /** Messages published so far. */
   readonly published: number;
-  /** Messages that were not taken because they had been published before, or stood before all that memory held. */
+  /** Messages that were not taken because they had been published before, or stood before what memory reached back to. */
   readonly repeated: number;
   /** Messages passed over unread, of all subscribers together. */
   readonly dropped: number;
@@ -40,7 +40,7 @@ export interface Broadcast<Message, Cursor> {
    * @returns whether it was taken: not if it was published before, so that a source may repeat itself; and not after
    * `close`.
    * @throws RangeError if its cursor stands before one that was published, and was not published itself: subscribers
-   * have passed that place. Only of what memory still holds: before that, it cannot be told from a repetition. TypeError if its cursor cannot be compared. What `cursorOf` throws.
+   * have passed that place. Only as far as memory reaches back: before that, nobody can tell it from a repetition. TypeError if its cursor cannot be compared. What `cursorOf` throws.
    */
   publish(message: Message): boolean;
   /** A stream of messages for one subscriber. @throws TypeError that lists all that is wrong with the options. */
