@@ -20,6 +20,22 @@ const fetch = async (..._: unknown[]) => new Response("sent");
 server.expect("getOrder").fail("NOT_FOUND");
 `;
 
+const OBSERVED = `${ORDERS}
+import type { Observer } from "bowline";
+
+server.expect("getOrder").fail("UNAVAILABLE").times(Infinity);
+const logged: string[] = [];
+console.log = (line: string) => void logged.push(line);
+`;
+
+const OBSERVED_END = `
+for (let left = 30; left > 0; left -= 1) await watched.getOrder({ orderId: "o-1" }).catch(() => {});
+const { "call.ended /shop.orders.v1.OrderService/GetOrder UNAVAILABLE": calls, "retry scheduled": retries = 0 } = counts;
+const { "attempt.ended /shop.orders.v1.OrderService/GetOrder UNAVAILABLE": attempts = 0 } = counts;
+if (calls !== 30 || retries < 1 || attempts < 20 || counts["breaker opened"] !== 1) throw new Error(JSON.stringify(counts));
+if (!/^\\/shop\\.orders\\.v1\\.OrderService\\/GetOrder: no calls for \\d+/.test(logged.join("\\n"))) throw new Error(logged.join());
+`;
+
 const WATCHED = `${ORDERS}
 import { DatabaseSync } from "node:sqlite";
 
@@ -366,9 +382,10 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
     [FED.replace("SLOWNESS", "1_000"), FILTERED_END],
     [FED.replace("SLOWNESS", "10"), DROPPING_END],
   ],
-  "docs/calls.md": [CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map(
-    (before) => [before, ""] as const,
-  ),
+  "docs/calls.md": [
+    ...[CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS, CALLS].map((before) => [before, ""] as const),
+    [OBSERVED, OBSERVED_END],
+  ],
   "docs/errors.md": [
     ["", ""],
     [REFUSED, REFUSED_END],
