@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 /** How many processes a gated row is measured in: how code comes out of the compiler differs from one to the next. */
-const PROCESSES = 7;
+const PROCESSES = 15;
 
 const rounds = Number(values.rounds);
 const windowMs = Number(values.window);
