@@ -171,7 +171,8 @@ function noticeLateness(at: number): void {
   const lateMs = at - beatAt - BEAT_MS;
   if (lateMs <= LATE_MS) return;
   stalled += lateMs;
-  beatAt = at;
+  // The beat is overdue: from here on all of the time until it comes is standstill.
+  beatAt = at - BEAT_MS;
 }
 
 /** While nobody asks there is no timer. */

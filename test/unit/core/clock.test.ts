@@ -242,6 +242,16 @@ describe("a standstill, on time that is the test's", () => {
     expect(stalledMs() - before).toBe(ms);
   });
 
+  test("is told in full, however often somebody asks meanwhile", () => {
+    const { now, before } = looking();
+    for (let at = 1_050; at <= 1_600; at += 50) {
+      now.mockReturnValue(at);
+      stalledMs();
+    }
+    vi.advanceTimersByTime(20);
+    expect(stalledMs() - before).toBe(580);
+  });
+
   test("is told until an instant that has been looked at", () => {
     const { now, before } = looking();
     now.mockReturnValue(9_999);
