@@ -189,7 +189,7 @@ export class GatheredCalls {
     for (const [index, violations] of refused.violations) {
       const waiter = asked[index];
       if (!waiter || !this.#waiters.delete(waiter)) continue;
-      waiter.reject(refusedError(waiter.call.method, violations, refused.error));
+      waiter.reject(refusedError(waiter.call.method, violations));
       waiter.seat.leave();
     }
     if (this.#waiters.size === 0) return;

@@ -34,11 +34,11 @@ export function refusedRequests(error: unknown, requestsField: string, count: nu
   return violations.size > 0 ? { error, violations } : undefined;
 }
 
-/** What the call ends with whose request it was: the same, said of its own fields. */
-export function refusedError({ path }: Method, violations: readonly FieldViolation[], cause: unknown): RpcError {
+/** What the call ends with whose request it was: the same, said of its own fields, and nothing of the others'. */
+export function refusedError({ path }: Method, violations: readonly FieldViolation[]): RpcError {
   const details = violations.map(({ field, description }) => `${field} ${description}`.trim()).join("; ");
   const statusDetails = [{ $type: "google.rpc.BadRequest", fieldViolations: violations }] as const;
-  return new RpcError({ path, reason: "STATUS", code: Status.INVALID_ARGUMENT, details, statusDetails, cause });
+  return new RpcError({ path, reason: "STATUS", code: Status.INVALID_ARGUMENT, details, statusDetails });
 }
 
 /**

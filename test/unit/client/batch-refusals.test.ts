@@ -57,7 +57,7 @@ test("after three more the rest are told that others were refused, not what is w
   const rest = { ...OTHERS, retryStop: "MAX_ATTEMPTS", statusDetails: [] };
   expect(errors).toMatchObject([...Array(4).fill(named), rest, rest]);
   expect(String(errors[4])).not.toMatch(/wrong|requests\[/);
-  expect(errors[4]?.cause).toBeUndefined();
+  expect(errors.filter(({ cause }) => cause !== undefined)).toEqual([]);
 });
 
 test.each<[string, Partial<Call>, Partial<RpcErrorInit>, number, string]>([
