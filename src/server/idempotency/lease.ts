@@ -1,5 +1,4 @@
 import type { Clock, Timer } from "../../core/clock.ts";
-import { answered } from "./answered.ts";
 import type { Claim, IdempotencyStore } from "./store.ts";
 
 /** How often a claim is renewed while it lasts: so two renewals may fail. */
@@ -47,7 +46,7 @@ export class Lease {
 
   async #renew(): Promise<void> {
     try {
-      const held = await answered(this.#clock, this.#claim.leaseMs / RENEWALS, this.#store.renew(this.#claim));
+      const held = await this.#store.renew(this.#claim);
       if (!held && !this.#ended) this.lose();
     } catch (error) {
       this.#onError(error);

@@ -84,24 +84,6 @@ describe("a claim", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("outlives a renewal that is never answered: the next one is made in its time", async () => {
-    const end = gate<object>();
-    let renewals = 0;
-    const renew = () => {
-      renewals += 1;
-      return renewals === 1 ? new Promise<never>(() => {}) : Promise.resolve(false);
-    };
-    const { clock, call, errors } = setUp(() => end.promise, { renew });
-    const answer = rejection(call());
-    await clock.advance(100);
-    expect([renewals, errors]).toEqual([1, []]);
-    await clock.advance(200);
-    expect([renewals, errors]).toEqual([2, [new Error("the store of idempotency keys has not answered for 100 ms")]]);
-    end.resolve({ orderId: "o-1" });
-    expect(await answer).toMatchObject({ code: Status.UNAVAILABLE });
-    expect(clock.pending).toBe(0);
-  });
-
   test("outlives renewals that fail, which are told", async () => {
     const end = gate<string>();
     const down = new Error("down");
