@@ -65,7 +65,8 @@ function readLabel(entry: bigint | Uint8Array): [string, string] {
   return [key, value];
 }
 
-const LABEL: Shape = { key: { number: 1, type: "text" }, value: { number: 2, type: "text" } };
+/** One of `labels`: on the wire, a map is a list of messages. */
+export const LABEL: Shape = { key: { number: 1, type: "text" }, value: { number: 2, type: "text" } };
 const DURATION: Shape = { seconds: { number: 1, type: "int64" }, nanos: { number: 2, type: "int64" } };
 
 function toMilliseconds(bytes: Uint8Array): number {

@@ -8,7 +8,7 @@ import {
   MessageOptionsSchema,
   FieldDescriptorProto_Type as Type,
 } from "@bufbuild/protobuf/wkt";
-import type { Shape } from "../core/proto-shape.ts";
+import { LABEL, type Shape } from "../core/proto-shape.ts";
 import { DETAIL_SHAPES } from "../core/status-detail-codec.ts";
 
 type Field = Shape[string];
@@ -64,7 +64,6 @@ function nested(path: string, key: string, { type }: Field): MessageInit | undef
 }
 
 const MAP_ENTRY = create(MessageOptionsSchema, { mapEntry: true });
-const LABEL: Shape = { key: { number: 1, type: "text" }, value: { number: 2, type: "text" } };
 
 /** `violations` are each a `Violation`, `metadata` has a `MetadataEntry` for each. */
 function typeNameOf(path: string, key: string, type: Shape | "labels"): string {
