@@ -1,4 +1,5 @@
 import { Metadata } from "nice-grpc-common";
+import type { Clock, Timer } from "../../src/core/clock.ts";
 import { RpcError } from "../../src/core/errors.ts";
 import type { Idempotency } from "../../src/core/idempotency.ts";
 import { EncodedMessage } from "../../src/core/method.ts";
@@ -33,9 +34,41 @@ interface Made {
   settled: boolean;
 }
 
+/** A process's timers on the world's time: with the process they go. */
+class OwnTimers implements Clock {
+  readonly #world: FakeClock;
+  /** Those that have fired or were taken back are among them; to take one back again changes nothing. */
+  readonly #timers: Timer[] = [];
+  #stopped = false;
+
+  constructor(world: FakeClock) {
+    this.#world = world;
+  }
+
+  now(): number {
+    return this.#world.now();
+  }
+
+  wallTime(): number {
+    return this.#world.wallTime();
+  }
+
+  setTimer(delayMs: number, fire: () => void): Timer {
+    const timer = this.#world.setTimer(this.#stopped ? Number.POSITIVE_INFINITY : delayMs, fire);
+    this.#timers.push(timer);
+    return timer;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+  }
+}
+
 /** A process: once it has crashed, nobody hears of it again. */
 class Server {
   crashed = false;
+  readonly #clock: OwnTimers;
   /** What it asks of the store waits here while it stands still. */
   paused: PromiseWithResolvers<void> | undefined;
   /** What becomes of the next thing that it asks. */
@@ -43,9 +76,15 @@ class Server {
   readonly serve: ServeUnary;
 
   constructor(store: IdempotencyStore, clock: FakeClock, handler: (server: Server) => ServeUnary) {
-    const keyed = { leaseMs: LEASE_MS, encoded: true, clock, observer: undefined, onError: () => {} };
+    this.#clock = new OwnTimers(clock);
+    const keyed = { leaseMs: LEASE_MS, encoded: true, clock: this.#clock, observer: undefined, onError: () => {} };
     const layer = idempotencyLayer({ ...keyed, store: this.#reach(store) }, new Map([[method.path, 1e9]]));
     this.serve = layer.unary(handler(this), method);
+  }
+
+  crash(): void {
+    this.crashed = true;
+    this.#clock.stop();
   }
 
   /** The store as this server reaches it. */
@@ -138,7 +177,7 @@ export class IdempotencyWorld {
     resume: async (which: number) => this.#resume(this.#servers[which % 2]),
     crash: async (which: number) => {
       const server = this.#servers[which % 2];
-      if (server) server.crashed = true;
+      server?.crash();
       this.#resume(server);
       this.#servers[which % 2] = this.#start();
     },
@@ -154,8 +193,8 @@ export class IdempotencyWorld {
       while (this.#running.length > 0) this.#end(0, ({ run }) => ({ run }));
       await this.clock.advance(LEASE_MS);
     }
-    // What is left of servers that crashed.
-    await this.clock.advance(4 * LEASE_MS);
+    // What goes on though nobody waits for it: an answer whose caller has left is offered for a lease.
+    await this.clock.advance(LEASE_MS);
     const live = this.#made.filter(({ settled }) => !settled).length;
     return [
       ...this.#untold,
@@ -193,6 +232,8 @@ export class IdempotencyWorld {
   }
 
   #handle(server: Server, request: unknown, { idempotency, signal }: ServedContext): Promise<unknown> {
+    // Its claim came to it in the turn in which it crashed.
+    if (server.crashed) return new Promise(() => {});
     this.#runs += 1;
     if (idempotency.takenOver) this.takenOver += 1;
     const end = Promise.withResolvers<unknown>();
