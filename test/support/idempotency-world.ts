@@ -1,5 +1,5 @@
 import { Metadata } from "nice-grpc-common";
-import type { Clock, Timer } from "../../src/core/clock.ts";
+import { type Clock, sleep, type Timer } from "../../src/core/clock.ts";
 import { RpcError } from "../../src/core/errors.ts";
 import type { Idempotency } from "../../src/core/idempotency.ts";
 import { EncodedMessage } from "../../src/core/method.ts";
@@ -14,7 +14,7 @@ const LEASE_MS = 300;
 const method = aMethod();
 
 /** How what a server asks of the store goes wrong. */
-type Trouble = "lost" | "unheard";
+type Trouble = "lost" | "unheard" | "silent" | { readonly lateMs: number };
 
 /** A handler that a test lets end. */
 interface Running {
@@ -75,7 +75,10 @@ class Server {
   trouble: Trouble | undefined;
   readonly serve: ServeUnary;
 
+  readonly #world: FakeClock;
+
   constructor(store: IdempotencyStore, clock: FakeClock, handler: (server: Server) => ServeUnary) {
+    this.#world = clock;
     this.#clock = new OwnTimers(clock);
     const keyed = { leaseMs: LEASE_MS, encoded: true, clock: this.#clock, observer: undefined, onError: () => {} };
     const layer = idempotencyLayer({ ...keyed, store: this.#reach(store) }, new Map([[method.path, 1e9]]));
@@ -89,6 +92,8 @@ class Server {
 
   /** The store as this server reaches it. */
   #reach(store: IdempotencyStore): IdempotencyStore {
+    // What a server gives up on by itself; a claim or a commit it waits for as long as its client does, here for ever.
+    const givenUp: unknown[] = [store.renew, store.complete, store.release];
     const reach =
       <In extends unknown[], Out>(ask: (...asked: In) => Promise<Out>) =>
       async (...asked: In): Promise<Out> => {
@@ -96,8 +101,11 @@ class Server {
         const { trouble } = this;
         this.trouble = undefined;
         if (trouble === "lost" || this.crashed) return this.#fail();
+        // Not on the server's own clock: what is on its way arrives though its sender has crashed.
+        if (typeof trouble === "object") await sleep(this.#world, trouble.lateMs);
         const answer = await ask(...asked);
-        return trouble === "unheard" || this.crashed ? this.#fail() : answer;
+        if (trouble === "silent" && givenUp.includes(ask)) return new Promise(() => {});
+        return typeof trouble === "string" || this.crashed ? this.#fail() : answer;
       };
     return {
       claim: reach(store.claim),
@@ -183,6 +191,8 @@ export class IdempotencyWorld {
     },
     lose: async (which: number) => this.#trouble(which, "lost"),
     loseAnswer: async (which: number) => this.#trouble(which, "unheard"),
+    silence: async (which: number) => this.#trouble(which, "silent"),
+    delay: async (which: number, value: number) => this.#trouble(which, { lateMs: value % (2 * LEASE_MS) }),
   };
 
   /** Lets everything come to its end, repeats every key, and says what was wrong. */
@@ -193,8 +203,8 @@ export class IdempotencyWorld {
       while (this.#running.length > 0) this.#end(0, ({ run }) => ({ run }));
       await this.clock.advance(LEASE_MS);
     }
-    // What goes on though nobody waits for it: an answer whose caller has left is offered for a lease.
-    await this.clock.advance(LEASE_MS);
+    // What goes on though nobody waits for it: what arrives late, and the answer of a call whose client has left.
+    await this.clock.advance(4 * LEASE_MS);
     const live = this.#made.filter(({ settled }) => !settled).length;
     return [
       ...this.#untold,
