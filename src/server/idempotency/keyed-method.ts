@@ -8,6 +8,7 @@ import { linkSignals, unlessAborted } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
 import type { ClaimOutcome } from "../../policy/idempotency.ts";
 import { refuseLate } from "../layers/deadline.ts";
+import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
 import { type EncodedAnswer, type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency } from "./served-key.ts";
@@ -237,19 +238,6 @@ export class KeyedMethod {
     const { observer } = this.#keyed;
     if (!observer) return;
     notify(observer, { type: "policy", method: this.#method.path, policy: "idempotency", action, detail: {} });
-  }
-}
-
-/** What a store answers. One that does not, as where its connection leads nowhere, is given up on, and may still act. */
-async function answered<T>(clock: Clock, withinMs: number, asked: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = clock.setTimer(withinMs, () => {
-    late.reject(new Error(`the store of idempotency keys has not answered for ${Math.round(withinMs)} ms`));
-  });
-  try {
-    return await Promise.race([asked, late.promise]);
-  } finally {
-    timer.cancel();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../../core/clock.ts";
+import { silence } from "./answered.ts";
 import type { Claim, IdempotencyStore } from "./store.ts";
 
 /** How often a claim is renewed while it lasts: so two renewals may fail. */
@@ -12,9 +13,11 @@ export class Lease {
   readonly #onError: (error: unknown) => void;
   readonly #lost = new AbortController();
   #timer: Timer | undefined;
+  /** When the first renewal was made of those since the store last answered one; undefined if it has answered them. */
+  #silentSince: number | undefined;
   #ended = false;
 
-  /** @param onError is told when a renewal fails; the next one may succeed. */
+  /** @param onError is told when a renewal fails or is not answered; the next one may succeed. */
   constructor(store: IdempotencyStore, claim: Claim, clock: Clock, onError: (error: unknown) => void) {
     this.#store = store;
     this.#claim = claim;
@@ -40,17 +43,44 @@ export class Lease {
     this.#timer?.cancel();
   }
 
+  /**
+   * A renewal that is not answered keeps no later one from being made. But each of them may hold one of the store's
+   * connections for as long as it is not answered, so they must stay few. Past the renewals of one lease, which are the
+   * ones that count, the store is asked anew when it has been silent for as long again: with a lease of 10 s twelve
+   * times in an hour.
+   */
   #schedule(): void {
-    this.#timer = this.#clock.setTimer(this.#claim.leaseMs / RENEWALS, () => void this.#renew());
+    this.#timer?.cancel();
+    const delayMs = Math.max(this.#claim.leaseMs / RENEWALS, this.#silentMs);
+    this.#timer = this.#clock.setTimer(delayMs, () => this.#renew());
   }
 
-  async #renew(): Promise<void> {
+  get #silentMs(): number {
+    return this.#silentSince === undefined ? 0 : this.#clock.now() - this.#silentSince;
+  }
+
+  #renew(): void {
+    if (this.#silentSince !== undefined) this.#onError(silence(this.#silentMs));
+    this.#silentSince ??= this.#clock.now();
+    void this.#ask();
+    if (!this.#ended) this.#schedule();
+  }
+
+  async #ask(): Promise<void> {
     try {
       const held = await this.#store.renew(this.#claim);
+      // Whichever of them is answered so, and however late: what is another's never comes back.
       if (!held && !this.#ended) this.lose();
     } catch (error) {
       this.#onError(error);
     }
-    if (!this.#ended) this.#schedule();
+    this.#hear();
+  }
+
+  /** The store answers again: the next renewal is not to wait for as long as it was silent. */
+  #hear(): void {
+    const waitsLonger = this.#silentMs > this.#claim.leaseMs / RENEWALS;
+    this.#silentSince = undefined;
+    if (waitsLonger && !this.#ended) this.#schedule();
   }
 }

@@ -95,6 +95,61 @@ describe("a claim", () => {
     expect(errors).toEqual([down, down]);
   });
 
+  test("outlives a renewal that is never answered: the later ones are made in their time", async () => {
+    const end = gate<string>();
+    const answers = [forever(), Promise.resolve(true)];
+    const renew = () => answers.shift() ?? Promise.resolve(true);
+    const { clock, call, asked, errors } = setUp(() => end.promise, { renew });
+    const answer = call();
+    await clock.advance(400);
+    expect(asked).toEqual(["claim 0", "renew 100", "renew 200", "renew 300", "renew 400"]);
+    expect(errors).toEqual([new Error("the store of idempotency keys has not answered for 100 ms")]);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    expect(clock.pending).toBe(0);
+  });
+
+  test("is renewed ever less often by a store that stays silent, and as before once it answers", async () => {
+    const [end, renewed] = [gate<string>(), gate<boolean>()];
+    const { clock, call, asked, errors } = setUp(() => end.promise, { renew: () => renewed.promise });
+    const answer = call();
+    await clock.advance(1_750);
+    const silent = ["renew 100", "renew 200", "renew 300", "renew 500", "renew 900", "renew 1700"];
+    expect([asked.slice(1), errors.length]).toEqual([silent, 5]);
+    renewed.resolve(true);
+    await clock.advance(200);
+    expect([asked.slice(7), errors.length]).toEqual([["renew 1850", "renew 1950"], 5]);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    expect(clock.pending).toBe(0);
+  });
+
+  test("of which an old renewal says late that it is another's is lost", async () => {
+    const renewed = gate<boolean>();
+    const answers = [renewed.promise];
+    const handler: ServeUnary = (_, { signal }) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const { clock, call } = setUp(handler, { renew: () => answers.shift() ?? Promise.resolve(true) });
+    const error = rejection(call());
+    await clock.advance(250);
+    renewed.resolve(false);
+    expect(await error).toMatchObject({ code: 14, reason: "REFUSED" });
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that has ended is renewed no more, whatever is answered late", async () => {
+    const [end, renewed] = [gate<string>(), gate<boolean>()];
+    const { clock, call, asked } = setUp(() => end.promise, { renew: () => renewed.promise });
+    const answer = call();
+    await clock.advance(350);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    renewed.resolve(true);
+    await clock.advance(1_000);
+    expect(asked.slice(1)).toEqual(["renew 100", "renew 200", "renew 300", "complete 350"]);
+    expect(clock.pending).toBe(0);
+  });
+
   test("that is lost aborts the handler's signal, and ends the call as UNAVAILABLE whatever the handler does", async () => {
     const signals: AbortSignal[] = [];
     const handler: ServeUnary = async (_, { signal }) => {
