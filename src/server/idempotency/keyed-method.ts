@@ -37,6 +37,9 @@ const MOST_LOOK_MS = 500;
 /** After how many milliseconds an answer that the store did not take is offered again, the first time. */
 const FIRST_OFFER_MS = 50;
 
+/** How often an answer is offered within a lease to a store that says nothing: so two tries may come to nothing. */
+const OFFERS = 3;
+
 /** How long the client of a call that failed waits at most, in milliseconds, for its key to be free. */
 const RELEASE_MS = 100;
 
@@ -154,17 +157,29 @@ export class KeyedMethod {
     }
   }
 
-  /** For as long as a lease: after that, another server may be at work already. */
+  /**
+   * For as long as a lease: after that, another server may be at work already. Whichever try is answered first decides,
+   * since of one owner's answers the first one holds.
+   */
   async #offer(claim: Claim, answer: Uint8Array, call: CallContext): Promise<boolean> {
     const { store, clock } = this.#keyed;
     const giveUpAt = clock.now() + claim.leaseMs;
+    const heard = Promise.withResolvers<boolean>();
+    const offer = async () => {
+      const kept = await store.complete(claim, answer);
+      heard.resolve(kept);
+      return kept;
+    };
     for (let delayMs = FIRST_OFFER_MS; ; delayMs *= 2) {
+      const offeredAt = clock.now();
+      const patienceMs = Math.min(claim.leaseMs / OFFERS, giveUpAt - offeredAt);
       try {
-        return await answered(clock, giveUpAt - clock.now(), store.complete(claim, answer));
+        return await answered(clock, patienceMs, Promise.race([heard.promise, offer()]));
       } catch (cause) {
         this.#tell(cause, call);
-        if (clock.now() + delayMs >= giveUpAt) this.#notKept(cause);
-        await sleep(clock, delayMs);
+        const againAt = Math.max(clock.now(), offeredAt + delayMs);
+        if (againAt >= giveUpAt) this.#notKept(cause);
+        await sleep(clock, againAt - clock.now());
       }
     }
   }

@@ -453,7 +453,7 @@ describe("an answer", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("that the store says nothing to is given up after a lease, and not given", async () => {
+  test("that the store says nothing to is offered three times, given up after a lease, and not given", async () => {
     const { clock, call, asked, errors } = setUp(async () => "ok", { complete: forever });
     const states: unknown[] = [];
     const failed = rejection(call()).then((error) => states.push(error));
@@ -461,10 +461,36 @@ describe("an answer", () => {
     expect(states).toEqual([]);
     await clock.advance(1);
     await failed;
-    const silent = new Error(`the store of idempotency keys has not answered for ${LEASE_MS} ms`);
+    const silent = new Error("the store of idempotency keys has not answered for 100 ms");
     expect(states).toMatchObject([{ code: 14, sendTrailer: { "grpc-retry-pushback-ms": "-1" }, cause: silent }]);
-    expect([asked, errors]).toEqual([["claim 0", "complete 0"], [silent]]);
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 100", "complete 200"]);
+    expect(errors).toEqual([silent, silent, silent]);
     expect(clock.pending).toBe(0);
+  });
+
+  test("that the store never heard of is kept by the second try, within the lease", async () => {
+    const store = memoryIdempotency();
+    const first = [forever];
+    const complete: IdempotencyStore["complete"] = (...given) => (first.shift() ?? store.complete)(...given);
+    const { clock, call, asked } = setUp(async () => "ok", { complete }, store);
+    const answer = call();
+    await clock.advance(100);
+    expect(await answer).toBe("ok");
+    expect(await call("request")).toBe("ok");
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 100", "claim 100"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that a slow store takes in the end is given as soon as any try is answered", async () => {
+    const slow = gate<boolean>();
+    const tries = [slow.promise];
+    const { clock, call, asked } = setUp(async () => "ok", { complete: () => tries.shift() ?? forever() });
+    const answer = call();
+    await clock.advance(150);
+    slow.resolve(true);
+    expect(await answer).toBe("ok");
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 100"]);
+    expect([clock.now(), clock.pending]).toEqual([150, 0]);
   });
 
   test("that the store is slow to keep ends with its caller, and is there for repetitions at once when it is kept", async () => {
