@@ -46,6 +46,9 @@ const RELEASE_MS = 100;
 /** A key that was obtained: its handler is to run, or has run. */
 type Obtained = Extract<ClaimOutcome, { state: "claimed" | "answered" }>;
 
+/** A claim that is to be given back; without a lease if its handler never ran. */
+type Given = Omit<Held, "lease"> & Partial<Held>;
+
 /** A method that the contract marks, with its handler. */
 export class KeyedMethod {
   readonly #keyed: Keyed;
@@ -121,20 +124,15 @@ export class KeyedMethod {
     throw takenOverError(this.#method.path);
   }
 
-  async #answer(
-    run: Run,
-    { claim, takenOver, lease }: Held,
-    request: unknown,
-    call: ServedContext,
-  ): Promise<EncodedAnswer> {
+  async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
     try {
       const message = await this.#handler(request, call);
       return run.committed ?? { message, bytes: encodeMessage(this.#method.response, message) };
     } catch (error) {
       // A renewal that finds the claim given back would take it for another's.
-      lease.end();
+      held.lease.end();
       // What was committed stands, whatever the handler said after it.
-      if (!run.committed) await this.#release(claim, takenOver, call);
+      if (!run.committed) await this.#release(held, call);
       throw error;
     }
   }
@@ -217,22 +215,29 @@ export class KeyedMethod {
   #giveBack(wish: ClaimWish, outcome: ClaimOutcome, call: ServedContext): void {
     if (outcome.state !== "claimed") return;
     const { token, takenOver } = outcome;
-    void this.#release({ ...wish, token }, takenOver, call);
+    void this.#release({ claim: { ...wish, token }, takenOver }, call);
   }
 
-  /**
-   * A claim that cannot be given back ends with its lease. One that was taken over only ends its lease: whoever comes
-   * next is to hear, too, that some of the work may be done, and another request is not to have the key.
-   */
-  async #release(claim: Claim, takenOver: boolean, call: ServedContext): Promise<void> {
+  /** A claim that cannot be given back ends with its lease. */
+  async #release({ claim, takenOver, lease }: Given, call: ServedContext): Promise<void> {
     const { store, clock } = this.#keyed;
     try {
-      const released = takenOver ? store.renew({ ...claim, leaseMs: 0 }) : store.release(claim);
+      const released = takenOver ? this.#leave(claim, lease) : store.release(claim);
       await answered<unknown>(clock, RELEASE_MS, released);
     } catch (error) {
       this.#tell(error, call);
     }
     this.#waiters.wake(idOf(claim));
+  }
+
+  /**
+   * A claim that was taken over only ends its lease: whoever comes next is to hear, too, that some of the work may be
+   * done, and another request is not to have the key. A renewal that came to the store after that would have it hold
+   * anew.
+   */
+  async #leave(claim: Claim, lease: Lease | undefined): Promise<void> {
+    await lease?.settled();
+    await this.#keyed.store.renew({ ...claim, leaseMs: 0 });
   }
 
   #refuse(): never {

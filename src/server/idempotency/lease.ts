@@ -16,6 +16,8 @@ export class Lease {
   /** When the first renewal was made of those since the store last answered one; undefined if it has answered them. */
   #silentSince: number | undefined;
   #ended = false;
+  /** What the store has not answered yet. */
+  readonly #asked = new Set<Promise<void>>();
 
   /** @param onError is told when a renewal fails or is not answered; the next one may succeed. */
   constructor(store: IdempotencyStore, claim: Claim, clock: Clock, onError: (error: unknown) => void) {
@@ -43,6 +45,11 @@ export class Lease {
     this.#timer?.cancel();
   }
 
+  /** Resolves when every renewal that was made is answered; if one never is, not at all. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#asked);
+  }
+
   /**
    * A renewal that is not answered keeps no later one from being made. But each of them may hold one of the store's
    * connections for as long as it is not answered, so they must stay few. Past the renewals of one lease, which are the
@@ -62,7 +69,9 @@ export class Lease {
   #renew(): void {
     if (this.#silentSince !== undefined) this.#onError(silence(this.#silentMs));
     this.#silentSince ??= this.#clock.now();
-    void this.#ask();
+    const asked = this.#ask();
+    this.#asked.add(asked);
+    void asked.then(() => this.#asked.delete(asked));
     if (!this.#ended) this.#schedule();
   }
 

@@ -28,7 +28,7 @@ export interface IdempotencyStore {
   claim(wish: ClaimWish): Promise<ClaimOutcome>;
   /**
    * Has a claim hold for another lease from now on; false if its owner has it no longer. With a lease of 0 ms whoever
-   * comes next takes it over.
+   * comes next takes it over; that is the last that an owner asks, when all its other renewals have been answered.
    */
   renew(claim: Claim): Promise<boolean>;
   /**

@@ -323,6 +323,50 @@ describe("a claim", () => {
     expect(clock.now()).toBe(LEASE_MS + 1);
   });
 
+  test("of a run that was cut off is given back after the renewal that is under way, which would revive it", async () => {
+    const [end, renewed] = [gate<never>(), gate()];
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const renew: IdempotencyStore["renew"] = async (claim) => {
+      await renewed.promise;
+      return store.renew(claim);
+    };
+    void setUp(forever, {}, store).call();
+    await clock.advance(LEASE_MS + 1);
+    const failing = setUp(() => end.promise, { renew }, store);
+    const refusal = new RangeError("no");
+    const failed = rejection(failing.call());
+    await failing.clock.advance(100);
+    end.reject(refusal);
+    await turn();
+    expect(failing.asked).toEqual(["claim 0", "renew 100"]);
+    renewed.resolve();
+    expect(await failed).toBe(refusal);
+    expect(failing.asked).toEqual(["claim 0", "renew 100", "renew 100"]);
+    const told = setUp(async (_, { idempotency }) => idempotency.takenOver, {}, store);
+    expect(await told.call()).toBe(true);
+    expect([clock.now(), told.clock.now()]).toEqual([LEASE_MS + 1, 0]);
+    expect(failing.clock.pending).toBe(0);
+  });
+
+  test("of a run that was cut off whose renewal is never answered holds up no refusal for more than 100 ms", async () => {
+    const end = gate<never>();
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    void setUp(forever, {}, store).call();
+    await clock.advance(LEASE_MS + 1);
+    const { errors, ...failing } = setUp(() => end.promise, { renew: forever }, store);
+    const refusal = new RangeError("no");
+    const failed = rejection(failing.call());
+    await failing.clock.advance(100);
+    end.reject(refusal);
+    await failing.clock.advance(100);
+    expect(await failed).toBe(refusal);
+    expect(errors).toEqual([new Error("the store of idempotency keys has not answered for 100 ms")]);
+    expect(failing.asked).toEqual(["claim 0", "renew 100"]);
+    expect(failing.clock.pending).toBe(0);
+  });
+
   test("of a run that was cut off, given back late, is left to whoever comes next, who is told", async () => {
     const told: boolean[] = [];
     const clock = fakeClock();
