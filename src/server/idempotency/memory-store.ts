@@ -33,20 +33,16 @@ export function memoryIdempotency(options: MemoryIdempotencyOptions = {}): Idemp
   if (problems.length > 0) throw new TypeError(`memoryIdempotency: ${problems.join("; ")}`);
   const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024, clock = systemClock } = options;
   const records = new BoundedRecords(maxEntries, maxBytes);
-  let last = 0;
-  // What is released is forgotten at once; so no two claims may come at one instant, or they would have one token.
-  const instant = () => {
-    last = Math.max(clock.now(), last + 0.001);
-    return last;
-  };
+  let lastToken = 0;
   const change = (id: IdempotencyId, record: IdempotencyRecord | undefined) => {
     if (record) records.set(idOf(id), record, clock.now());
     return record !== undefined;
   };
   return {
     async claim(wish) {
-      const { outcome, record } = claim(records.get(idOf(wish)), wish, instant());
+      const { outcome, record } = claim(records.get(idOf(wish)) ?? forgotten(lastToken), wish, clock.now());
       change(wish, record);
+      lastToken = Math.max(lastToken, record?.token ?? 0);
       return outcome;
     },
     async renew(held) {
@@ -59,6 +55,11 @@ export function memoryIdempotency(options: MemoryIdempotencyOptions = {}): Idemp
       if (release(records.get(idOf(held)), held.token)) records.delete(idOf(held));
     },
   };
+}
+
+/** What is known of a key that was given back, or had to go: whoever had it, the next claim has a greater token. */
+function forgotten(token: number): IdempotencyRecord {
+  return { fingerprint: undefined, token, leaseEndsAt: 0, expiresAt: 0, answer: undefined };
 }
 
 function idOf({ identity, method, key }: IdempotencyId): string {

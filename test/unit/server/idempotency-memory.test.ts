@@ -66,6 +66,22 @@ describe("what is kept in memory is bounded", () => {
   });
 });
 
+test.each([0, 1, 4.3, 1_000.1])(
+  "claims of one instant, %d ms, have greater tokens each, and leases from then on",
+  async (now) => {
+    const store = memoryIdempotency({ clock: fakeClock({ now }) });
+    const tokens: number[] = [];
+    for (let n = 0; n < 100; n += 1) {
+      const claim = await claimed(store, wish("failing"));
+      tokens.push(claim.token);
+      await store.release(claim);
+    }
+    expect(tokens).toEqual([...new Set(tokens)].toSorted((a, b) => a - b));
+    await claimed(store, wish("held"));
+    expect(await store.claim(wish("held"))).toEqual({ state: "running", leaseMs: expect.closeTo(100) });
+  },
+);
+
 test.each<[object, string]>([
   [{ maxEntries: 0 }, "maxEntries must be a whole number of at least 1; it is 0"],
   [
