@@ -6,8 +6,9 @@ import type { IdempotencyId, IdempotencyStore } from "./store.ts";
 /** What a store in memory is made with. */
 export interface MemoryIdempotencyOptions {
   /**
-   * How many keys are kept; above it the oldest answers go first, before their time, and a repetition of theirs runs
-   * again. Claims under way are never dropped. Default: 10,000.
+   * How many keys are kept; above it the oldest go first, before their time: answers, whose repetition runs again, and
+   * keys whose run was cut off, of which the next run is not told then. Claims that hold are never dropped. Default:
+   * 10,000.
    */
   readonly maxEntries?: number | undefined;
   /** How many bytes the answers may have, as encoded; the newest answer is kept in any case. Default: 64 MiB. */
@@ -95,10 +96,17 @@ class BoundedRecords {
   }
 
   #makeRoom(newest: string, now: number): void {
-    for (const [id, { answer, expiresAt }] of this.#records) {
-      const full = this.#records.size > this.#maxEntries || this.#bytes > this.#maxBytes;
-      if (now < expiresAt && !full) return;
-      if (id !== newest && (answer || now >= expiresAt)) this.delete(id);
+    for (const [id, record] of this.#records) {
+      const crowded = this.#records.size > this.#maxEntries;
+      const full = crowded || this.#bytes > this.#maxBytes;
+      if (now < record.expiresAt && !full) return;
+      if (id !== newest && mayGo(record, crowded, now)) this.delete(id);
     }
   }
+}
+
+/** What has expired goes in any case. Without an answer a record takes no bytes, and only its claim may be in use. */
+function mayGo({ answer, leaseEndsAt, expiresAt }: IdempotencyRecord, crowded: boolean, now: number): boolean {
+  if (now >= expiresAt || answer) return true;
+  return crowded && now >= leaseEndsAt;
 }

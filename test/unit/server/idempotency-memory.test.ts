@@ -48,6 +48,32 @@ describe("what is kept in memory is bounded", () => {
     for (const claim of held) expect(await store.complete(claim, new Uint8Array(1))).toBe(true);
   });
 
+  test("in entries: keys whose run was cut off, or failed after one that was, go as answers do, the oldest first", async () => {
+    const clock = fakeClock();
+    const store = memoryIdempotency({ maxEntries: 3, clock });
+    for (const key of ["cut", "failed"]) await claimed(store, wish(key, 86_400_000));
+    await clock.advance(100);
+    const again = await claimed(store, wish("failed", 86_400_000));
+    await store.renew({ ...again, leaseMs: 0 });
+    expect(await states(store, "cut", "failed")).toEqual(["conflict", "conflict"]);
+    await fill(store, 1, 1);
+    expect(await states(store, "k0", "k1", "failed")).toEqual(["conflict", "conflict", "conflict"]);
+    const next = await claimed(store, wish("next"));
+    expect(await states(store, "k0", "k1", "next")).toEqual(["conflict", "conflict", "conflict"]);
+    expect(await store.complete(next, new Uint8Array(1))).toBe(true);
+    expect(await states(store, "failed", "cut")).toEqual(["claimed", "claimed"]);
+  });
+
+  test("in bytes, at which keys without an answer have no share", async () => {
+    const clock = fakeClock();
+    const store = memoryIdempotency({ maxBytes: 10, clock });
+    await claimed(store, wish("cut", 86_400_000));
+    await clock.advance(100);
+    await fill(store, 8, 8);
+    expect(await states(store, "cut", "k1")).toEqual(["conflict", "conflict"]);
+    expect(await states(store, "k0")).toEqual(["claimed"]);
+  });
+
   test("what has expired goes when something comes", async () => {
     const clock = fakeClock();
     const store = memoryIdempotency({ maxBytes: 10, clock });
