@@ -44,7 +44,13 @@ const OFFERS = 3;
 const RELEASE_MS = 100;
 
 /** A key that was obtained: its handler is to run, or has run. */
-type Obtained = Extract<ClaimOutcome, { state: "claimed" | "answered" }>;
+type Obtained = Extract<Asked, { state: "claimed" | "answered" }>;
+
+/** Its handler is to run. */
+type Claimed = Extract<Asked, { state: "claimed" }>;
+
+/** What the store answered, and when it was asked. */
+type Asked = ClaimOutcome & { readonly askedAt: number };
 
 /** A claim that is to be given back; without a lease if its handler never ran. */
 type Given = Omit<Held, "lease"> & Partial<Held>;
@@ -101,10 +107,12 @@ export class KeyedMethod {
   }
 
   /** Runs the handler under a claim that is given back when it has ended, and not before. */
-  async run(claim: Claim, takenOver: boolean, request: unknown, call: ServedContext): Promise<unknown> {
+  async run(wish: ClaimWish, claimed: Claimed, request: unknown, call: ServedContext): Promise<unknown> {
     const { store, clock, encoded } = this.#keyed;
+    const { token, takenOver, askedAt } = claimed;
+    const claim = { ...wish, token };
     if (takenOver) this.#report("taken-over");
-    const lease = new Lease(store, claim, clock, (error) => this.#tell(error, call));
+    const lease = new Lease(store, claim, clock, askedAt, (error) => this.#tell(error, call));
     const held = { claim, takenOver, lease };
     const run = new Run(store, this.#method, held);
     const { signal, cleanup } = linkSignals(call.signal, lease.lost);
@@ -183,15 +191,16 @@ export class KeyedMethod {
   }
 
   /** A claim that comes when its call may run no more is given back, and not held for its lease. */
-  async #claim(wish: ClaimWish, call: ServedContext): Promise<ClaimOutcome> {
+  async #claim(wish: ClaimWish, call: ServedContext): Promise<Asked> {
     const { signal } = call;
     signal.throwIfAborted();
+    const askedAt = this.#keyed.clock.now();
     const asked = this.#ask(wish, call);
     try {
       const outcome = await unlessAborted(asked, signal);
       signal.throwIfAborted();
       if (outcome.state === "claimed") refuseLate(call);
-      return outcome;
+      return { ...outcome, askedAt };
     } catch (error) {
       asked.then(
         (outcome) => this.#giveBack(wish, outcome, call),

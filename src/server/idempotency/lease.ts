@@ -19,13 +19,16 @@ export class Lease {
   /** What the store has not answered yet. */
   readonly #asked = new Set<Promise<void>>();
 
-  /** @param onError is told when a renewal fails or is not answered; the next one may succeed. */
-  constructor(store: IdempotencyStore, claim: Claim, clock: Clock, onError: (error: unknown) => void) {
+  /**
+   * @param askedAt when the store was asked for the claim: it may hold since then, however late that was answered.
+   * @param onError is told when a renewal fails or is not answered; the next one may succeed.
+   */
+  constructor(store: IdempotencyStore, claim: Claim, clock: Clock, askedAt: number, onError: (error: unknown) => void) {
     this.#store = store;
     this.#claim = claim;
     this.#clock = clock;
     this.#onError = onError;
-    this.#schedule();
+    this.#schedule(clock.now() - askedAt);
   }
 
   /** Aborts when another server has taken the claim over: whatever the handler comes to is refused. */
@@ -56,10 +59,10 @@ export class Lease {
    * ones that count, the store is asked anew when it has been silent for as long again: with a lease of 10 s twelve
    * times in an hour.
    */
-  #schedule(): void {
+  #schedule(passedMs = 0): void {
     this.#timer?.cancel();
     const delayMs = Math.max(this.#claim.leaseMs / RENEWALS, this.#silentMs);
-    this.#timer = this.#clock.setTimer(delayMs, () => this.#renew());
+    this.#timer = this.#clock.setTimer(Math.max(0, delayMs - passedMs), () => this.#renew());
   }
 
   get #silentMs(): number {

@@ -26,6 +26,6 @@ function serveOnce(method: KeyedMethod): ServeUnary {
     const wish = method.wish(key, request, call);
     const outcome = await method.obtain(wish, call);
     if (outcome.state === "answered") return method.replay(outcome.answer, call);
-    return method.run({ ...wish, token: outcome.token }, outcome.takenOver, request, call);
+    return method.run(wish, outcome, request, call);
   };
 }

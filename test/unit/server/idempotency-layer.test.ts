@@ -84,6 +84,22 @@ describe("a claim", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test.each([
+    [40, [100, 200]],
+    [150, [150, 250]],
+  ])("that was given after %d ms is renewed by when it was asked for", async (claimMs, renewals) => {
+    const end = gate<string>();
+    const { clock, slow, call, asked } = slowStore(() => end.promise, { renew: async () => true });
+    const answer = call();
+    await clock.advance(claimMs);
+    slow.resolve();
+    await clock.advance(299 - claimMs);
+    expect(asked).toEqual(["claim 0", ...renewals.map((at) => `renew ${at}`)]);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    expect(clock.pending).toBe(0);
+  });
+
   test("outlives renewals that fail, which are told", async () => {
     const end = gate<string>();
     const down = new Error("down");
