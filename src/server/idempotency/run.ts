@@ -66,6 +66,8 @@ export class Run {
       return isPromise(message) ? message.then(encode) : encode(message);
     };
     if (!(await this.#inTransaction(db, made))) this.#lose();
+    // There is nothing more to hold; and an answer that is kept for less time than its handler goes on would look lost.
+    this.#held?.lease.end();
     this.#committed = answer;
     return answer?.message;
   }
