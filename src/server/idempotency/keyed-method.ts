@@ -135,6 +135,7 @@ export class KeyedMethod {
   async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
     try {
       const message = await this.#handler(request, call);
+      await run.settled();
       return run.committed ?? { message, bytes: encodeMessage(this.#method.response, message) };
     } catch (error) {
       // A renewal that finds the claim given back would take it for another's.

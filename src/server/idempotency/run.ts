@@ -25,6 +25,7 @@ export class Run {
   readonly #held: Held | undefined;
   #begun = false;
   #committed: EncodedAnswer | undefined;
+  #committing: Promise<unknown> | undefined;
 
   constructor(store: IdempotencyStore, method: Method, held?: Held) {
     this.#store = store;
@@ -35,6 +36,15 @@ export class Run {
   /** What the handler committed, if it did. */
   get committed(): EncodedAnswer | undefined {
     return this.#committed;
+  }
+
+  /**
+   * Resolves when no commit is under way: a handler may return without having waited for its own.
+   *
+   * @throws what a commit fails with that was still under way.
+   */
+  async settled(): Promise<void> {
+    await this.#committing;
   }
 
   /** What the handler sees of it. */
@@ -55,6 +65,15 @@ export class Run {
     }
     if (this.#begun) throw new TypeError(`${path}: idempotency.commit was called before; a call has one answer`);
     this.#begun = true;
+    this.#committing = this.#transact(db, work);
+    try {
+      return await this.#committing;
+    } finally {
+      this.#committing = undefined;
+    }
+  }
+
+  async #transact(db: object, work: (tx: object) => unknown): Promise<unknown> {
     let answer: EncodedAnswer | undefined;
     const encode = (message: unknown) => {
       answer = { message, bytes: encodeMessage(this.#method.response, message) };

@@ -5,7 +5,7 @@ import { Metadata } from "nice-grpc-common";
 import { expect, onTestFinished, test } from "vitest";
 import type { ServedContext, ServeUnary } from "../../../src/core/served-call.ts";
 import { idempotencyLayer } from "../../../src/server/layers/idempotency.ts";
-import { gate } from "../../support/orders.ts";
+import { gate, rejection } from "../../support/orders.ts";
 import { aMethod } from "../../support/scripted.ts";
 
 const method = aMethod();
@@ -50,4 +50,37 @@ test("what was committed is not lost to a handler that goes on for longer than i
   end.resolve();
   expect(await answer).toBe("committed");
   expect([lost, errors, clock.pending]).toEqual([[], [], 0]);
+});
+
+test("a handler that returns while its commit is under way answers with what is committed", async () => {
+  const { call, errors } = setUp(async (database, _, { idempotency }) => {
+    void idempotency.commit(database, () => "committed");
+    return "returned";
+  });
+  expect([await call(), await call(), errors]).toEqual(["committed", "committed", []]);
+});
+
+test("a handler that returns while its commit is failing fails with it, and the key is free", async () => {
+  const refusal = new RangeError("no");
+  const works: (() => string)[] = [
+    () => {
+      throw refusal;
+    },
+  ];
+  const { clock, call, errors } = setUp(async (database, _, { idempotency }) => {
+    idempotency.commit(database, works.shift() ?? (() => "committed")).catch(() => {});
+    return "returned";
+  });
+  expect(await rejection(call())).toBe(refusal);
+  expect([await call(), errors, clock.now()]).toEqual(["committed", [], 0]);
+});
+
+test("a handler whose commit failed before it returned may answer all the same", async () => {
+  const { call } = setUp(async (database, _, { idempotency }) => {
+    const failing = () => {
+      throw new RangeError("no");
+    };
+    return idempotency.commit(database, failing).catch(() => "without");
+  });
+  expect([await call(), await call()]).toEqual(["without", "without"]);
 });
