@@ -11,7 +11,7 @@ import { refuseLate } from "../layers/deadline.ts";
 import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
 import { type EncodedAnswer, type Held, Run, takenOverError } from "./run.ts";
-import { fingerprintOf, showIdempotency } from "./served-key.ts";
+import { fingerprintOf, showIdempotency, storedIdentity } from "./served-key.ts";
 import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
 import type { Waiters } from "./waiters.ts";
 
@@ -80,7 +80,8 @@ export class KeyedMethod {
   wish(key: string, request: unknown, { identity }: CallContext): ClaimWish {
     const fingerprint = fingerprintOf(this.#method, request);
     const { leaseMs } = this.#keyed;
-    return { identity: identity.key, method: this.#method.path, key, fingerprint, leaseMs, ttlMs: this.#ttlMs };
+    const id = { identity: storedIdentity(identity.key), method: this.#method.path, key };
+    return { ...id, fingerprint, leaseMs, ttlMs: this.#ttlMs };
   }
 
   /**

@@ -17,6 +17,22 @@ export function servedKey({ metadata }: CallContext): string | undefined {
   return problem === undefined ? String(key) : fail("INVALID_ARGUMENT", `${IDEMPOTENCY_KEY} ${problem}`);
 }
 
+/** The longest identity that stores are given as it is, in characters. PostgreSQL takes 2,704 bytes into an index. */
+const LONGEST_IDENTITY = 512;
+
+/** What the hash of an identity begins with; an identity that begins so is hashed itself. */
+const HASHED = "sha256:";
+
+/**
+ * A caller's identity as stores are given it: what some database would refuse, or take for another's, is hashed. In
+ * UTF-8 all halves of surrogate pairs are one character, and PostgreSQL has no character of code 0.
+ */
+export function storedIdentity(identity: string): string {
+  const plain = identity.length <= LONGEST_IDENTITY && identity.isWellFormed() && !identity.includes("\0");
+  if (plain && !identity.startsWith(HASHED)) return identity;
+  return HASHED + hash("sha256", JSON.stringify(identity), "base64url");
+}
+
 /** Tells requests apart: SHA-256 of the message's bytes, as this server's contract knows it. */
 export function fingerprintOf({ request: codec }: Method, request: unknown): string {
   return hash("sha256", encodeMessage(codec, request), "base64url");

@@ -2,7 +2,10 @@ import type { ClaimOutcome, ClaimTerms } from "../../policy/idempotency.ts";
 
 /** What an answer is kept under: one caller's key for one method. */
 export interface IdempotencyId {
-  /** The identity's key: keys of different callers never meet. */
+  /**
+   * The identity's key: keys of different callers never meet. Well-formed text of at most 512 characters; one that is
+   * not is hashed before.
+   */
   readonly identity: string;
   /** `/package.Service/Method`. */
   readonly method: string;

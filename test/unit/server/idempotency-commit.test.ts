@@ -24,10 +24,10 @@ function setUp(handler: (database: DatabaseSync, ...served: Parameters<ServeUnar
     new Map([[method.path, TTL_MS]]),
   );
   const serve = layer.unary((...served) => handler(database, ...served), method);
-  const call = (key = "k") =>
+  const call = (key = "k", identity = "peer:a") =>
     serve("request", {
       ...{ method, header: new Metadata(), metadata: new Metadata({ "idempotency-key": key }) },
-      ...{ signal: new AbortController().signal, identity: { key: "peer:a", source: "peer" } },
+      ...{ signal: new AbortController().signal, identity: { key: identity, source: "peer" } },
       ...{ remainingMs: () => Number.POSITIVE_INFINITY, outlasts: () => {} },
     } as unknown as ServedContext);
   return { clock, call, errors };
@@ -83,4 +83,13 @@ test("a handler whose commit failed before it returned may answer all the same",
     return idempotency.commit(database, failing).catch(() => "without");
   });
   expect([await call(), await call()]).toEqual(["without", "without"]);
+});
+
+test("callers whom the database would take for one are each given their own answer", async () => {
+  let runs = 0;
+  const { call } = setUp(async (database, _, { idempotency }) => idempotency.commit(database, () => ++runs));
+  const halves = ["token:a|\ud800", "token:a|\ud801"];
+  const answers: unknown[] = [];
+  for (const identity of [...halves, ...halves]) answers.push(await call("k", identity));
+  expect(answers).toEqual([1, 2, 1, 2]);
 });
