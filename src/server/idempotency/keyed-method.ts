@@ -104,7 +104,9 @@ export class KeyedMethod {
   replay(answer: Uint8Array, call: ServedContext): unknown {
     this.#report("replayed");
     call.header.set(REPLAYED, "true");
-    return this.#keyed.encoded ? new EncodedMessage(answer) : this.#method.response.decode(answer);
+    if (this.#keyed.encoded) return new EncodedMessage(answer);
+    // A copy: fields of bytes are views of it, and whoever changed one would change what a store in memory keeps.
+    return this.#method.response.decode(new Uint8Array(answer));
   }
 
   /** Runs the handler under a claim that is given back when it has ended, and not before. */

@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import { Metadata } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
 import type { Idempotency } from "../../../src/core/idempotency.ts";
+import type { Codec } from "../../../src/core/method.ts";
 import type { ServedContext, ServeUnary } from "../../../src/core/served-call.ts";
 import { memoryIdempotency } from "../../../src/server/idempotency/memory-store.ts";
 import type { IdempotencyStore } from "../../../src/server/idempotency/store.ts";
@@ -14,7 +15,12 @@ const method = aMethod();
 const LEASE_MS = 300;
 
 /** The layer around a handler, on a store whose asks are noted. */
-function setUp(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}, inner?: IdempotencyStore) {
+function setUp(
+  handler: ServeUnary,
+  changes: Partial<IdempotencyStore> = {},
+  inner?: IdempotencyStore,
+  served = method,
+) {
   const clock = fakeClock();
   const store = inner ?? memoryIdempotency({ clock });
   const asked: string[] = [];
@@ -38,7 +44,7 @@ function setUp(handler: ServeUnary, changes: Partial<IdempotencyStore> = {}, inn
     { ...keyed, onError: (error) => void errors.push(error) },
     new Map([[method.path, 86_400_000]]),
   );
-  const serve = layer.unary(handler, method);
+  const serve = layer.unary(handler, served);
   /** A call with a key, which leaves after `timeoutMs` if given. */
   const call = (request: unknown = "request", context: Partial<ServedContext> = {}, timeoutMs = Infinity) => {
     const until = clock.now() + timeoutMs;
@@ -591,6 +597,18 @@ describe("an answer", () => {
     await Promise.all(outlasting);
     expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150"]);
     expect(errors).toEqual([down, down, down]);
+  });
+
+  test("that is changed by whoever was given it is another's as it was kept", async () => {
+    // As generated code does: a field of bytes is a view of what was decoded.
+    const encode = ({ data }: { readonly data: Uint8Array }) => data.slice();
+    const response = { encode, decode: (bytes: Uint8Array) => ({ data: bytes.subarray() }) } as Codec;
+    const { call } = setUp(async () => ({ data: new Uint8Array([1, 2]) }), {}, undefined, { ...method, response });
+    for (let n = 0; n < 3; n += 1) {
+      const { data } = (await call()) as { readonly data: Uint8Array };
+      expect([...data]).toEqual([1, 2]);
+      data.fill(0);
+    }
   });
 
   test("that is refused is not given", async () => {
