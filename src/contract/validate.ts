@@ -174,10 +174,17 @@ function checkScope(breaker: BreakerPolicy | undefined): Problem[] {
 /** What is kept under a key is one answer to one request. */
 function checkIdempotencyKey(key: IdempotencyKeyPolicy | undefined, { kind }: MethodFacts): Problem[] {
   if (!key) return [];
-  const problems = positive(["idempotencyKey", "ttlMs"], key.ttlMs);
+  const problems = checkKeeping(["idempotencyKey", "ttlMs"], key.ttlMs);
   if (kind === "unary") return problems;
   const message = `idempotency_key on a ${kind} method: one answer to one request is kept, and a stream is neither`;
   return [...problems, { path: ["idempotencyKey"], message }];
+}
+
+/** A contract's file says no infinite time, a record by hand may; the stores of PostgreSQL and Redis keep nothing for ever. */
+function checkKeeping(path: readonly string[], ttlMs: number | undefined): Problem[] {
+  return ttlMs === Number.POSITIVE_INFINITY
+    ? [{ path, message: `must be finite; it is ${ttlMs}` }]
+    : positive(path, ttlMs);
 }
 
 /** A call may be made twice only where that is safe, and retry and hedge exclude each other (gRFC A6, rule R9). */

@@ -2,7 +2,7 @@ import type { CallContext as NiceCallContext, ServerMiddleware } from "nice-grpc
 import type { ServiceDefinition } from "../contract/definition.ts";
 import { namedMethods, namesProblems, serviceProblems, type UnaryNameOf } from "../contract/named-methods.ts";
 import { type CallContext, identify } from "../core/call-context.ts";
-import { checkOptions, isFunction, isObject, isPositive, type OptionCheck, show } from "../core/check-options.ts";
+import { checkOptions, isFunction, isObject, isSpan, type OptionCheck, show } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RpcError } from "../core/errors.ts";
 import { NO_IDEMPOTENCY } from "../core/idempotency.ts";
@@ -49,7 +49,7 @@ const OPTIONS: Readonly<Record<keyof IdempotencyMiddlewareOptions, OptionCheck>>
   ...KEEPING,
   // Together with the definition.
   methods: () => undefined,
-  ttlMs: isPositive,
+  ttlMs: isSpan,
   ...{ identity: isFunction, observer: isFunction, onError: isFunction, clock: isObject },
 };
 

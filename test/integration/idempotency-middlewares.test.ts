@@ -265,6 +265,11 @@ const refused: [string, () => unknown, string][] = [
       "methods is missing: name those that have keys, such as createOrder",
   ],
   [
+    "an answer that is to be kept for ever",
+    () => idempotency(OrderServiceDefinition, { store: memoryIdempotency(), methods, ttlMs: Number.POSITIVE_INFINITY }),
+    "idempotency: ttlMs must be finite; it is Infinity",
+  ],
+  [
     "all that is wrong at once, of a client",
     () => idempotencyKey(OrderServiceDefinition, { methods: ["getOder"], random: 5, key: "k" } as never),
     "idempotencyKey: random must be a function; it is 5; there is no option key; there are methods, random; " +

@@ -99,6 +99,7 @@ describe("each rule has its message", () => {
     [{ breaker: { maxOpenMs: 0 } }, `breaker.maxOpenMs: ${positive} 0 ms`],
     [{ breaker: { trials: 0 } }, `breaker.trials: ${count} 0`],
     [{ idempotencyKey: { ttlMs: 0 } }, `idempotencyKey.ttlMs: ${positive} 0 ms`],
+    [{ idempotencyKey: { ttlMs: Number.POSITIVE_INFINITY } }, "idempotencyKey.ttlMs: must be finite; it is Infinity"],
     [
       { heartbeat: { field: "beat" } },
       "heartbeat: heartbeat on a unary method: only a stream of responses can have heartbeats",
