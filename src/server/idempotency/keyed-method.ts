@@ -1,5 +1,5 @@
 import { type CallContext, giveSignal } from "../../core/call-context.ts";
-import { type Clock, sleep } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import { fail } from "../../core/errors.ts";
 import { EncodedMessage, encodeMessage, type Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
@@ -10,6 +10,7 @@ import type { ClaimOutcome } from "../../policy/idempotency.ts";
 import { refuseLate } from "../layers/deadline.ts";
 import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
+import { offer } from "./offer.ts";
 import { type EncodedAnswer, type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency, storedIdentity } from "./served-key.ts";
 import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
@@ -33,12 +34,6 @@ const REPLAYED = "idempotent-replayed";
 /** How often it is asked whether another process has done with a key, in milliseconds: at first, and at the least. */
 const FIRST_LOOK_MS = 20;
 const MOST_LOOK_MS = 500;
-
-/** After how many milliseconds an answer that the store did not take is offered again, the first time. */
-const FIRST_OFFER_MS = 50;
-
-/** How often an answer is offered within a lease to a store that says nothing: so two tries may come to nothing. */
-const OFFERS = 3;
 
 /** How long the client of a call that failed waits at most, in milliseconds, for its key to be free. */
 const RELEASE_MS = 100;
@@ -156,7 +151,8 @@ export class KeyedMethod {
    * @returns false if another server has taken the call over.
    */
   async #keep(claim: Claim, answer: Uint8Array, call: ServedContext): Promise<boolean> {
-    const kept = this.#offer(claim, answer, call);
+    const { store, clock } = this.#keyed;
+    const kept = offer(store, claim, answer, clock, (error) => this.#tell(error, call)).catch(notKept);
     try {
       return await unlessAborted(kept, call.signal);
     } catch (error) {
@@ -164,33 +160,6 @@ export class KeyedMethod {
       // A server that drains would otherwise stop before it is there for repetitions.
       if (call.signal.aborted) call.outlasts(kept.then(wake, wake));
       throw error;
-    }
-  }
-
-  /**
-   * For as long as a lease: after that, another server may be at work already. Whichever try is answered first decides,
-   * since of one owner's answers the first one holds.
-   */
-  async #offer(claim: Claim, answer: Uint8Array, call: CallContext): Promise<boolean> {
-    const { store, clock } = this.#keyed;
-    const giveUpAt = clock.now() + claim.leaseMs;
-    const heard = Promise.withResolvers<boolean>();
-    const offer = async () => {
-      const kept = await store.complete(claim, answer);
-      heard.resolve(kept);
-      return kept;
-    };
-    for (let delayMs = FIRST_OFFER_MS; ; delayMs *= 2) {
-      const offeredAt = clock.now();
-      const patienceMs = Math.min(claim.leaseMs / OFFERS, giveUpAt - offeredAt);
-      try {
-        return await answered(clock, patienceMs, Promise.race([heard.promise, offer()]));
-      } catch (cause) {
-        this.#tell(cause, call);
-        const againAt = Math.max(clock.now(), offeredAt + delayMs);
-        if (againAt >= giveUpAt) this.#notKept(cause);
-        await sleep(clock, againAt - clock.now());
-      }
     }
   }
 
@@ -258,11 +227,6 @@ export class KeyedMethod {
     return fail("INVALID_ARGUMENT", "the idempotency key was used with another request");
   }
 
-  #notKept(cause: unknown): never {
-    const details = "the work is done, and its answer could not be kept: a repetition may do it again";
-    return fail("UNAVAILABLE", details, { pushbackMs: -1, cause });
-  }
-
   #tell(error: unknown, call: CallContext): void {
     tell("onError threw", () => this.#keyed.onError(error, call));
   }
@@ -272,6 +236,11 @@ export class KeyedMethod {
     if (!observer) return;
     notify(observer, { type: "policy", method: this.#method.path, policy: "idempotency", action, detail: {} });
   }
+}
+
+function notKept(cause: unknown): never {
+  const details = "the work is done, and its answer could not be kept: a repetition may do it again";
+  return fail("UNAVAILABLE", details, { pushbackMs: -1, cause });
 }
 
 function idOf({ identity, method, key }: ClaimWish): string {
