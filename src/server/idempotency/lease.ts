@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../core/clock.ts";
 import { silence } from "./answered.ts";
 import type { Claim, IdempotencyStore } from "./store.ts";
 
-/** How often a claim is renewed while it lasts: so two renewals may fail. */
+/** How often a claim is renewed while it lasts: where one renewal fails, the next still comes in time. */
 const RENEWALS = 3;
 
 /** Holds a claim for as long as its handler runs. */
