@@ -12,6 +12,7 @@ import type { Observer } from "../core/observer.ts";
 import type { ServedContext, ServeUnary } from "../core/served-call.ts";
 import { Metadata } from "../transport/index.ts";
 import { DEFAULT_LEASE_MS, DEFAULT_TTL_MS, type IdempotencyOptions, KEEPING } from "./idempotency/options.ts";
+import { shownIdempotency } from "./idempotency/served-key.ts";
 import { idempotencyLayer } from "./layers/idempotency.ts";
 import { NiceContext } from "./nice-context.ts";
 import { toServerError } from "./server-error.ts";
@@ -120,7 +121,8 @@ function layerContext(method: Method, next: Next, received: NiceCallContext, clo
     next(request, { ...received, signal, idempotency } as NiceCallContext);
   const sendHeader = () => received.sendHeader();
   const metadata = new Metadata(received.metadata);
-  return new NiceContext(method, handle as Next, { peer, header, trailer, signal, sendHeader, metadata }, clock);
+  const seen = { peer, header, trailer, signal, sendHeader, metadata, idempotency: shownIdempotency(received) };
+  return new NiceContext(method, handle as Next, seen, clock);
 }
 
 /** What the handler threw, or a middleware on the way to it: nice-grpc is to see it as it is. */

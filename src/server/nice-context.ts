@@ -10,6 +10,7 @@ import type { Method } from "../core/method.ts";
 import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
 import { DEADLINE_KEY, type Metadata, takeCertificate } from "../transport/index.ts";
+import { shownIdempotency } from "./idempotency/served-key.ts";
 
 /**
  * The context of a call that arrived over nice-grpc's server: nice-grpc's own, and what it leaves out. All that
@@ -28,7 +29,7 @@ export class NiceContext implements ServedContext {
   readonly remainingMs: () => number;
   readonly identity: Identity;
   readonly criticality: Criticality | undefined;
-  readonly idempotency: Idempotency = NO_IDEMPOTENCY;
+  readonly idempotency: Idempotency;
   readonly pin: (cursor: Cursor) => void;
   /** The rest of nice-grpc's middleware chain, down to the handler. */
   readonly next: ServerMiddlewareCall<unknown, unknown>["next"];
@@ -60,6 +61,7 @@ export class NiceContext implements ServedContext {
     this.identity = peerIdentity(context.peer);
     const criticality = context.metadata.get(CRITICALITY_KEY);
     this.criticality = isCriticality(criticality) ? criticality : method.criticality;
+    this.idempotency = shownIdempotency(context) ?? NO_IDEMPOTENCY;
     this.pin = (cursor) => pin(this, cursor);
     this.next = next;
   }

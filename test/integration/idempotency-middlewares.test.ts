@@ -25,6 +25,7 @@ import {
   quick,
 } from "../support/idempotency-middlewares.ts";
 import { temporaryFile } from "../support/idempotency-stores.ts";
+import { type CreateOrder as KeyedCreateOrder, servers } from "../support/keyed-orders.ts";
 import { connectNice, serveNice } from "../support/nice-alone.ts";
 import { gate, ordersHandlers, rejection } from "../support/orders.ts";
 import { PatientOrders } from "../support/patient-orders.ts";
@@ -227,6 +228,28 @@ test("under createServer it stands around our own pipeline, and handlers keep th
   expect((await Promise.all(asked)).map(({ orderId }) => orderId)).toEqual(["o-1", "o-1"]);
   expect(served).toEqual([["order-7", "peer", "CreateOrder", true]]);
   expect(await orders.getOrder({}, { metadata })).toMatchObject({ orderId: "none" });
+});
+
+/** Serves what has a key under two layers that share a store. */
+const twice: [string, (createOrder: CreateOrder, store: IdempotencyStore) => Promise<number>][] = [
+  ["idempotency() twice", (createOrder, store) => serveNice({ createOrder }, once({ store }), once({ store }))],
+  ...Object.entries(servers).map(([name, serve]): (typeof twice)[number] => [
+    `idempotency() around ${name} with a contract that has the key`,
+    (createOrder, store) => serve(createOrder as KeyedCreateOrder, { store }, { use: [once({ store })] }),
+  ]),
+];
+
+test.each(twice)("under %s a call does not wait for itself", async (_, serve) => {
+  const { seen, createOrder } = counting();
+  const views: unknown[] = [];
+  const noting: CreateOrder = (request, context) => {
+    views.push((context as Served).idempotency.key);
+    return createOrder(request, context);
+  };
+  const orders = connectNice(await serve(noting, memoryIdempotency()), keys());
+  const ask = () => orders.createOrder({}, keyed("order-7", { signal: AbortSignal.timeout(5_000) }));
+  expect([await ask(), await ask()]).toMatchObject([{ orderId: "o-1" }, { orderId: "o-1" }]);
+  expect([seen, views]).toEqual([["order-7"], ["order-7"]]);
 });
 
 const refused: [string, () => unknown, string][] = [

@@ -38,7 +38,17 @@ export function fingerprintOf({ request: codec }: Method, request: unknown): str
   return hash("sha256", encodeMessage(codec, request), "base64url");
 }
 
+/** The views that were given, to tell them from what others may have put into a context under that name. */
+const given = new WeakSet<object>();
+
 /** Gives the handler's context a view of its key. A property of its own, since nice-grpc's middlewares spread contexts. */
 export function showIdempotency(context: CallContext, view: Idempotency): void {
+  given.add(view);
   Object.defineProperty(context, "idempotency", { value: view, enumerable: true, configurable: true });
+}
+
+/** The view that a context was given further out; undefined if it was given none. */
+export function shownIdempotency(context: object): Idempotency | undefined {
+  const view: unknown = Reflect.get(context, "idempotency");
+  return given.has(Object(view)) ? (view as Idempotency) : undefined;
 }

@@ -1,6 +1,6 @@
 import type { ServerLayer, ServeUnary } from "../../core/served-call.ts";
 import { type Keyed, KeyedMethod } from "../idempotency/keyed-method.ts";
-import { servedKey } from "../idempotency/served-key.ts";
+import { servedKey, shownIdempotency } from "../idempotency/served-key.ts";
 import { Waiters } from "../idempotency/waiters.ts";
 
 /**
@@ -13,14 +13,16 @@ export function idempotencyLayer(keyed: Keyed, marked: ReadonlyMap<string, numbe
   return {
     unary: (next, method) => {
       const ttlMs = marked.get(method.path);
-      return ttlMs === undefined ? next : serveOnce(new KeyedMethod(keyed, waiters, method, ttlMs, next));
+      return ttlMs === undefined ? next : serveOnce(new KeyedMethod(keyed, waiters, method, ttlMs, next), next);
     },
     stream: (next) => next,
   };
 }
 
-function serveOnce(method: KeyedMethod): ServeUnary {
+function serveOnce(method: KeyedMethod, next: ServeUnary): ServeUnary {
   return async (request, call) => {
+    // It runs once already, under a middleware further out; on the same store it would wait for itself.
+    if (shownIdempotency(call)?.key !== undefined) return next(request, call);
     const key = servedKey(call);
     if (key === undefined) return method.unprotected(request, call);
     const wish = method.wish(key, request, call);
