@@ -171,6 +171,12 @@ export class IdempotencyWorld {
         const commit = () => idempotency.commit({}, () => ({ run }));
         return commit().catch(commit);
       }),
+    commitUnawaited: async (which: number, value: number) =>
+      this.#end(which, async ({ idempotency, run }) => {
+        idempotency.commit({}, () => ({ run })).catch(() => {});
+        if (value % 3 === 0) throw new Error("before the commit has ended");
+        return { run: -run };
+      }),
     commitAndFail: async (which: number) => this.#commit(which, true),
     fail: async (which: number) =>
       this.#end(which, ({ run, key }) => {
