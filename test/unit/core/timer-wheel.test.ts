@@ -43,13 +43,25 @@ describe("a timer", () => {
     expect(fired).toEqual([100, 200, 15_000, 20_000, 30_000]);
   });
 
+  test.each([5, 50, 500])("fires after those set before it that are due with it, also where they are %i", (count) => {
+    const time = new SteppedWheel();
+    const fired: number[] = [];
+    const timers = Array.from({ length: count }, (_, n) => time.setTimer(300, () => fired.push(n)));
+    for (const timer of timers.filter((_, n) => n % 3 === 0)) timer.cancel();
+    time.advance(299);
+    expect(fired).toEqual([]);
+    time.advance(1);
+    expect(fired).toEqual(Array.from(timers.keys()).filter((n) => n % 3 !== 0));
+    expect([time.wheel.waiting, time.held]).toEqual([0, false]);
+  });
+
   test("does not fire once it is cancelled, whether near or far", () => {
     const time = new SteppedWheel();
     const timers = [200, 10_240, DAY].map((delayMs) => time.setTimer(delayMs, () => expect.unreachable()));
     time.advance(190);
     for (const timer of timers) timer.cancel();
     time.advance(2 * DAY);
-    expect(time.wheel.waiting).toBe(0);
+    expect([time.wheel.waiting, time.thrown]).toEqual([0, []]);
   });
 
   test("is cancelled once, and without effect after it fired", () => {
@@ -93,6 +105,20 @@ describe("a callback", () => {
     time.setTimer(100, again);
     time.advance(1_000);
     expect(fired).toEqual([100, 200, 300]);
+    expect(time.held).toBe(false);
+  });
+
+  test("may set many others, which fire in their turn, in the order of their ticks", () => {
+    const time = new SteppedWheel();
+    const fired: number[] = [];
+    const delays = Array.from({ length: 100 }, (_, n) => 110 + ((n * 37) % 100) * 10);
+    time.setTimer(100, () => {
+      for (const delayMs of delays) time.setTimer(delayMs, () => fired.push(delayMs));
+    });
+    time.advance(100);
+    expect([time.alarmIn, time.wheel.waiting]).toEqual([110, 100]);
+    time.advance(1_100);
+    expect(fired).toEqual(delays.toSorted((a, b) => a - b));
     expect(time.held).toBe(false);
   });
 
