@@ -11,7 +11,7 @@ import { refuseLate } from "../layers/deadline.ts";
 import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
 import { offer } from "./offer.ts";
-import { type EncodedAnswer, type Held, Run, takenOverError } from "./run.ts";
+import { type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency, storedIdentity } from "./served-key.ts";
 import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
 import type { Waiters } from "./waiters.ts";
@@ -99,14 +99,12 @@ export class KeyedMethod {
   replay(answer: Uint8Array, call: ServedContext): unknown {
     this.#report("replayed");
     call.header.set(REPLAYED, "true");
-    if (this.#keyed.encoded) return new EncodedMessage(answer);
-    // A copy: fields of bytes are views of it, and whoever changed one would change what a store in memory keeps.
-    return this.#method.response.decode(new Uint8Array(answer));
+    return this.#hand(answer);
   }
 
   /** Runs the handler under a claim that is given back when it has ended, and not before. */
   async run(wish: ClaimWish, claimed: Claimed, request: unknown, call: ServedContext): Promise<unknown> {
-    const { store, clock, encoded } = this.#keyed;
+    const { store, clock } = this.#keyed;
     const { token, takenOver, askedAt } = claimed;
     const claim = { ...wish, token };
     if (takenOver) this.#report("taken-over");
@@ -118,8 +116,8 @@ export class KeyedMethod {
     giveSignal(call, signal);
     try {
       const answer = await this.#answer(run, held, request, call).finally(() => lease.end());
-      if (!run.committed && !(await this.#keep(claim, answer.bytes, call))) lease.lose();
-      if (!lease.lost.aborted) return encoded ? new EncodedMessage(answer.bytes) : answer.message;
+      if (!run.committed && !(await this.#keep(claim, answer, call))) lease.lose();
+      if (!lease.lost.aborted) return this.#hand(answer);
     } catch (error) {
       if (!lease.lost.aborted) throw error;
     } finally {
@@ -130,11 +128,18 @@ export class KeyedMethod {
     throw takenOverError(this.#method.path);
   }
 
-  async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<EncodedAnswer> {
+  /** An answer as everybody is given it, also who caused it: whoever has its message may have changed that since. */
+  #hand(answer: Uint8Array): unknown {
+    if (this.#keyed.encoded) return new EncodedMessage(answer);
+    // Of a copy: fields of bytes are views of it, and whoever changed one would change what a store in memory keeps.
+    return this.#method.response.decode(new Uint8Array(answer));
+  }
+
+  async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<Uint8Array> {
     try {
       const message = await this.#handler(request, call);
       await run.settled();
-      return run.committed ?? { message, bytes: encodeMessage(this.#method.response, message) };
+      return run.committed ?? encodeMessage(this.#method.response, message);
     } catch (error) {
       // A renewal that finds the claim given back would take it for another's.
       held.lease.end();

@@ -5,12 +5,6 @@ import { Status } from "../../core/status.ts";
 import type { Lease } from "./lease.ts";
 import type { Claim, IdempotencyStore } from "./store.ts";
 
-/** A handler's answer, and its bytes. */
-export interface EncodedAnswer {
-  readonly message: unknown;
-  readonly bytes: Uint8Array;
-}
-
 /** A claim as its handler sees it. */
 export interface Held {
   readonly claim: Claim;
@@ -24,7 +18,7 @@ export class Run {
   readonly #method: Method;
   readonly #held: Held | undefined;
   #begun = false;
-  #committed: EncodedAnswer | undefined;
+  #committed: Uint8Array | undefined;
   #committing: Promise<unknown> | undefined;
 
   constructor(store: IdempotencyStore, method: Method, held?: Held) {
@@ -33,8 +27,8 @@ export class Run {
     this.#held = held;
   }
 
-  /** What the handler committed, if it did. */
-  get committed(): EncodedAnswer | undefined {
+  /** The bytes of what the handler committed, if it did. */
+  get committed(): Uint8Array | undefined {
     return this.#committed;
   }
 
@@ -74,7 +68,7 @@ export class Run {
   }
 
   async #transact(db: object, work: (tx: object) => unknown): Promise<unknown> {
-    let answer: EncodedAnswer | undefined;
+    let answer: { readonly message: unknown; readonly bytes: Uint8Array } | undefined;
     const encode = (message: unknown) => {
       answer = { message, bytes: encodeMessage(this.#method.response, message) };
       return answer.bytes;
@@ -87,7 +81,7 @@ export class Run {
     if (!(await this.#inTransaction(db, made))) this.#lose();
     // There is nothing more to hold; and an answer that is kept for less time than its handler goes on would look lost.
     this.#held?.lease.end();
-    this.#committed = answer;
+    this.#committed = answer?.bytes;
     return answer?.message;
   }
 

@@ -93,3 +93,11 @@ test("callers whom the database would take for one are each given their own answ
   for (const identity of [...halves, ...halves]) answers.push(await call("k", identity));
   expect(answers).toEqual([1, 2, 1, 2]);
 });
+
+test("what a handler changes of its answer after the commit changes nothing", async () => {
+  const { call } = setUp(async (database, _, { idempotency }) => {
+    const answer = await idempotency.commit(database, () => ({ orderId: "o-1" }));
+    return Object.assign(answer, { orderId: "o-2" });
+  });
+  expect([await call(), await call()]).toEqual([{ orderId: "o-1" }, { orderId: "o-1" }]);
+});

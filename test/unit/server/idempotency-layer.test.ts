@@ -611,6 +611,17 @@ describe("an answer", () => {
     }
   });
 
+  test("that its handler changes while it is being kept is given as it is kept", async () => {
+    const answer = { orderId: "o-1" };
+    const store = memoryIdempotency();
+    const complete: IdempotencyStore["complete"] = (...given) => {
+      answer.orderId = "o-2";
+      return store.complete(...given);
+    };
+    const { call } = setUp(async () => answer, { complete }, store);
+    expect([await call(), await call()]).toEqual([{ orderId: "o-1" }, { orderId: "o-1" }]);
+  });
+
   test("that is refused is not given", async () => {
     const { call } = setUp(async () => "ok", { complete: async () => false });
     expect(await rejection(call())).toMatchObject({ code: 14, reason: "REFUSED" });
