@@ -34,7 +34,8 @@ export function memoryIdempotency(options: MemoryIdempotencyOptions = {}): Idemp
   if (problems.length > 0) throw new TypeError(`memoryIdempotency: ${problems.join("; ")}`);
   const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024, clock = systemClock } = options;
   const records = new BoundedRecords(maxEntries, maxBytes);
-  let lastToken = 0;
+  // Past those of a process before this one: systems that refuse what comes late may remember them.
+  let lastToken = Math.floor(clock.wallTime() * 1_000);
   const change = (id: IdempotencyId, record: IdempotencyRecord | undefined) => {
     if (record) records.set(idOf(id), record, clock.now());
     return record !== undefined;

@@ -108,6 +108,13 @@ test.each([0, 1, 4.3, 1_000.1])(
   },
 );
 
+test("tokens grow past a restart of the process, whose clock begins anew", async () => {
+  const before = memoryIdempotency({ clock: fakeClock({ now: 3_600_000, wallTime: 1_767_225_600_000 }) });
+  const after = memoryIdempotency({ clock: fakeClock({ now: 50, wallTime: 1_767_225_601_000 }) });
+  const tokens = [await claimed(before, wish("a")), await claimed(after, wish("a"))].map(({ token }) => token);
+  expect(tokens).toEqual(tokens.toSorted((a, b) => a - b));
+});
+
 test.each<[object, string]>([
   [{ maxEntries: 0 }, "maxEntries must be a whole number of at least 1; it is 0"],
   [
