@@ -1,3 +1,4 @@
+import { FIELD_OVERHEAD } from "./metadata-size.ts";
 import { decodeShape, encodeShape, type Shape } from "./proto-shape.ts";
 import { writeBytes } from "./proto-wire.ts";
 import type { AnyDetail, StatusDetail, StatusDetailInit } from "./status-detail.ts";
@@ -15,9 +16,6 @@ export const MOST_STATUS_BYTES = 7 * 1024;
 
 /** The most that a field's number and length take where it is shorter than 16 KiB. */
 const FIELD_HEAD = 3;
-
-/** What HTTP/2 counts for a field besides its name and value (RFC 9113, 6.5.2). */
-export const FIELD_OVERHEAD = 32;
 
 const ANY: Shape = { typeUrl: { number: 1, type: "text" }, value: { number: 2, type: "bytes" } };
 

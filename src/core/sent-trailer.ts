@@ -1,5 +1,6 @@
 import { cannotBeSent, forbiddenKey, unsendable } from "./metadata-keys.ts";
-import { encodeStatus, FIELD_OVERHEAD, MOST_STATUS_BYTES, STATUS_DETAILS } from "./rich-status.ts";
+import { fieldBytes } from "./metadata-size.ts";
+import { encodeStatus, MOST_STATUS_BYTES, STATUS_DETAILS } from "./rich-status.ts";
 import { cutText } from "./sent-text.ts";
 import type { StatusDetailInit } from "./status-detail.ts";
 import { detailProblems } from "./status-detail-codec.ts";
@@ -43,10 +44,5 @@ export function sentText(text: string, trailer: TrailerInit = {}): string {
 const LEAST_TEXT_BYTES = 256;
 
 function bytesOf(trailer: TrailerInit): number {
-  return Object.entries(trailer).reduce((sum, [key, value]) => sum + bytesOnWire(key, value), 0);
-}
-
-function bytesOnWire(key: string, value: string | Uint8Array): number {
-  const length = typeof value === "string" ? value.length : Math.ceil(value.length / 3) * 4;
-  return key.length + length + FIELD_OVERHEAD;
+  return Object.entries(trailer).reduce((sum, [key, value]) => sum + fieldBytes(key, value), 0);
 }
