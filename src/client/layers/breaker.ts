@@ -55,7 +55,7 @@ export function breakerLayer(context: BreakerContext): Layer {
     unary: (next) =>
       continuing((call, onReply, onError) => {
         const permit = breaker.tryAcquire(unaryUse, call.startedAt);
-        if (!permit.granted) return onError(reject(call, permit));
+        if (!permit.granted) return onError(reject(call, permit), call);
         // Not in an async function: with that, the whole pipeline costs a twentieth more.
         return handOn(next, call).then(
           (reply) => {
@@ -65,7 +65,7 @@ export function breakerLayer(context: BreakerContext): Layer {
           (error) => {
             if (call.signal?.aborted) settleLeft(permit, call.signal.reason, factsOf(call, permit));
             else settleFailed(permit, RpcError.from(error), codes, factsOf(call, permit));
-            return onError(error);
+            return onError(error, call);
           },
         );
       }),

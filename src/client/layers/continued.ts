@@ -1,11 +1,14 @@
 import type { Call, Reply, UnaryHandler } from "../../core/call.ts";
 import { handOn } from "./hand-on.ts";
 
-/** Goes on with what a call came to, as the two functions of a promise's `then` do. */
+/**
+ * Goes on with what a call came to, as the two functions of a promise's `then` do. `onError` is told the call besides,
+ * so that one function does for all calls of a method.
+ */
 export type Continuation = (
   call: Call,
   onReply: (reply: Reply) => Reply,
-  onError: (error: unknown) => Promise<Reply>,
+  onError: (error: unknown, call: Call) => Promise<Reply>,
 ) => Promise<Reply>;
 
 const continuations = new WeakMap<UnaryHandler, Continuation>();
@@ -24,7 +27,9 @@ export function continuing(continuation: Continuation): UnaryHandler {
 
 /** How to call a handler and go on with what it came to; what the handler throws at once goes to `onError` too. */
 export function continuationOf(handler: UnaryHandler): Continuation {
-  return continuations.get(handler) ?? ((call, onReply, onError) => handOn(handler, call).then(onReply, onError));
+  const afterwards: Continuation = (call, onReply, onError) =>
+    handOn(handler, call).then(onReply, (error) => onError(error, call));
+  return continuations.get(handler) ?? afterwards;
 }
 
 function keep(reply: Reply): Reply {

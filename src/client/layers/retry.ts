@@ -32,12 +32,13 @@ export function retryLayer(context: RetryContext): Layer {
         throttling.success();
         return reply;
       };
+      const fail = (error: unknown, call: Call) => retryUnary(new Attempts(context, call), error, next);
       const goOn = continuationOf(next);
       const first: UnaryHandler = (call) => {
         if (call.signal?.aborted) throw call.signal.reason;
         budget.call(call.startedAt);
         // Not in an async function: with that, this layer costs a call that succeeds at once a third more.
-        return goOn(call, succeed, (error) => retryUnary(new Attempts(context, call), error, next));
+        return goOn(call, succeed, fail);
       };
       return (call) => handOn(first, call);
     },

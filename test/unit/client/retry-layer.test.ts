@@ -1,12 +1,17 @@
 import { ClientError } from "nice-grpc-common";
 import { describe, expect, test } from "vitest";
+import { breakerLayer } from "../../../src/client/layers/breaker.ts";
+import { failureCodes } from "../../../src/contract/resolve.ts";
+import type { UnaryHandler } from "../../../src/core/call.ts";
 import type { CallOptions } from "../../../src/core/call-options.ts";
 import { RpcError } from "../../../src/core/errors.ts";
 import { Status } from "../../../src/core/status.ts";
 import type { FakeClock } from "../../../src/testing/index.ts";
+import { breaking } from "../../support/breaking.ts";
 import { afterTimers, type Drive, type Driven, forms } from "../../support/driven.ts";
 import { rejection } from "../../support/orders.ts";
 import { aFailure, aPushback, NOTHING_LEFT, type Retrying, retrying, toldOf } from "../../support/retrying.ts";
+import { aCall, aMethod, aReply } from "../../support/scripted.ts";
 
 /** A call through a retry layer. */
 function start(drive: Drive, policy: Retrying = {}, changes: Parameters<Drive>[1] = {}) {
@@ -422,3 +427,27 @@ describe.each(forms)("%s", (_form, drive) => {
     expect(share.throttling.snapshot().tokens).toBe(8.5);
   });
 });
+
+test.each([false, true])(
+  "calls under way at a time are each tried again as they were, with a breaker: %s",
+  async (guarded) => {
+    const { layer, clock } = retrying();
+    const { breaker } = breaking({ minimumCalls: 10 });
+    const seen: string[] = [];
+    const attempt: UnaryHandler = async ({ request, attempt }) => {
+      seen.push(`${request} ${attempt}`);
+      await undefined;
+      if (attempt === 1) throw aFailure();
+      return aReply(request);
+    };
+    const slowMs = Number.POSITIVE_INFINITY;
+    const guard = breakerLayer({ breaker, codes: failureCodes(undefined), slowMs, clock, report: undefined });
+    const method = aMethod();
+    const handler = layer.unary(guarded ? guard.unary(attempt, method) : attempt, method);
+    const replies = Promise.all(["a", "b", "c"].map((request) => handler(aCall({ request }))));
+    await clock.advance(50);
+    expect((await replies).map(({ message }) => message)).toEqual(["a", "b", "c"]);
+    expect(seen).toEqual(["a 1", "b 1", "c 1", "a 2", "b 2", "c 2"]);
+    expect(breaker.snapshot()).toMatchObject(guarded ? { calls: 6, failures: 3 } : { calls: 0 });
+  },
+);
