@@ -183,6 +183,22 @@ describe("the tour", () => {
     expect(printed).toMatch(/All 2 rows came out as they must\.$/);
   });
 
+  test("names each row as it begins, before the table", async () => {
+    const printed: string[] = [];
+    const begun: string[][] = [];
+    const rows = ["first", "second"].map(
+      (name): Row => ({
+        name,
+        run: async () => {
+          begun.push(printed.filter((text) => / of 2 /.test(text)));
+          return good;
+        },
+      }),
+    );
+    await runTour(shop, (text) => printed.push(text), rows);
+    expect(begun).toEqual([["   1 of 2  first"], ["   1 of 2  first", "   2 of 2  second"]]);
+  });
+
   test("fails when one row does, and says what was expected and what came", async () => {
     const { ok, printed } = await tour([async () => good], [async () => bad]);
     expect(ok).toBe(false);
@@ -207,6 +223,7 @@ describe("the tour", () => {
     const { ok, printed } = await tour([async () => ({ ...bad, late: 1 }), async () => good]);
     expect(ok).toBe(true);
     expect(printed).toContain("(run 2:");
+    expect(printed).toMatch(/ {2}1 of 1 {2}row 0\n +once more: calls came too late\n/);
   });
 
   test("runs a row again when one that was too late broke it off", async () => {

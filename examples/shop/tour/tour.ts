@@ -53,14 +53,19 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /**
- * Drives the shop through the rows, one after the other, and prints the table; below it, what was expected and what
- * came where a row came out wrong.
+ * Drives the shop through the rows, one after the other. Prints each as it begins, and once all are through the table;
+ * below it, what was expected and what came where a row came out wrong.
  *
  * @returns whether every row came out as it must.
  */
 export async function runTour(shop: Shop, print: (text: string) => void, tour = rows): Promise<boolean> {
   const results: { row: Row; result: Result }[] = [];
-  for (const row of tour) results.push({ row, result: await runRow(row, shop) });
+  print("The tour, whose table comes when it is through:\n");
+  for (const [n, row] of tour.entries()) {
+    print(`${String(n + 1).padStart(4)} of ${tour.length}  ${row.name}`);
+    results.push({ row, result: await runRow(row, shop, print) });
+  }
+  print("");
   print(
     formatTable(
       COLUMNS,
@@ -81,11 +86,14 @@ export async function runTour(shop: Shop, print: (text: string) => void, tour = 
  * A machine that stood still for longer than a deadline makes a row come out wrong with nothing amiss: such a row, and
  * no other, is run again. A fault fails each time.
  */
-async function runRow(row: Row, shop: Shop): Promise<Result> {
+async function runRow(row: Row, shop: Shop, print: (text: string) => void): Promise<Result> {
   for (let run = 1; ; run++) {
     const result = await row.run(shop).catch(broken);
     const again = !passed(result) && result.late > 0 && run < MOST_RUNS;
-    if (again) continue;
+    if (again) {
+      print("            once more: calls came too late");
+      continue;
+    }
     return run === 1
       ? result
       : { ...result, policy: `${result.policy} (run ${run}: in the one before, calls came too late)` };
