@@ -11,6 +11,7 @@ import { refuseLate } from "../layers/deadline.ts";
 import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
 import { offer } from "./offer.ts";
+import { idOf, OwnRuns } from "./own-runs.ts";
 import { type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency, storedIdentity } from "./served-key.ts";
 import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
@@ -57,6 +58,7 @@ export class KeyedMethod {
   readonly #method: Method;
   readonly #ttlMs: number;
   readonly #handler: ServeUnary;
+  readonly #runs = new OwnRuns();
 
   constructor(keyed: Keyed, waiters: Waiters, method: Method, ttlMs: number, handler: ServeUnary) {
     this.#keyed = keyed;
@@ -87,7 +89,8 @@ export class KeyedMethod {
    */
   async obtain(wish: ClaimWish, call: ServedContext): Promise<Obtained> {
     for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(2 * lookMs, MOST_LOOK_MS)) {
-      const outcome = await this.#claim(wish, call);
+      call.signal.throwIfAborted();
+      const outcome = this.#runs.meet(wish) ?? (await this.#claim(wish, call));
       if (outcome.state === "conflict") this.#refuse();
       if (outcome.state !== "running") return outcome;
       if (call.remainingMs() <= 0) fail("DEADLINE_EXCEEDED", "an earlier call with this idempotency key still runs");
@@ -114,6 +117,7 @@ export class KeyedMethod {
     const { signal, cleanup } = linkSignals(call.signal, lease.lost);
     showIdempotency(call, run.view);
     giveSignal(call, signal);
+    this.#runs.begin(held);
     try {
       const answer = await this.#answer(run, held, request, call).finally(() => lease.end());
       if (!run.committed && !(await this.#keep(claim, answer, call))) lease.lose();
@@ -122,6 +126,7 @@ export class KeyedMethod {
       if (!lease.lost.aborted) throw error;
     } finally {
       cleanup?.();
+      this.#runs.end(held);
       this.#waiters.wake(idOf(claim));
     }
     this.#report("lost");
@@ -171,7 +176,6 @@ export class KeyedMethod {
   /** A claim that comes when its call may run no more is given back, and not held for its lease. */
   async #claim(wish: ClaimWish, call: ServedContext): Promise<Asked> {
     const { signal } = call;
-    signal.throwIfAborted();
     const askedAt = this.#keyed.clock.now();
     const asked = this.#ask(wish, call);
     try {
@@ -246,8 +250,4 @@ export class KeyedMethod {
 function notKept(cause: unknown): never {
   const details = "the work is done, and its answer could not be kept: a repetition may do it again";
   return fail("UNAVAILABLE", details, { pushbackMs: -1, cause });
-}
-
-function idOf({ identity, method, key }: ClaimWish): string {
-  return JSON.stringify([identity, method, key]);
 }

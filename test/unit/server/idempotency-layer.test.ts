@@ -481,6 +481,51 @@ describe("a repetition", () => {
     expect(clock.now()).toBe(250);
   });
 
+  test("does not take over a handler of its own process whose lease is over, and that is alive", async () => {
+    const end = gate<string>();
+    let runs = 0;
+    const handler: ServeUnary = () => {
+      runs += 1;
+      return end.promise;
+    };
+    const { clock, call } = setUp(handler, { renew: () => Promise.reject(new Error("down")) });
+    const calls = [call(), call()];
+    await clock.advance(2 * LEASE_MS);
+    calls.push(call());
+    expect(await rejection(call("another request"))).toMatchObject({ code: 3 });
+    await clock.advance(LEASE_MS);
+    end.resolve("ok");
+    expect(await Promise.all(calls)).toEqual(["ok", "ok", "ok"]);
+    expect(runs).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("takes over a handler of its own process that has lost its claim, and goes on all the same", async () => {
+    const ends = [gate<string>(), gate<string>()];
+    const runs: number[] = [];
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const renew: IdempotencyStore["renew"] = async () => false;
+    const handler: ServeUnary = () => ends[runs.push(clock.now()) - 1]?.promise ?? forever();
+    const { call, ...layer } = setUp(handler, { renew }, store);
+    const first = rejection(call());
+    await layer.clock.advance(100);
+    await clock.advance(LEASE_MS);
+    const second = call();
+    await layer.clock.advance(0);
+    expect(runs).toEqual([0, LEASE_MS]);
+    ends[0]?.resolve("old");
+    expect(await first).toMatchObject({ code: 14, reason: "REFUSED" });
+    // Nobody takes over the one that came after it either.
+    await clock.advance(LEASE_MS);
+    const third = call();
+    await layer.clock.advance(0);
+    ends[1]?.resolve("new");
+    expect([await second, await third]).toEqual(["new", "new"]);
+    expect(runs).toHaveLength(2);
+    expect(layer.clock.pending).toBe(0);
+  });
+
   test("of a call that failed runs by itself, one at a time", async () => {
     const ends: PromiseWithResolvers<string>[] = [];
     const { clock, call } = setUp(() => {

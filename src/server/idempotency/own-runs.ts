@@ -1,0 +1,34 @@
+import type { ClaimOutcome } from "../../policy/idempotency.ts";
+import type { Held } from "./run.ts";
+import type { ClaimWish, IdempotencyId } from "./store.ts";
+
+/**
+ * The handlers that run in this process. Their repetitions are told so here, and the store is not asked: where it did
+ * not hear a renewal in time, or the process stood still, it would have one take over a handler that is alive.
+ */
+export class OwnRuns {
+  readonly #held = new Map<string, Held>();
+
+  begin(held: Held): void {
+    this.#held.set(idOf(held.claim), held);
+  }
+
+  end(held: Held): void {
+    const id = idOf(held.claim);
+    // Another may have begun since, if this one had lost its claim.
+    if (this.#held.get(id) === held) this.#held.delete(id);
+  }
+
+  /** What a wish comes upon here; undefined if the store is to say. */
+  meet(wish: ClaimWish): Extract<ClaimOutcome, { state: "conflict" | "running" }> | undefined {
+    const held = this.#held.get(idOf(wish));
+    if (!held || held.lease.lost.aborted) return undefined;
+    if (held.claim.fingerprint !== wish.fingerprint) return { state: "conflict" };
+    return { state: "running", leaseMs: held.claim.leaseMs };
+  }
+}
+
+/** One text for whatever an answer is kept under. */
+export function idOf({ identity, method, key }: IdempotencyId): string {
+  return JSON.stringify([identity, method, key]);
+}
