@@ -11,10 +11,10 @@ import { refuseLate } from "../layers/deadline.ts";
 import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
 import { offer } from "./offer.ts";
-import { idOf, OwnRuns } from "./own-runs.ts";
+import { OwnRuns } from "./own-runs.ts";
 import { type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency, storedIdentity } from "./served-key.ts";
-import type { Claim, ClaimWish, IdempotencyStore } from "./store.ts";
+import { type Claim, type ClaimWish, type IdempotencyStore, idOf } from "./store.ts";
 import type { Waiters } from "./waiters.ts";
 
 /** What calls with an idempotency key are served with. */

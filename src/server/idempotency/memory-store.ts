@@ -1,7 +1,7 @@
 import { checkOptions, isCount, isObject, type OptionCheck } from "../../core/check-options.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { claim, complete, type IdempotencyRecord, release, renew } from "../../policy/idempotency.ts";
-import type { IdempotencyId, IdempotencyStore } from "./store.ts";
+import { type IdempotencyId, type IdempotencyStore, idOf } from "./store.ts";
 
 /** What a store in memory is made with. */
 export interface MemoryIdempotencyOptions {
@@ -62,10 +62,6 @@ export function memoryIdempotency(options: MemoryIdempotencyOptions = {}): Idemp
 /** What is known of a key that was given back, or had to go: whoever had it, the next claim has a greater token. */
 function forgotten(token: number): IdempotencyRecord {
   return { fingerprint: undefined, token, leaseEndsAt: 0, expiresAt: 0, answer: undefined };
-}
-
-function idOf({ identity, method, key }: IdempotencyId): string {
-  return JSON.stringify([identity, method, key]);
 }
 
 /** Records within bounds, the one that changed least recently first. */

@@ -1,10 +1,11 @@
 import type { ClaimOutcome } from "../../policy/idempotency.ts";
 import type { Held } from "./run.ts";
-import type { ClaimWish, IdempotencyId } from "./store.ts";
+import { type ClaimWish, idOf } from "./store.ts";
 
 /**
- * The handlers that run in this process. Their repetitions are told so here, and the store is not asked: where it did
- * not hear a renewal in time, or the process stood still, it would have one take over a handler that is alive.
+ * The handlers of one method that run in this server. Their repetitions are told so here, and the store is not asked:
+ * where it did not hear a renewal in time, or the process stood still, it would have one take over a handler that is
+ * alive.
  */
 export class OwnRuns {
   readonly #held = new Map<string, Held>();
@@ -26,9 +27,4 @@ export class OwnRuns {
     if (held.claim.fingerprint !== wish.fingerprint) return { state: "conflict" };
     return { state: "running", leaseMs: held.claim.leaseMs };
   }
-}
-
-/** One text for whatever an answer is kept under. */
-export function idOf({ identity, method, key }: IdempotencyId): string {
-  return JSON.stringify([identity, method, key]);
 }

@@ -13,6 +13,11 @@ export interface IdempotencyId {
   readonly key: string;
 }
 
+/** One text for whatever an answer is kept under: no two have the same. */
+export function idOf({ identity, method, key }: IdempotencyId): string {
+  return JSON.stringify([identity, method, key]);
+}
+
 /** A wish to run a handler. */
 export interface ClaimWish extends IdempotencyId, ClaimTerms {}
 
