@@ -1,6 +1,7 @@
 import { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import { Metadata } from "nice-grpc-common";
 import { cannotBeSent, unsendable } from "../core/metadata-keys.ts";
+import { fieldBytes, tooLarge } from "../core/metadata-size.ts";
 
 /**
  * Metadata as grpc-js sends it; one value per header of `headers` besides.
@@ -36,6 +37,24 @@ function written(metadata: Metadata | undefined, headers: Headers | undefined): 
   }
   if (headers) for (const [key, value] of Object.entries(headers)) result.set(key, value);
   return result;
+}
+
+/**
+ * Why a request's metadata is too large to be sent: it would end the connection, and with it every call on it.
+ *
+ * @param headers are sent in place of what the metadata has under the same keys.
+ * @returns undefined if it can be sent.
+ */
+export function sizeProblem(metadata: Metadata | undefined, headers?: Headers): string | undefined {
+  if (!metadata && !headers) return undefined;
+  let bytes = 0;
+  for (const [key, values] of metadata ?? []) {
+    if (headers && Object.hasOwn(headers, key)) continue;
+    for (const value of values) bytes += fieldBytes(key, value);
+  }
+  for (const key in headers) bytes += fieldBytes(key, headers[key] ?? "");
+  const problem = tooLarge(bytes);
+  return problem && `the metadata cannot be sent: ${problem}`;
 }
 
 /** Metadata as the application reads it; empty if none came. */

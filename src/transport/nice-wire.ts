@@ -11,6 +11,7 @@ import { RpcError } from "../core/errors.ts";
 import { isMissing, type Method, NO_REQUEST } from "../core/method.ts";
 import { type LocalCause, statusError } from "../core/status-error.ts";
 import { knownDetails, localCause } from "./local-status.ts";
+import { sizeProblem } from "./metadata.ts";
 import { NiceRequests } from "./nice-requests.ts";
 
 /** What an attempt over nice-grpc needs of its call: the rest of the middleware chain, and the options of others. */
@@ -144,7 +145,10 @@ export class NiceWire {
     // Read when the attempt begins: what is left then is what the server may take.
     const timeout = toGrpcTimeout(deadline - this.#clock.now());
     if (timeout !== undefined) sent.set("grpc-timeout", timeout);
-    return sent;
+    const problem = sizeProblem(sent);
+    if (!problem) return sent;
+    const details = `the request cannot be encoded: ${problem}`;
+    throw new RpcError({ path: this.#method.path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0 });
   }
 
   #follow(signal: AbortSignal): void {

@@ -8,7 +8,7 @@ import { encodeRequest, type Method } from "../core/method.ts";
 import { Status } from "../core/status.ts";
 import { statusError } from "../core/status-error.ts";
 import { knownDetails, localCause } from "./local-status.ts";
-import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
+import { asBuffer, fromGrpcMetadata, sizeProblem, toGrpcMetadata } from "./metadata.ts";
 import { RequestPump } from "./request-pump.ts";
 import type { WireCalls } from "./wire-calls.ts";
 
@@ -189,6 +189,8 @@ export abstract class WireCall implements InterceptingListener {
 
 function sentMetadata({ metadata, headers, options }: Call): GrpcMetadata {
   const sent = toGrpcMetadata(metadata, headers);
+  const problem = sizeProblem(metadata, headers);
+  if (problem) throw new TypeError(problem);
   if (options.waitForReady) sent.setOptions({ waitForReady: true });
   return sent;
 }
