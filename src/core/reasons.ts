@@ -39,7 +39,7 @@ export const reasons = {
   DEADLINE_EXCEEDED: local(
     Status.DEADLINE_EXCEEDED,
     "The deadline passed while the call was under way.",
-    "The server may have done the work. Raise the timeout in the contract, or find out what is slow.",
+    "The server may have done the work. Raise the timeout in the contract, or find out what is slow. If it never saw the call: docs/limits.md, “More calls than a connection takes”.",
   ),
   DEADLINE_BEFORE_SEND: local(
     Status.DEADLINE_EXCEEDED,

@@ -290,6 +290,29 @@ if (seen.join() !== "sheddable,critical") throw new Error("served " + seen);
 await served.drain({ timeoutMs: 1 });
 `;
 
+const CROWDED = `
+import { createClient } from "bowline";
+import { createServer } from "bowline/server";
+import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
+import { PatientOrders } from "${import.meta.dirname}/../support/patient-orders.ts";
+
+const OrderService = { ...PatientOrders, descriptors: () => "" };
+const crowded = createServer({ maxStreamsPerConnection: 2, authenticate: false }).add(OrderService, ordersHandlers({
+  getOrder: async () => ({ orderId: "o-1" }),
+  async *watchOrders(_, { signal }) {
+    yield {};
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  },
+}));
+const target = "127.0.0.1:" + (await crowded.listen("127.0.0.1:0"));
+`;
+
+const CROWDED_END = `
+for (const _ of [1, 2]) await watching.watchOrders({}).next();
+await orders.getOrder({ orderId: "o-1" }, { timeoutMs: 1_000 });
+await crowded.drain({ timeoutMs: 1 });
+`;
+
 const LIMITED_NICE = `
 import { deadlineInterceptor, rateLimit, shed } from "bowline/server";
 import { createServer } from "nice-grpc";
@@ -400,6 +423,7 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
     [LIMITED, LIMITED_END],
     [SHARED_LIMITS, LIMITED_END],
     [MATTERING, MATTERING_END],
+    [CROWDED, CROWDED_END],
     [LIMITED_NICE, ""],
   ],
   "docs/nice-grpc.md": [[KEYED, KEYED_END]],
