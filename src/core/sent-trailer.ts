@@ -1,5 +1,5 @@
 import { cannotBeSent, forbiddenKey, unsendable } from "./metadata-keys.ts";
-import { fieldBytes } from "./metadata-size.ts";
+import { fieldBytes, tooLarge } from "./metadata-size.ts";
 import { encodeStatus, MOST_STATUS_BYTES, STATUS_DETAILS } from "./rich-status.ts";
 import { cutText } from "./sent-text.ts";
 import type { StatusDetailInit } from "./status-detail.ts";
@@ -10,10 +10,12 @@ export type TrailerInit = Readonly<Record<string, string | Uint8Array>>;
 
 /** What the transport would refuse of trailers, when it is too late to tell the handler. */
 export function trailerProblems(trailer: TrailerInit): string[] {
-  return Object.entries(trailer).flatMap(([key, value]) => {
+  const problems = Object.entries(trailer).flatMap(([key, value]) => {
     const problem = forbiddenKey(key) ?? unsendable(key, value);
     return problem ? [cannotBeSent("trailer", key, problem)] : [];
   });
+  const large = problems.length === 0 && tooLarge(bytesOf(trailer));
+  return large ? [`the trailer cannot be sent: ${large}`] : problems;
 }
 
 /** All that keeps the details of a status from being sent beside these trailers. */

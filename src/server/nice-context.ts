@@ -5,12 +5,12 @@ import type { Cursor } from "../core/cursor.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { type Idempotency, NO_IDEMPOTENCY } from "../core/idempotency.ts";
 import { type Identity, type PeerCertificate, peerIdentity } from "../core/identity.ts";
-import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import { pin } from "../core/pin.ts";
 import { EndListeners, endOfCancelled, type ServedContext, type ServedEnd } from "../core/served-call.ts";
 import { DEADLINE_KEY, type Metadata, takeCertificate } from "../transport/index.ts";
 import { shownIdempotency } from "./idempotency/served-key.ts";
+import { metadataProblem } from "./nice-metadata.ts";
 
 /**
  * The context of a call that arrived over nice-grpc's server: nice-grpc's own, and what it leaves out. All that
@@ -96,10 +96,8 @@ function wallDeadlineOf(said: unknown): number {
   return Number.isNaN(instant) ? NO_DEADLINE : instant;
 }
 
-/** What node:http2 refuses to send would be told to nobody: the call would stay without an answer. */
+/** What HTTP/2 refuses would be told to nobody: the call would stay without an answer, or all of its connection. */
 function checkHeader(header: Metadata): void {
-  for (const [key] of header) {
-    const problem = forbiddenKey(key);
-    if (problem) throw new TypeError(`the header cannot be sent: ${problem}`);
-  }
+  const problem = metadataProblem(header);
+  if (problem) throw new TypeError(`the header cannot be sent: ${problem}`);
 }

@@ -3,12 +3,11 @@ import { type Contract, requireContract } from "../contract/contract.ts";
 import { type CallContext, runInCall } from "../core/call-context.ts";
 import { systemClock } from "../core/clock.ts";
 import type { RpcError } from "../core/errors.ts";
-import { forbiddenKey } from "../core/metadata-keys.ts";
 import type { Method } from "../core/method.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
-import { type Metadata, ServerError } from "../transport/index.ts";
+import { ServerError } from "../transport/index.ts";
 import { contractAccess } from "./authentication/access.ts";
 import { methodPaths, methodsOf } from "./contract-methods.ts";
 import { meetNeeds } from "./contract-needs.ts";
@@ -17,6 +16,7 @@ import { serverLayers } from "./layers/index.ts";
 import { unservedLimits } from "./limits/load-options.ts";
 import { ServerLoad } from "./limits/server-load.ts";
 import { NiceContext } from "./nice-context.ts";
+import { clear, takeUnsendable } from "./nice-metadata.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { requestStream } from "./requests.ts";
 import { toServerError } from "./server-error.ts";
@@ -87,9 +87,9 @@ export function serverMiddleware(
       }
       yield* eachInCall(context, known.stream(request, context)) as AsyncIterable<never>;
     } catch (cause) {
-      const error = toAnswer(cause, known.method.path);
+      const { error, sent } = answerTo(cause, context, onError);
       end = { outcome: "error", error };
-      throw answerOf(cause, error, context, onError);
+      throw sent;
     } finally {
       context.finish(end);
     }
@@ -124,34 +124,31 @@ async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown
   }
 }
 
-/** Takes out what node:http2 would refuse to send, and end the process over, when it is too late to tell anybody. */
+/** Takes out what HTTP/2 would not send, or not take, when it is too late to tell anybody. */
 function checkMetadata({ header, trailer }: CallContext): void {
-  const problem = takeForbidden(header) ?? takeForbidden(trailer);
-  if (problem) throw new TypeError(`metadata that cannot be sent: ${problem}`);
+  const problem = takeUnsendable(header) ?? takeUnsendable(trailer);
+  if (problem) throw unsendable(problem);
 }
 
-/** Why the metadata cannot be sent, if it cannot; what cannot is taken out. */
-function takeForbidden(metadata: Metadata): string | undefined {
-  let problem: string | undefined;
-  for (const [key] of metadata) {
-    const found = forbiddenKey(key);
-    if (found) metadata.delete(key);
-    problem ??= found;
-  }
-  return problem;
+function unsendable(problem: string): TypeError {
+  return new TypeError(`metadata that cannot be sent: ${problem}`);
 }
 
-/** What nice-grpc's server answers. */
-function answerOf(
+/** What the client is told; and the operator, of what nobody expects. */
+function answerTo(
   cause: unknown,
-  answer: RpcError,
   context: NiceContext,
   onError: NonNullable<ServerOptions["onError"]>,
-): ServerError {
-  if (context.cancelled) return new ServerError(Status.CANCELLED, "the call is over");
-  if (isUnexpected(answer)) tell("onError threw", () => onError(cause, context));
+): { readonly error: RpcError; readonly sent: ServerError } {
+  const { path } = context.method;
+  const error = toAnswer(cause, path);
+  if (context.cancelled) return { error, sent: new ServerError(Status.CANCELLED, "the call is over") };
+  if (isUnexpected(error)) tell("onError threw", () => onError(cause, context));
   // nice-grpc would send the header before the error, which forbids every retry (gRFC A6).
-  for (const [key] of [...context.header]) context.header.delete(key);
-  takeForbidden(context.trailer);
-  return toServerError(answer, context);
+  clear(context.header);
+  const sent = toServerError(error, context);
+  const problem = takeUnsendable(context.trailer);
+  if (problem === undefined) return { error, sent };
+  clear(context.trailer);
+  return answerTo(unsendable(problem), context, onError);
 }

@@ -34,17 +34,16 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     serving.active.add(active);
     context.onEnd(() => serving.active.remove(active));
     call.onCancelled(() => cancelled(context));
-    let end: ServedEnd = { outcome: "ok" };
+    let end: ServedEnd = WELL;
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
       const message = await runInCall(context, () => serve(request, context));
       const response = encodeMessage(method.response, message);
       context.flushHeader();
-      respond({ response, trailer: context.writtenTrailer });
+      end = endOf(respond({ response, trailer: context.writtenTrailer }));
     } catch (cause) {
       const error = answerTo(cause, context, serving);
-      end = { outcome: "error", error };
-      respond({ error, trailer: context.writtenTrailer });
+      end = endOf(respond({ error, trailer: context.writtenTrailer }));
     } finally {
       context.finish(end);
     }
@@ -70,20 +69,26 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
       context.flushHeader();
       return sink.write(encodeMessage(method.response, message));
     };
-    let end: ServedEnd = { outcome: "ok" };
+    let end: ServedEnd = WELL;
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
       await runInCall(context, () => pump(serve(request, context), send, () => context.cancelled));
       context.flushHeader();
-      sink.end({ trailer: context.writtenTrailer });
+      end = endOf(sink.end({ trailer: context.writtenTrailer }));
     } catch (cause) {
       const error = answerTo(cause, context, serving);
-      end = { outcome: "error", error };
-      sink.end({ error, trailer: context.writtenTrailer });
+      end = endOf(sink.end({ error, trailer: context.writtenTrailer }));
     } finally {
       context.finish(end);
     }
   };
+}
+
+const WELL: ServedEnd = { outcome: "ok" };
+
+/** How a call ended whose client was told this error, or none. */
+function endOf(error: RpcError | undefined): ServedEnd {
+  return error ? { outcome: "error", error } : WELL;
 }
 
 function answerTo(error: unknown, context: ServerContext, serving: Serving): RpcError {

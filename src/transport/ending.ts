@@ -1,8 +1,7 @@
 import type { Metadata } from "nice-grpc-common";
 import { RpcError } from "../core/errors.ts";
 import { sentText } from "../core/sent-trailer.ts";
-import { checkKey, type GrpcStatus, toResponseMetadata } from "./incoming-call.ts";
-import { asBuffer } from "./metadata.ts";
+import { type GrpcStatus, toResponseMetadata } from "./incoming-call.ts";
 
 /** How a call ends: with an error, or well. */
 export interface Ending {
@@ -11,23 +10,29 @@ export interface Ending {
   readonly trailer: Metadata | undefined;
 }
 
-/** Sends how a call ends, or that it failed if that cannot be sent: a call never stays without an answer. */
-export function sendOrFail(send: (ending: Ending) => void, ending: Ending, unsendable: (error: unknown) => void): void {
+/**
+ * Sends how a call ends, or that it failed if that cannot be sent: a call never stays without an answer.
+ *
+ * @returns the error that the client was told.
+ */
+export function sendOrFail(
+  send: (ending: Ending) => void,
+  ending: Ending,
+  unsendable: (error: unknown) => void,
+): RpcError | undefined {
   try {
     send(ending);
+    return ending.error;
   } catch (cause) {
     unsendable(cause);
     const error = new RpcError({ path: "", reason: "UNEXPECTED", details: "internal error", cause });
     send({ error, trailer: undefined });
+    return error;
   }
 }
 
-/** @throws TypeError that names a trailer which cannot be sent. */
-export function toStatus(error: RpcError, trailer: Metadata | undefined): GrpcStatus {
-  const metadata = toResponseMetadata(trailer, "trailer");
-  for (const [key, value] of Object.entries(error.sendTrailer ?? {})) {
-    checkKey(key, "trailer");
-    metadata.set(key, typeof value === "string" ? value : asBuffer(value));
-  }
-  return { code: error.code, details: sentText(error.details, error.sendTrailer), metadata };
+/** @throws TypeError that names a trailer which cannot be sent, or says that they are too much. */
+export function toStatus({ code, details, sendTrailer }: RpcError, trailer: Metadata | undefined): GrpcStatus {
+  const metadata = toResponseMetadata(trailer, "trailer", sendTrailer);
+  return { code, details: sentText(details, sendTrailer), metadata };
 }

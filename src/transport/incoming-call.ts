@@ -2,7 +2,9 @@ import type { Metadata as GrpcMetadata, ServerUnaryCall } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
 import type { PeerCertificate } from "../core/identity.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
-import { fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
+import { fieldBytes, metadataBytes, tooLarge } from "../core/metadata-size.ts";
+import type { TrailerInit } from "../core/sent-trailer.ts";
+import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
 
 /** What all four shapes of a call on grpc-js's server have in common. */
@@ -52,7 +54,7 @@ export class IncomingCall {
   /**
    * Sends response headers; only the first time.
    *
-   * @throws TypeError that names a key which cannot be sent; then nothing was.
+   * @throws TypeError that names a key which cannot be sent, or says that it is too much; then nothing was.
    */
   sendHeader(header: Metadata): void {
     if (this.#headerSent) return;
@@ -70,18 +72,29 @@ export class IncomingCall {
 
 /**
  * What a handler wrote, as grpc-js sends it. Node looks at trailers when it is too late for another answer: what it
- * refuses then ends the process.
+ * refuses then ends the process; and what the client's HTTP/2 refuses ends its connection.
  *
  * @param where whether it goes before the messages or after them.
- * @throws TypeError that names a key which cannot be sent.
+ * @param besides what an error says to send in place of what was written under the same keys.
+ * @throws TypeError that names a key which cannot be sent, or says that it is too much.
  */
-export function toResponseMetadata(written: Metadata | undefined, where: "header" | "trailer"): GrpcMetadata {
+export function toResponseMetadata(
+  written: Metadata | undefined,
+  where: "header" | "trailer",
+  besides: TrailerInit = {},
+): GrpcMetadata {
+  const others = Object.entries(besides);
   for (const [key] of written ?? []) checkKey(key, where);
-  return toGrpcMetadata(written);
+  for (const [key] of others) checkKey(key, where);
+  const bytes = metadataBytes(written ?? []) + others.reduce((sum, [key, value]) => sum + fieldBytes(key, value), 0);
+  const problem = tooLarge(bytes);
+  if (problem) throw new TypeError(`the ${where} cannot be sent: ${problem}`);
+  const metadata = toGrpcMetadata(written);
+  for (const [key, value] of others) metadata.set(key, typeof value === "string" ? value : asBuffer(value));
+  return metadata;
 }
 
-/** @throws TypeError if a key cannot be sent. */
-export function checkKey(key: string, where: "header" | "trailer"): void {
+function checkKey(key: string, where: "header" | "trailer"): void {
   const forbidden = forbiddenKey(key);
   if (forbidden) throw new TypeError(`the ${where} cannot be sent: ${forbidden}`);
 }

@@ -1,4 +1,5 @@
 import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
+import type { RpcError } from "../core/errors.ts";
 import { type Ending, sendOrFail, toStatus } from "./ending.ts";
 import { toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
@@ -8,8 +9,12 @@ import { type Outflow, outflowOf } from "./outflow.ts";
 export interface ResponseSink {
   /** Sends one response; returns what to wait for if there is no room for another. Never rejects. */
   write(response: Uint8Array): Promise<void> | undefined;
-  /** Ends the stream, after all that was written. Only the first time counts; later writes go nowhere. */
-  end(ending: Ending): void;
+  /**
+   * Ends the stream, after all that was written. Only the first time counts; later writes go nowhere.
+   *
+   * @returns the error that the client was told, which is INTERNAL where the ending cannot be sent.
+   */
+  end(ending: Ending): RpcError | undefined;
 }
 
 /** A call with a stream of responses, as grpc-js's server has it. */
@@ -44,11 +49,11 @@ export class GrpcSink implements ResponseSink {
     });
   }
 
-  end(ending: Ending): void {
-    if (this.#ended) return;
+  end(ending: Ending): RpcError | undefined {
+    if (this.#ended) return ending.error;
     this.#ended = true;
     this.#resume();
-    sendOrFail((one) => this.#send(one), ending, this.#unsendable);
+    return sendOrFail((one) => this.#send(one), ending, this.#unsendable);
   }
 
   #send({ error, trailer }: Ending): void {

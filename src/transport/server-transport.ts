@@ -10,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { type Filled, LONGEST_32_BIT_MS } from "../core/check-options.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
+import type { RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
 import { CallHeaders, type EarlyRefusal } from "./call-headers.ts";
 import { limitConnections } from "./connection-limits.ts";
@@ -27,8 +28,15 @@ export interface Answer extends Ending {
   readonly response?: Uint8Array;
 }
 
-/** Serves a method with one response; the first answer counts, further ones go nowhere. */
-export type UnaryServer = (call: IncomingCall, request: unknown, respond: (answer: Answer) => void) => void;
+/**
+ * Answers a call; the first answer counts, further ones go nowhere.
+ *
+ * @returns the error that the client was told, which is INTERNAL where the answer cannot be sent.
+ */
+export type Respond = (answer: Answer) => RpcError | undefined;
+
+/** Serves a method with one response. */
+export type UnaryServer = (call: IncomingCall, request: unknown, respond: Respond) => void;
 
 /** Serves a method with a stream of responses; what goes wrong goes to the sink. */
 export type StreamServer = (call: IncomingCall, request: unknown, sink: ResponseSink) => void;
@@ -114,9 +122,9 @@ export class ServerTransport {
       };
       let answered = false;
       serve(incoming, request, (answer) => {
-        if (answered) return;
+        if (answered) return answer.error;
         answered = true;
-        sendOrFail(send, answer, (error) => this.#unsendable(error, method, incoming));
+        return sendOrFail(send, answer, (error) => this.#unsendable(error, method, incoming));
       });
     };
   }

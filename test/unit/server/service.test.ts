@@ -32,12 +32,14 @@ function unaryCall(handler: ServeUnary, arrival: Arrival = {}, request: unknown 
   const set = aServer();
   const arrived = new ScriptedArrival(arrival);
   const answers: { response?: unknown; error?: RpcError | undefined; trailer?: unknown }[] = [];
-  const respond = ({ response, error, trailer }: Answer) =>
-    void answers.push({
+  const respond = ({ response, error, trailer }: Answer) => {
+    answers.push({
       ...(response && { response: JSON.parse(Buffer.from(response).toString()) }),
       ...(error && { error }),
       ...(trailer && { trailer: [...trailer] }),
     });
+    return error;
+  };
   unaryServer(aMethod(), handler, set.serving)(arrived.call, request, respond);
   return { ...set, arrived, answers };
 }
@@ -53,7 +55,10 @@ function streamCall(handler: ServeStream, { draining = false, room = Promise.res
       sent.push(JSON.parse(Buffer.from(response).toString()));
       return room;
     },
-    end: (ending) => void ends.push(ending),
+    end: (ending) => {
+      ends.push(ending);
+      return ending.error;
+    },
   };
   streamServer(aMethod("server-stream"), handler, set.serving)(arrived.call, "request", sink);
   return { ...set, arrived, sent, ends };
