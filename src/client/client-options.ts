@@ -140,8 +140,20 @@ function checkTarget(target: string, options: ClientOptions): string[] {
   if (typeof target !== "string" || target === "") return ['the target must be a name such as "dns:///orders:50051"'];
   if (/^https?:/.test(target))
     return ["the target is no URL: leave http:// or https:// out, and set tls: true for TLS"];
-  if (!/^(unix|unix-abstract|xds):/.test(target) && !/[^:/]:\d{1,5}$/.test(target))
-    return ["the target must end in a port, such as orders:50051"];
+  const port = portProblem(target);
+  return [...(port ? [port] : []), ...checkSecrecy(target, options)];
+}
+
+/** `ipv4:` and `ipv6:` may name several addresses. */
+function portProblem(target: string): string | undefined {
+  if (/^(unix|unix-abstract|xds):/.test(target)) return undefined;
+  if (!/[^:/]:\d+$/.test(target)) return "the target must end in a port, such as orders:50051";
+  const ports = [...target.matchAll(/:(\d+)(?=,|$)/g)].map(([, port]) => Number(port));
+  const wrong = ports.find((port) => port > 65_535);
+  return wrong === undefined ? undefined : `the target's port must be at most 65535; it is ${wrong}`;
+}
+
+function checkSecrecy(target: string, options: ClientOptions): string[] {
   if (options.tls && options.insecure) return ["tls and insecure exclude each other"];
   if (options.tls || options.insecure || isLoopback(target)) return [];
   return ["plaintext would leave this machine: set tls: true, or insecure: true if the network is to be trusted"];
