@@ -49,6 +49,8 @@ export class BroadcastReader<Message, Cursor> {
   #position: number | undefined;
   /** It has caught up once. Until then it reads history, and that is no lag. */
   #live: boolean;
+  /** How many it had unread when it was first found to have too many, until it has caught up again. */
+  #burst: number | undefined;
   #replay: ReplayUnderWay<Cursor> | undefined;
 
   constructor(
@@ -136,15 +138,25 @@ export class BroadcastReader<Message, Cursor> {
     if (this.#position === undefined) return canReplay ? "replay" : "expired";
     if (this.lag <= maxLagMessages) {
       this.#live = true;
+      this.#burst = undefined;
       return undefined;
     }
     const policy = !this.#live && canReplay ? "replay" : onLag;
     const isGone = this.#position < this.#log.first;
     if (policy === "replay" && this.#cursor !== undefined) return isGone ? this.#readAgain() : undefined;
     if (!this.#live && !isGone) return undefined;
-    if (policy !== "drop-oldest") return "slow";
+    if (policy !== "drop-oldest") return isGone || this.#fallsFurther() ? "slow" : undefined;
     this.#drop(this.#log.end - maxLagMessages);
     return undefined;
+  }
+
+  /**
+   * More than it may have unread can come at once, before anybody has a turn to read: that makes nobody slow who catches
+   * up with what the log still has.
+   */
+  #fallsFurther(): boolean {
+    this.#burst ??= this.lag;
+    return this.lag > this.#burst;
   }
 
   #readAgain(): "replay" {

@@ -94,6 +94,18 @@ describe("over sockets", () => {
     expect(events.broadcast.stats().held).toBe(300);
   });
 
+  test("a burst of more than maxLagMessages, in one turn, ends nobody's stream while memory has it", async () => {
+    const events = new OrderEvents(50, { startAfter: 0n, history: 2_000, maxLagMessages: 500 });
+    const { port } = await serveOrders({ watchOrders: events.watchOrders });
+    const watching = Array.from({ length: 20 }, () => new Watching(connectOrders(port), ""));
+    const read = watching.map((watcher) => watcher.readUntil(1_501n));
+    await vi.waitFor(() => expect(events.broadcast.stats().subscribers).toBe(20));
+    for (let event = 0; event < 1_501; event += 1) events.add("c-1");
+    await Promise.all(read);
+    for (const { got, errors } of watching) expect([got.length, errors]).toEqual([1_501, []]);
+    expect(events.broadcast.stats().disconnected).toBe(0);
+  });
+
   test("a client that leaves, and a server that drains, leave no subscriber behind", async () => {
     const events = new OrderEvents();
     const { server, port } = await serveOrders({ watchOrders: events.watchOrders });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type Broadcast, createBroadcast, map } from "bowline/stream";
 import { OrderEvent } from "../../../gen/shop/orders/v1/orders.ts";
 import type { OrderStore } from "./store.ts";
@@ -11,6 +12,8 @@ export class OrderFeed {
   readonly #store: OrderStore;
   readonly #look: NodeJS.Timeout;
   #published: bigint;
+  #isPublishing = false;
+  #isClosed = false;
 
   constructor(store: OrderStore) {
     this.#store = store;
@@ -22,7 +25,7 @@ export class OrderFeed {
       replay: (revision) => store.eventsAfter(revision, ""),
     });
     store.changes.on("change", this.#publish);
-    this.#look = setInterval(() => store.changedElsewhere() && this.#publish(), LOOK_MS).unref();
+    this.#look = setInterval(() => store.changedElsewhere() && void this.#publish(), LOOK_MS).unref();
   }
 
   /**
@@ -42,22 +45,33 @@ export class OrderFeed {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#look);
     this.#store.changes.off("change", this.#publish);
     this.events.close();
   }
 
-  /** Everything that was committed since, in order. */
-  readonly #publish = (): void => {
-    for (;;) {
-      const events = this.#store.eventsAfter(this.#published, "");
-      if (events.length === 0) return;
-      for (const event of events) {
-        this.events.publish(event);
-        this.#published = event.revision;
-      }
-    }
+  /**
+   * Everything that was committed since, in order. After each page those who watch have a turn to read it, so that an
+   * import of thousands leaves nobody far behind.
+   */
+  readonly #publish = async (): Promise<void> => {
+    if (this.#isPublishing) return;
+    this.#isPublishing = true;
+    while (this.#publishPage()) await setImmediate();
+    this.#isPublishing = false;
   };
+
+  /** @returns whether there may be more. */
+  #publishPage(): boolean {
+    if (this.#isClosed) return false;
+    const events = this.#store.eventsAfter(this.#published, "");
+    for (const event of events) {
+      this.events.publish(event);
+      this.#published = event.revision;
+    }
+    return events.length > 0;
+  }
 }
 
 function progressTo(revision: bigint): OrderEvent {

@@ -23,8 +23,8 @@ export interface BroadcastOptions<Message, Cursor> {
    */
   readonly startAfter?: Cursor | undefined;
   /**
-   * How many messages are kept in memory for subscribers who come back soon. No fewer than `maxLagMessages` are.
-   * Default: 1,000; with tens of thousands the garbage collector has more to do with each message than the encoder.
+   * How many messages are kept in memory for subscribers who come back soon, and for those who still have to read a
+   * burst. No fewer than `maxLagMessages` are. Default: 1,000; with tens of thousands the garbage collector has more to do with each message than the encoder.
    */
   readonly history?: number | undefined;
   /**
@@ -35,7 +35,8 @@ export interface BroadcastOptions<Message, Cursor> {
   /**
    * What becomes of a subscriber that falls further behind; the others never wait for it.
    *
-   * - `disconnect`: it ends with RESOURCE_EXHAUSTED, on which a stream that resumes comes back by itself;
+   * - `disconnect`: it ends with RESOURCE_EXHAUSTED, on which a stream that resumes comes back by itself. Not because
+   *   of a burst that it reads: as long as memory has it, only who falls further behind than that put it;
    * - `drop-oldest`: it misses the oldest ones, and is told how many; its client is not. Not for methods with `resume`,
    *   unless the handler fails the stream when `onDropped` was called: the client's position moves on past the gap;
    * - `replay`: it reads what memory has no more out of `replay`, for clients that do not resume by themselves.

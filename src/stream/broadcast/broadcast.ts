@@ -35,7 +35,8 @@ export interface Broadcast<Message, Cursor> {
   /**
    * Hands a message to all subscribers. It is synchronous, takes time for those only who wait for a message, and throws
    * nothing of theirs. Publish what is committed, all of it, in the order of its cursors; and do not change it any more:
-   * it is encoded once for all.
+   * it is encoded once for all. Nobody reads until the publisher gives the event loop a turn: do so at least every
+   * `history` messages, or whoever reads is passed.
    *
    * @returns whether it was taken: not if it was published before, so that a source may repeat itself; and not after
    * `close`.

@@ -74,6 +74,8 @@ describe("with a cursor", () => {
     const { take, next } = read();
     take(4);
     publish(7, 8);
+    expect(next()).toBe(5);
+    publish(9, 10);
     expect(next()).toBe("slow");
   });
 
@@ -129,10 +131,40 @@ describe("falling behind", () => {
     expect(next()).toBe(1);
   });
 
-  test("disconnect: one more is too slow", () => {
+  test("disconnect: what came at once makes nobody slow who reads it, as long as the log has it", () => {
+    const { publish, read } = aReader();
+    const { take } = read();
+    publish(1, 2, 3, 4, 5, 6);
+    expect(take(7)).toEqual([1, 2, 3, 4, 5, 6, "wait"]);
+    publish(7, 8, 9, 10, 11, 12);
+    expect(take(7)).toEqual([7, 8, 9, 10, 11, 12, "wait"]);
+  });
+
+  test("disconnect: whoever falls further behind instead is too slow", () => {
     const { publish, read } = aReader();
     const { next } = read();
-    publish(1, 2, 3, 4);
+    publish(1, 2, 3, 4, 5);
+    expect(next()).toBe(1);
+    publish(6);
+    expect(next()).toBe(2);
+    publish(7, 8);
+    expect(next()).toBe("slow");
+  });
+
+  test("disconnect: whoever reads more slowly than it is published is too slow with the second one over the bound", () => {
+    const { publish, read } = aReader();
+    const { reader, next } = read();
+    const steps = [1, 3, 5, 7, 9].map((first) => {
+      publish(first, first + 1);
+      return next();
+    });
+    expect([steps, reader.lag]).toEqual([[1, 2, 3, "slow", "slow"], 7]);
+  });
+
+  test("disconnect: whoever has had more than the log keeps is too slow at once", () => {
+    const { publish, read } = aReader();
+    const { next } = read();
+    publish(1, 2, 3, 4, 5, 6, 7);
     expect(next()).toBe("slow");
   });
 
@@ -157,7 +189,7 @@ describe("falling behind", () => {
   test("replay: whoever has no cursor to replay after is too slow", () => {
     const { publish, read } = aReader({ canReplay: true }, "replay", {});
     const { next } = read();
-    publish(1, 2, 3, 4);
+    publish(1, 2, 3, 4, 5, 6, 7);
     expect(next()).toBe("slow");
   });
 });
