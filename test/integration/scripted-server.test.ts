@@ -459,6 +459,12 @@ describe("bad use", () => {
       "expect('watchOrders'): send() comes after its end; call expect() again for another call",
     ],
     [
+      "anything after times()",
+      // @ts-expect-error: it comes last
+      (server) => server.expect("watchOrders").times(3).send({}),
+      "Cannot read properties of undefined (reading 'send')",
+    ],
+    [
       "an unknown status",
       // @ts-expect-error: gRPC has no such status
       (server) => server.expect("getOrder").fail("BROKEN"),
