@@ -1,5 +1,7 @@
 /** A call whose handler has not finished. */
 export interface ActiveCall {
+  /** Its method's path. */
+  readonly path: string;
   /** Ends it now, because the server stops; absent for calls that are let finish. */
   readonly drain?: () => void;
   /** Gives up on it: its handler is told to stop. */
@@ -13,6 +15,11 @@ export class ActiveCalls {
 
   get count(): number {
     return this.#calls.size;
+  }
+
+  /** The path of each call's method. */
+  get paths(): string[] {
+    return [...this.#calls].map(({ path }) => path);
   }
 
   add(call: ActiveCall): void {

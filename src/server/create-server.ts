@@ -9,6 +9,7 @@ import type { Method } from "../core/method.ts";
 import type { ServerLayer, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
 import { ServerTransport } from "../transport/index.ts";
+import { warnOfAbandoned } from "./abandoned-calls.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { AdminServer } from "./admin/admin-server.ts";
 import { Probes } from "./admin/probes.ts";
@@ -49,7 +50,10 @@ const DRAINED = "the server is drained, and does not begin again: make a new one
 
 /** How a drain went. */
 export interface DrainResult {
-  /** How many handlers had not finished when the time was up; their clients were answered UNAVAILABLE. */
+  /**
+   * How many handlers had not ended when the time was up, whether or not their clients still waited; those who did were
+   * answered UNAVAILABLE. A drain that a signal began says them in a warning of the process, by method.
+   */
   readonly abandoned: number;
 }
 
@@ -156,7 +160,9 @@ export class Server {
     if (this.#draining) throw new Error(`cannot listen on ${address}: ${DRAINED}`);
     const port = await this.#transport.listen(address, options.tls);
     this.#checks.start();
-    if (!this.#draining) this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.drain());
+    if (!this.#draining) {
+      this.#stopSignals ??= drainOnSignal(this.#options.drainOn ?? ["SIGTERM"], () => this.#drainBySignal());
+    }
     return port;
   }
 
@@ -191,7 +197,13 @@ export class Server {
     }
   }
 
-  async #drain({ timeoutMs, delayMs }: Filled<DrainOptions>): Promise<DrainResult> {
+  /** Nobody gets the result: what became of calls is to be read in the log. */
+  #drainBySignal(): Promise<DrainResult> {
+    this.#draining ??= this.#drain(resolveDrain({}, this.#options), warnOfAbandoned);
+    return this.#draining;
+  }
+
+  async #drain({ timeoutMs, delayMs }: Filled<DrainOptions>, onAbandon?: typeof warnOfAbandoned): Promise<DrainResult> {
     this.health.shutDown();
     // One turn of the event loop at least, in which health's watchers are still told NOT_SERVING.
     await sleep(systemClock, delayMs);
@@ -200,6 +212,7 @@ export class Server {
     this.#active.drainStreams();
     await this.#within(timeoutMs, Promise.all([closed, this.#active.idle()]));
     const abandoned = this.#active.count;
+    onAbandon?.(this.#active.paths, timeoutMs);
     this.#active.abandon();
     if (abandoned > 0) await this.#within(LAST_ANSWERS_MS, closed);
     await this.#admin.close();

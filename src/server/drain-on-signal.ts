@@ -50,5 +50,7 @@ async function drainAll(signal: NodeJS.Signals, drains: Set<Drain>): Promise<voi
     await Promise.allSettled(now.map((drain) => drain()));
     for (const drain of now) remove(signal, drain);
   }
+  // Warnings are written in a later turn: of calls that were given up on, for one.
+  await new Promise((resolve) => setImmediate(resolve));
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

@@ -30,7 +30,7 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
       context.cancel(error);
       respond({ error, trailer: context.writtenTrailer });
     };
-    const active: ActiveCall = { abandon };
+    const active: ActiveCall = { path: method.path, abandon };
     serving.active.add(active);
     context.onEnd(() => serving.active.remove(active));
     call.onCancelled(() => cancelled(context));
@@ -61,7 +61,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
       sink.end({ error, trailer: context.writtenTrailer });
     };
     if (serving.isDraining()) return drain();
-    const active: ActiveCall = { drain, abandon: drain };
+    const active: ActiveCall = { path: method.path, drain, abandon: drain };
     serving.active.add(active);
     context.onEnd(() => serving.active.remove(active));
     call.onCancelled(() => cancelled(context));

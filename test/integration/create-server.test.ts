@@ -340,9 +340,56 @@ test("eleven servers listen to a signal once, and drain together", async () => {
   expect(process.listenerCount("SIGUSR2")).toBe(1);
   process.emit("SIGUSR2");
   await Promise.all(servers.map((server) => server.drain()));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await expect.poll(() => kill.mock.calls.length).toBe(1);
   expect(process.listenerCount("SIGUSR2")).toBe(0);
   expect(kill).toHaveBeenCalledExactlyOnceWith(process.pid, "SIGUSR2");
+});
+
+test("says before the signal takes its course on which calls the drain that it began gave up", async () => {
+  const order: string[] = [];
+  const kill = vi.spyOn(process, "kill").mockImplementation(() => {
+    order.push("the signal");
+    return true;
+  });
+  const listen = ({ message }: Error) => void order.push(message);
+  process.on("warning", listen);
+  onTestFinished(() => {
+    kill.mockRestore();
+    process.off("warning", listen);
+  });
+  const begun = gate();
+  const hang = () => {
+    begun.resolve();
+    return new Promise<never>(() => {});
+  };
+  const { port, server } = await serveOrders({ getOrder: hang }, { drainOn: ["SIGUSR2"], drainTimeoutMs: 20 });
+  // Its client has left: the handler is waited for all the same.
+  const left = rejection(connectOrders(port).getOrder({}, { signal: AbortSignal.timeout(100) }));
+  await begun.promise;
+  await left;
+  process.emit("SIGUSR2");
+  expect(await server.drain()).toEqual({ abandoned: 1 });
+  await expect.poll(() => order).toHaveLength(2);
+  expect(order).toEqual([
+    "bowline: the drain gave up on 1 call whose handler had not ended after 20 ms: /shop.orders.v1.OrderService/GetOrder (1)",
+    "the signal",
+  ]);
+});
+
+test("warns of nothing where the application drains, which gets the result", async () => {
+  const warned = vi.spyOn(process, "emitWarning");
+  onTestFinished(() => warned.mockRestore());
+  const begun = gate();
+  const hang = () => {
+    begun.resolve();
+    return new Promise<never>(() => {});
+  };
+  const { port, server } = await serveOrders({ getOrder: hang });
+  const call = rejection(connectOrders(port).getOrder({}, { retry: false }));
+  await begun.promise;
+  expect(await server.drain({ timeoutMs: 1 })).toEqual({ abandoned: 1 });
+  expect(await call).toMatchObject({ code: Status.UNAVAILABLE });
+  expect(warned).not.toHaveBeenCalled();
 });
 
 test("drains on SIGTERM, and the process ends by the signal", async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import { ActiveCalls } from "../../../src/server/active-calls.ts";
 
-const unary = () => ({ abandon: vi.fn() });
-const stream = () => ({ abandon: vi.fn(), drain: vi.fn() });
+const unary = () => ({ path: "/a.S/One", abandon: vi.fn() });
+const stream = () => ({ path: "/a.S/Many", abandon: vi.fn(), drain: vi.fn() });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("ActiveCalls", () => {
@@ -13,6 +13,7 @@ describe("ActiveCalls", () => {
     calls.add(b);
     calls.add(b);
     expect(calls.count).toBe(2);
+    expect(calls.paths).toEqual(["/a.S/One", "/a.S/Many"]);
     calls.remove(a);
     calls.remove(a);
     calls.remove(unary());
@@ -67,7 +68,7 @@ describe("ActiveCalls", () => {
 
   test("a call that is removed while it is drained disturbs nobody", () => {
     const calls = new ActiveCalls();
-    const first = { abandon: vi.fn(), drain: () => calls.remove(first) };
+    const first = { path: "/a.S/Many", abandon: vi.fn(), drain: () => calls.remove(first) };
     const second = stream();
     calls.add(first);
     calls.add(second);
