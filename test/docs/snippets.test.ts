@@ -106,6 +106,52 @@ const EXPIRED_END = `
 for await (const { revision } of events) if (revision !== 91n) throw new Error("got " + revision);
 `;
 
+/** A service whose streams begin now, and a gateway before it whose handler the page has. */
+const HANDED_ON = `
+import { createClient, fail, RpcError } from "bowline";
+import { createServer } from "bowline/server";
+import { ordersHandlers } from "${import.meta.dirname}/../support/handlers.ts";
+import { PatientOrders } from "${import.meta.dirname}/../support/patient-orders.ts";
+import type { OrderServiceHandlers } from "./gen/shop/orders/v1/orders.contract.ts";
+
+const resume = { requestField: "after_revision", cursorField: "revision", initialBackoffMs: 1 };
+const OrderService = {
+  ...PatientOrders,
+  descriptors: () => "",
+  methods: { ...PatientOrders.methods, watchOrders: { resume } },
+};
+const serve = async (watchOrders: OrderServiceHandlers["watchOrders"]) => {
+  const server = createServer({ drainOn: [], authenticate: false }).add(OrderService, ordersHandlers({ watchOrders }));
+  return { server, target: "127.0.0.1:" + (await server.listen("127.0.0.1:0")) };
+};
+const asked: bigint[] = [];
+const log = await serve(async function* ({ afterRevision }, context) {
+  asked.push(afterRevision);
+  if (afterRevision === 0n) {
+    context.pin(7n);
+    await new Promise((sent) => setTimeout(sent, 20));
+    fail("UNAVAILABLE", "cut");
+  }
+  if (afterRevision === 7n) fail("OUT_OF_RANGE", "gone");
+  yield { revision: afterRevision + 1n };
+});
+using behind = createClient(OrderService, log.target);
+`;
+
+const HANDED_ON_END = `
+const gateway = await serve(watchOrders);
+using orders = createClient(OrderService, gateway.target);
+const told: unknown[] = [];
+const onExpired = (position: bigint) => {
+  told.push("expired " + position);
+  return { afterRevision: 90n };
+};
+for await (const { revision } of orders.watchOrders({}, { onExpired })) told.push(revision);
+const said = [...asked, ...told].join();
+if (said !== "0,7,90,expired 7,91") throw new Error(said);
+await Promise.all([gateway, log].map(({ server }) => server.drain({ timeoutMs: 1 })));
+`;
+
 const CHECKED = `
 import { UserService } from "./gen/shop/users/v1/users.contract.ts";
 
@@ -432,6 +478,7 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
     [ENDING, ENDING_END],
     [LISTED, LISTED_END],
     [EXPIRED, EXPIRED_END],
+    [HANDED_ON, HANDED_ON_END],
     ['import { createClientFactory, createServer } from "nice-grpc";\n', ""],
   ],
   "docs/validation.md": [
