@@ -153,7 +153,7 @@ export function checkBreaker(breaker: BreakerPolicy | undefined): Problem[] {
 
 /** A breaker whose window never holds enough calls would never open. */
 function checkMinimum({ windowCalls, minimumCalls }: BreakerPolicy): Problem[] {
-  if (windowCalls === undefined || minimumCalls === undefined || windowCalls >= minimumCalls) return [];
+  if (windowCalls === undefined || minimumCalls === undefined || !(windowCalls < minimumCalls)) return [];
   const message = `must not be greater than the calls of the window, ${windowCalls}: it would never open; it is ${minimumCalls}`;
   return [{ path: ["breaker", "minimumCalls"], message }];
 }

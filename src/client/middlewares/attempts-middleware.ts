@@ -1,3 +1,4 @@
+import { isNumber } from "../../contract/option-problems.ts";
 import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../../contract/policy.ts";
 import type { CallOptions } from "../../core/call-options.ts";
 import { isCount, isFunction, isObject, type OptionCheck } from "../../core/check-options.ts";
@@ -6,7 +7,7 @@ import { IDEMPOTENCY_KEY } from "../../core/idempotency.ts";
 import type { Method } from "../../core/method.ts";
 import { Metadata } from "../../transport/index.ts";
 import type { OwnOptions } from "../nice-pipeline.ts";
-import { budgetProblems, isNumber, throttlingProblems } from "./single-policy.ts";
+import { budgetProblems, throttlingProblems } from "./single-policy.ts";
 
 /** What `retry()` and `hedge()` take beside their policy: what their calls share. */
 export interface AttemptsOptions {

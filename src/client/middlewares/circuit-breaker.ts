@@ -1,4 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import { isNumber, optionProblems } from "../../contract/option-problems.ts";
 import type { BreakerPolicy } from "../../contract/policy.ts";
 import { failureCodes } from "../../contract/resolve.ts";
 import { checkBreaker } from "../../contract/validate.ts";
@@ -16,7 +17,7 @@ import { ClientState } from "../client-state.ts";
 import { breakerLayer, rejected } from "../layers/breaker.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
 import { reportTo } from "../report.ts";
-import { areNames, isNumber, optionProblems, perMethod } from "./single-policy.ts";
+import { areNames, perMethod } from "./single-policy.ts";
 
 /** What `circuitBreaker()` takes. A limit for slow calls has no default here: `slowMs` must be given. */
 export interface CircuitBreakerOptions extends Omit<BreakerPolicy, "disabled"> {

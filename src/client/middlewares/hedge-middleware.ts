@@ -1,4 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import { isNumber, optionProblems, wellTyped } from "../../contract/option-problems.ts";
 import type { HedgePolicy } from "../../contract/policy.ts";
 import { checkHedge } from "../../contract/validate.ts";
 import type { OptionCheck } from "../../core/check-options.ts";
@@ -16,7 +17,7 @@ import {
   isRepeatable,
   shareProblems,
 } from "./attempts-middleware.ts";
-import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, perMethod } from "./single-policy.ts";
 
 /** What `hedge()` takes: a hedge policy, and what its calls share. */
 export interface HedgeMiddlewareOptions extends HedgePolicy, AttemptsOptions {

@@ -1,4 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import { isNumber, optionProblems } from "../../contract/option-problems.ts";
 import type { AdaptiveLimitPolicy, BulkheadPolicy, ThrottlePolicy } from "../../contract/policy.ts";
 import { checkServiceIsolation } from "../../contract/validate-isolation.ts";
 import { isFunction, isObject, type OptionCheck } from "../../core/check-options.ts";
@@ -8,7 +9,7 @@ import { type Random, systemRandom } from "../../core/random.ts";
 import { ClientState } from "../client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
 import { type IsolationPolicy, isolationLayers } from "../policy-layers/isolation-layers.ts";
-import { isNumber, optionProblems, perMethod } from "./single-policy.ts";
+import { perMethod } from "./single-policy.ts";
 
 /** Whom a middleware tells, and where it takes time from. */
 interface Around {

@@ -1,5 +1,6 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import { type CursorAccess, type CursorType, EMPTY_CURSORS } from "../../contract/cursor.ts";
+import { isNumber, valueProblems, wellTyped } from "../../contract/option-problems.ts";
 import type { ResumePolicy, RetryBudgetPolicy } from "../../contract/policy.ts";
 import { checkResume } from "../../contract/validate-streams.ts";
 import type { CallOptions } from "../../core/call-options.ts";
@@ -18,7 +19,7 @@ import { type Random, systemRandom } from "../../core/random.ts";
 import { ClientState } from "../client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
 import { streamLayers } from "../policy-layers/stream-layers.ts";
-import { areNames, budgetProblems, isName, isNumber, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, budgetProblems, isName, perMethod } from "./single-policy.ts";
 
 /** What `resume()` takes: a resume policy, its fields by their names in the generated messages. */
 export interface ResumeMiddlewareOptions extends ResumePolicy {
@@ -118,7 +119,7 @@ function problemsOf(options: ResumeMiddlewareOptions): string[] {
   return [
     ...checkOptions(options, OPTIONS),
     ...missing.map(([name, remedy]) => `${name} is missing: ${remedy}`),
-    ...checkResume(known).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
+    ...valueProblems(options, OPTIONS, checkResume).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
     ...budgetProblems(known.retryBudget),
   ];
 }

@@ -1,4 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import { isNumber, optionProblems, wellTyped } from "../../contract/option-problems.ts";
 import type { RetryPolicy } from "../../contract/policy.ts";
 import { checkRetry } from "../../contract/validate.ts";
 import { isFunction, isOneOf, type OptionCheck } from "../../core/check-options.ts";
@@ -16,7 +17,7 @@ import {
   isRepeatable,
   shareProblems,
 } from "./attempts-middleware.ts";
-import { areNames, isNumber, optionProblems, perMethod, wellTyped } from "./single-policy.ts";
+import { areNames, perMethod } from "./single-policy.ts";
 
 /** What `retry()` takes: a retry policy, and what its calls share. */
 export interface RetryMiddlewareOptions extends RetryPolicy, AttemptsOptions {

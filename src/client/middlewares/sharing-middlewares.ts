@@ -1,6 +1,7 @@
 import type { ClientMiddleware } from "nice-grpc-common";
 import { type ServiceDefinition, toMethod } from "../../contract/definition.ts";
 import { serviceProblems } from "../../contract/named-methods.ts";
+import { isNumber, optionProblems } from "../../contract/option-problems.ts";
 import { type CachePolicy, DEFAULT_TIMEOUT_MS } from "../../contract/policy.ts";
 import { checkCache } from "../../contract/validate-isolation.ts";
 import type { Problem } from "../../contract/value-checks.ts";
@@ -12,7 +13,6 @@ import { systemRandom } from "../../core/random.ts";
 import { ClientState } from "../client-state.ts";
 import { aroundNice, type NiceMethod, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
 import { type SharingPolicy, sharingLayers } from "../policy-layers/sharing-layers.ts";
-import { isNumber, optionProblems } from "./single-policy.ts";
 
 /** What `coalesce()` takes. */
 export interface CoalesceMiddlewareOptions {

@@ -1,8 +1,8 @@
 import type { ClientMiddlewareCall } from "nice-grpc-common";
+import { isNumber, optionProblems } from "../../contract/option-problems.ts";
 import type { RetryBudgetPolicy, RetryThrottlingPolicy } from "../../contract/policy.ts";
 import { checkBudget, checkThrottling } from "../../contract/validate.ts";
-import type { Problem } from "../../contract/value-checks.ts";
-import { checkOptions, inOptionNames, type OptionCheck } from "../../core/check-options.ts";
+import type { OptionCheck } from "../../core/check-options.ts";
 import { type Method, methodKind } from "../../core/method.ts";
 
 type MethodDescriptor = ClientMiddlewareCall<unknown, unknown>["method"];
@@ -40,10 +40,6 @@ export function perMethod<T>(make: (method: Method) => T): (descriptor: MethodDe
   };
 }
 
-/** A number; what it may be is for the policy's own check. */
-export const isNumber: OptionCheck = (value) =>
-  typeof value === "number" ? undefined : `must be a number; it is ${JSON.stringify(value)}`;
-
 /** Names of statuses; which there are is for the policy's own check. */
 export const areNames: OptionCheck = (value) =>
   Array.isArray(value) ? undefined : `must be an array of names; it is ${JSON.stringify(value)}`;
@@ -71,28 +67,4 @@ export function throttlingProblems(retryThrottling: RetryThrottlingPolicy = {}):
 /** All that is wrong with the retry budget among the options of a middleware. */
 export function budgetProblems(retryBudget: RetryBudgetPolicy = {}): string[] {
   return optionProblems(retryBudget, BUDGET, checkBudget, "retryBudget.");
-}
-
-/**
- * All that is wrong with options that are a policy: values of another kind, and what the policy's own check says of the
- * others.
- *
- * @param within where the options are, such as `retryBudget.`.
- */
-export function optionProblems<T extends object>(
-  options: T,
-  checks: Readonly<Record<string, OptionCheck>>,
-  check: (policy: Partial<T>) => readonly Problem[],
-  within = "",
-): string[] {
-  const found = check(wellTyped(options, checks)).map(({ path: [, ...names], message }) =>
-    inOptionNames(names.length > 0 ? `${within}${names.join(".")} ${message}` : message),
-  );
-  return [...checkOptions(options, checks, within), ...found];
-}
-
-/** Those of the options that are of the right kind, for the check that looks at what they say. */
-export function wellTyped<T extends object>(options: T, checks: Readonly<Record<string, OptionCheck>>): Partial<T> {
-  const entries = Object.entries(options ?? {}).filter(([name, value]) => checks[name]?.(value) === undefined);
-  return Object.fromEntries(entries) as Partial<T>;
 }

@@ -1,4 +1,5 @@
 import type { ClientMiddleware } from "nice-grpc-common";
+import { isNumber, valueProblems } from "../../contract/option-problems.ts";
 import type { HeartbeatPolicy } from "../../contract/policy.ts";
 import { checkHeartbeat } from "../../contract/validate-streams.ts";
 import { arePaths, checkOptions, isFunction, isObject, type OptionCheck } from "../../core/check-options.ts";
@@ -8,7 +9,7 @@ import { systemRandom } from "../../core/random.ts";
 import { ClientState } from "../client-state.ts";
 import { aroundNice, niceMiddleware, type OwnOptions } from "../nice-pipeline.ts";
 import { streamLayers } from "../policy-layers/stream-layers.ts";
-import { isName, isNumber, perMethod, wellTyped } from "./single-policy.ts";
+import { isName, perMethod } from "./single-policy.ts";
 
 /** What `stall()` takes: a heartbeat policy, its field by its name in the generated message. */
 export interface StallMiddlewareOptions extends HeartbeatPolicy {
@@ -59,6 +60,8 @@ function problemsOf(options: StallMiddlewareOptions): string[] {
   return [
     ...checkOptions(options, OPTIONS),
     ...missing,
-    ...checkHeartbeat(wellTyped(options, OPTIONS)).map(({ path, message }) => `${path.slice(1).join(".")} ${message}`),
+    ...valueProblems(options, OPTIONS, checkHeartbeat).map(
+      ({ path, message }) => `${path.slice(1).join(".")} ${message}`,
+    ),
   ];
 }

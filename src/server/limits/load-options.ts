@@ -1,3 +1,4 @@
+import { isNumber, valueProblems } from "../../contract/option-problems.ts";
 import { resolveRateLimit } from "../../contract/resolve-serving.ts";
 import type { RateLimitPolicy, ShedPolicy } from "../../contract/server-policy.ts";
 import { checkRateLimit, checkShed } from "../../contract/validate-load.ts";
@@ -33,9 +34,6 @@ export interface ShedOptions extends ShedPolicy {
 
 type Checks<T> = Readonly<Record<keyof T, OptionCheck>>;
 
-const isNumber: OptionCheck = (value) =>
-  typeof value === "number" ? undefined : `must be a number; it is ${show(value)}`;
-
 const isPlain: OptionCheck = (value) =>
   typeof value === "object" && value !== null && !Array.isArray(value)
     ? undefined
@@ -69,7 +67,7 @@ export function rateLimitProblems(options: RateLimitOptions | false | undefined)
   );
   return [
     ...checkOptions(options, RATE_LIMITS, "rateLimit."),
-    ...(Object.keys(limit).length > 0 ? valueProblems(limit, "rateLimit.") : []),
+    ...(Object.keys(limit).length > 0 ? rateProblems(limit, "rateLimit.") : []),
     ...(isPlain(methods) ? [] : Object.entries(methods ?? {}).flatMap(methodProblems)),
   ];
 }
@@ -82,22 +80,20 @@ function methodProblems([path, limit]: [string, RateLimitPolicy]): string[] {
 
 /** All that is wrong with one limit. */
 export function limitProblems(limit: RateLimitPolicy, within: string): string[] {
-  return [...checkOptions(limit, RATE_LIMIT, within), ...valueProblems(limit, within)];
+  return [...checkOptions(limit, RATE_LIMIT, within), ...rateProblems(limit, within)];
 }
 
-/** What is no number has been told. */
-function valueProblems(limit: RateLimitPolicy, within: string): string[] {
-  if (checkOptions(limit, RATE_LIMIT).some((problem) => !problem.startsWith("there is no option"))) return [];
-  return checkRateLimit(limit).map(({ path, message }) => named(within, path, message));
+function rateProblems(limit: RateLimitPolicy, within: string): string[] {
+  const found = valueProblems(limit, RATE_LIMIT, checkRateLimit);
+  return found.map(({ path, message }) => named(within, path, message));
 }
 
 /** All that is wrong with when a server sheds; `false` is for tests, where nothing is to be refused. */
 export function shedProblems(options: ShedOptions | false | undefined, within = "shed."): string[] {
   if (options === undefined || options === false) return [];
   if (isPlain(options)) return [`shed must be { maxConcurrent, … }, or false; it is ${show(options)}`];
-  const types = checkOptions(options, SHED, within);
-  if (types.length > 0) return types;
-  return checkShed(options).map(({ path, message }) => named(within, path, message));
+  const found = valueProblems(options, SHED, checkShed);
+  return [...checkOptions(options, SHED, within), ...found.map(({ path, message }) => named(within, path, message))];
 }
 
 /** A contract's problem in the words of options. */

@@ -308,6 +308,7 @@ test.each<[CircuitBreakerOptions, string]>([
   [{ observer: "log" as never }, 'observer must be a function; it is "log"'],
   [{ clock: 5 as never }, "clock must be an object; it is 5"],
   [{ random: {} as never }, "random must be a function; it is [object Object]"],
+  [{ windowCalls: "5" as never, minimumCalls: 9 }, 'windowCalls must be a number; it is "5"'],
   [{ failureRatio: "0.5" as never }, 'failureRatio must be a number; it is "0.5"'],
   [{ codes: "UNAVAILABLE" as never }, 'codes must be an array of names; it is "UNAVAILABLE"'],
   [{ scope: "Service" as never }, 'scope must be method or service; it is "Service"'],

@@ -15,6 +15,7 @@ const makers = { bulkhead, adaptiveLimit, throttle };
 
 test.each<[keyof typeof makers, Any, string]>([
   ["bulkhead", { maxConcurrent: 0 }, "maxConcurrent must be a whole number of at least 1; it is 0"],
+  ["bulkhead", anything({ maxQueued: "3", maxWaitMs: 5 }), 'maxQueued must be a number; it is "3"'],
   ["bulkhead", anything({ maxConcurrent: "3" }), 'maxConcurrent must be a number; it is "3"'],
   ["bulkhead", { maxQueued: -1 }, "maxQueued must be a whole number of at least 0; it is -1"],
   ["bulkhead", { maxQueued: 1, maxWaitMs: 0 }, "maxWaitMs must be greater than zero; it is 0 ms"],

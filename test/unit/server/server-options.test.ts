@@ -42,6 +42,29 @@ test.each<[ServerOptions, string]>([
     "idempotency.store must be a store, such as memoryIdempotency(); " +
       "idempotency.leaseMs must be finite and at least 100; it is Infinity",
   ],
+  [
+    { shed: { maxConcurrent: "x", maxQueued: -1, maxWaitMs: 0, loopDelayMs: "x", queue: 1 } as never },
+    'shed.maxConcurrent must be a number; it is "x"; shed.loopDelayMs must be a number; it is "x"; ' +
+      "there is no option shed.queue; there are maxConcurrent, adaptive, maxQueued, maxWaitMs, loopDelayMs, " +
+      "trustCriticality; shed.maxQueued must be a whole number of at least 0; it is -1; " +
+      "shed.maxWaitMs must be greater than zero; it is 0 ms",
+  ],
+  [{ shed: { maxQueued: "x", maxWaitMs: 5 } as never }, 'shed.maxQueued must be a number; it is "x"'],
+  [
+    { shed: { maxConcurrent: 0, loopDelayMs: "x" } as never },
+    'shed.loopDelayMs must be a number; it is "x"; shed.maxConcurrent must be a whole number of at least 1; it is 0',
+  ],
+  [
+    { rateLimit: { calls: "x", perMs: -1, burst: 0, key: "q" } as never },
+    'rateLimit.calls must be a number; it is "x"; rateLimit.perMs must be greater than zero; it is -1 ms; ' +
+      "rateLimit.burst must be a whole number of at least 1; it is 0; " +
+      'rateLimit.key must be one of identity, peer, method; it is "q"',
+  ],
+  [
+    { rateLimit: { perMs: "x", methods: { "/a/B": { calls: 1e-9, perMs: "x" } } } as never },
+    'rateLimit.perMs must be a number; it is "x"; rateLimit has no calls: say how many there may be; ' +
+      'rateLimit.methods["/a/B"].perMs must be a number; it is "x"',
+  ],
   [{ idempotency: true as never }, "idempotency must be { store, leaseMs }, or false; it is true"],
   [
     { authenticate: [] },
