@@ -1,3 +1,4 @@
+import { runInCall } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { CRITICALITY_KEY, type Criticality, isCriticality } from "../core/criticality.ts";
 import type { Cursor } from "../core/cursor.ts";
@@ -23,6 +24,7 @@ export class ServerContext implements ServedContext {
   #identity: Identity | undefined;
   #controller: AbortController | undefined;
   #cancelReason: { readonly reason: unknown } | undefined;
+  #cancelListener: (() => void) | undefined;
   readonly #ends = new EndListeners();
 
   constructor(method: Method, call: IncomingCall, clock: Clock) {
@@ -124,10 +126,16 @@ export class ServerContext implements ServedContext {
     return this.#ends.answered || this.#cancelReason !== undefined;
   }
 
+  /** Calls back, in the context of the call, once it is cancelled and the signal has aborted. One listener. */
+  onCancel(listener: () => void): void {
+    this.#cancelListener = listener;
+  }
+
   /** Aborts the signal; only the first reason counts. */
   cancel(reason: unknown): void {
     if (this.over) return;
     this.#cancelReason = { reason };
     this.#controller?.abort(reason);
+    if (this.#cancelListener) runInCall(this, this.#cancelListener);
   }
 }

@@ -8,7 +8,7 @@ import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
-import { pump } from "./pump.ts";
+import { type PumpReader, pump } from "./pump.ts";
 import { requestStream } from "./requests.ts";
 import { ServerContext } from "./server-context.ts";
 import { tellStanding } from "./standing.ts";
@@ -65,14 +65,18 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
     serving.active.add(active);
     context.onEnd(() => serving.active.remove(active));
     call.onCancelled(() => cancelled(context));
-    const send = (message: unknown) => {
-      context.flushHeader();
-      return sink.write(encodeMessage(method.response, message));
+    const reader: PumpReader = {
+      send(message) {
+        context.flushHeader();
+        return sink.write(encodeMessage(method.response, message));
+      },
+      stopped: () => context.cancelled,
+      onStop: (listener) => context.onCancel(listener),
     };
     let end: ServedEnd = WELL;
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
-      await runInCall(context, () => pump(serve(request, context), send, () => context.cancelled));
+      await runInCall(context, () => pump(serve(request, context), reader));
       context.flushHeader();
       end = endOf(sink.end({ trailer: context.writtenTrailer }));
     } catch (cause) {

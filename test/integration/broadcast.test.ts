@@ -1,5 +1,6 @@
 import { fail, RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
+import { map, merge } from "bowline/stream";
 import {
   createChannel,
   createClient as createNiceClient,
@@ -123,6 +124,34 @@ describe("over sockets", () => {
     expect(await read).toMatchObject({ reason: "DRAINING" });
     expect(events.broadcast.stats().subscribers).toBe(0);
   });
+
+  test.each<[string, (events: AsyncIterable<OrderEvent>) => AsyncIterable<OrderEvent>]>([
+    ["a subscription", (events) => events],
+    ["operators around one", (events) => map(merge([events]), (event) => event)],
+  ])(
+    "%s need not be told the call's signal: whoever leaves, and a drain, end it in the middle of a wait",
+    async (_, around) => {
+      const events = new OrderEvents();
+      const watchOrders = ({ afterRevision }: { afterRevision: bigint }) =>
+        around(events.broadcast.subscribe({ after: afterRevision }));
+      const { server, port } = await serveOrders({ watchOrders });
+      const orders = connectOrders(port);
+      const watch = async () => {
+        const stream = orders.watchOrders({});
+        const read = Promise.allSettled([stream.next()]);
+        await vi.waitFor(() => expect(events.broadcast.stats().subscribers).toBe(1));
+        return { stream, read };
+      };
+      const first = await watch();
+      await first.stream.return();
+      await vi.waitFor(() => expect(events.broadcast.stats().subscribers).toBe(0));
+
+      const second = await watch();
+      expect(await server.drain({ timeoutMs: 20_000 })).toMatchObject({ abandoned: 0 });
+      expect(await second.read).toMatchObject([{ reason: { reason: "DRAINING" } }]);
+      expect(events.broadcast.stats().subscribers).toBe(0);
+    },
+  );
 
   test("a stream that resumes comes back by itself when it was too slow", async () => {
     const events = new OrderEvents(50, { history: 0, maxLagMessages: 100 });
