@@ -1,3 +1,5 @@
+import { sleep, systemClock } from "../core/clock.ts";
+
 type Drain = () => Promise<unknown>;
 
 /** What waits for one signal: every server of the process shares a listener. */
@@ -51,6 +53,6 @@ async function drainAll(signal: NodeJS.Signals, drains: Set<Drain>): Promise<voi
     for (const drain of now) remove(signal, drain);
   }
   // Warnings are written in a later turn: of calls that were given up on, for one.
-  await new Promise((resolve) => setImmediate(resolve));
+  await sleep(systemClock, 0);
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }
