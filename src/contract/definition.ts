@@ -1,4 +1,4 @@
-import { type Codec, type Method, methodKind } from "../core/method.ts";
+import { type Codec, type Method, methodKind, noMessage } from "../core/method.ts";
 
 /** A message type as ts-proto prints it. */
 export interface MessageType<Message = unknown> {
@@ -48,7 +48,12 @@ export function toMethod(service: ServiceDefinition, definition: MethodDefinitio
 function toCodec(type: MessageType): Codec {
   const complete = type.fromPartial as ((object: unknown) => unknown) | undefined;
   return {
-    encode: (message) => type.encode(complete ? complete(message) : message).finish(),
+    encode(message) {
+      // Of a number, ts-proto makes an empty message.
+      const what = noMessage(message);
+      if (what !== undefined) throw new TypeError(`${what} is no message`);
+      return type.encode(complete ? complete(message) : message).finish();
+    },
     decode: (bytes) => type.decode(bytes),
     complete,
   };

@@ -80,6 +80,9 @@ export function runInCall<T>(context: CallContext, work: () => T): T {
 /**
  * Runs `work` outside of the call being served: calls that it makes neither inherit the deadline nor are cancelled
  * with it. For work that outlives its call.
+ *
+ * @returns what `work` returns. Where nobody waits for a promise, give it a `catch`: Node ends the process over one that
+ *   rejects unheard.
  */
 export function detached<T>(work: () => T): T {
   return storage.run(undefined, work);

@@ -74,6 +74,16 @@ export function encodeRequest({ request: codec }: Pick<Method, "request">, reque
   }
 }
 
+/**
+ * What is not even an object, as a text that quotes nothing of it: `undefined`, `a number`.
+ *
+ * @returns undefined for what can be a message.
+ */
+export function noMessage(value: unknown): string | undefined {
+  if (typeof value === "object" && value !== null) return undefined;
+  return value === undefined || value === null ? String(value) : `a ${typeof value}`;
+}
+
 /** Why a call without a request cannot be made. */
 export const NO_REQUEST = "there is none; a call takes a message, {} if it has nothing to say";
 

@@ -8,6 +8,7 @@ import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts"
 import { Status } from "../core/status.ts";
 import { tell } from "../core/warning.ts";
 import { ServerError } from "../transport/index.ts";
+import { requireMessage } from "./answers.ts";
 import { contractAccess } from "./authentication/access.ts";
 import { methodPaths, methodsOf } from "./contract-methods.ts";
 import { meetNeeds } from "./contract-needs.ts";
@@ -82,6 +83,7 @@ export function serverMiddleware(
     try {
       if (!call.responseStream) {
         const response = await runInCall(context, () => known.unary(request, context));
+        requireMessage(response, known.method);
         checkMetadata(context);
         return response as never;
       }
@@ -116,6 +118,7 @@ async function* eachInCall(context: CallContext, messages: AsyncIterable<unknown
       over = result.done === true;
       checkMetadata(context);
       if (result.done) return;
+      requireMessage(result.value, context.method);
       yield result.value;
     }
   } finally {

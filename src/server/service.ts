@@ -2,11 +2,12 @@ import { runInCall } from "../core/call-context.ts";
 import type { Clock } from "../core/clock.ts";
 import { DEADLINE_RESERVE_MS } from "../core/deadline.ts";
 import { DRAIN_TRAILER, RpcError } from "../core/errors.ts";
-import { encodeMessage, type Method } from "../core/method.ts";
+import type { Method } from "../core/method.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
 import type { StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
+import { encodeResponse } from "./answers.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
 import { type PumpReader, pump } from "./pump.ts";
 import { requestStream } from "./requests.ts";
@@ -38,7 +39,7 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
       const message = await runInCall(context, () => serve(request, context));
-      const response = encodeMessage(method.response, message);
+      const response = encodeResponse(method, message);
       context.flushHeader();
       end = endOf(respond({ response, trailer: context.writtenTrailer }));
     } catch (cause) {
@@ -68,7 +69,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
     const reader: PumpReader = {
       send(message) {
         context.flushHeader();
-        return sink.write(encodeMessage(method.response, message));
+        return sink.write(encodeResponse(method, message));
       },
       stopped: () => context.cancelled,
       onStop: (listener) => context.onCancel(listener),

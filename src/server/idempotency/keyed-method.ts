@@ -1,12 +1,13 @@
 import { type CallContext, giveSignal } from "../../core/call-context.ts";
 import type { Clock } from "../../core/clock.ts";
 import { fail } from "../../core/errors.ts";
-import { EncodedMessage, encodeMessage, type Method } from "../../core/method.ts";
+import { EncodedMessage, type Method } from "../../core/method.ts";
 import { notify, type Observer } from "../../core/observer.ts";
 import type { ServedContext, ServeUnary } from "../../core/served-call.ts";
 import { linkSignals, unlessAborted } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
 import type { ClaimOutcome } from "../../policy/idempotency.ts";
+import { encodeResponse } from "../answers.ts";
 import { refuseLate } from "../layers/deadline.ts";
 import { answered } from "./answered.ts";
 import { Lease } from "./lease.ts";
@@ -144,7 +145,7 @@ export class KeyedMethod {
     try {
       const message = await this.#handler(request, call);
       await run.settled();
-      return run.committed ?? encodeMessage(this.#method.response, message);
+      return run.committed ?? encodeResponse(this.#method, message);
     } catch (error) {
       // A renewal that finds the claim given back would take it for another's.
       held.lease.end();
