@@ -49,6 +49,7 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") },
     // Most of them wait for sockets and processes: one worker would leave a core of two idle.
     maxWorkers: 2,
+    setupFiles: ["test/support/fresh-warnings.ts"],
     testTimeout: deep ? 300_000 : 20_000,
     reporters: report
       ? ["default", ["json", { outputFile: join(report, deep ? "deep.json" : "test.json") }]]

@@ -2,7 +2,7 @@ import type { CallOptions } from "../core/call-options.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { NO_DEADLINE } from "../core/deadline.ts";
 import { RpcError } from "../core/errors.ts";
-import { warn } from "../core/warning.ts";
+import { warnRarely } from "../core/warning.ts";
 
 /** How calls are made that belong together. */
 export interface SettleAllOptions {
@@ -140,7 +140,7 @@ export class Settling {
     try {
       return cancelOnError(error, key);
     } catch (thrown) {
-      warn("cancelOnError threw", thrown);
+      warnRarely("cancelOnError threw", thrown);
       return false;
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../core/clock.ts";
 import { DONE } from "../core/message-stream.ts";
-import { warn } from "../core/warning.ts";
+import { warnRarely } from "../core/warning.ts";
 
 /** What heartbeats are made with. */
 export interface Heartbeats {
@@ -155,7 +155,7 @@ class HeartbeatStream implements AsyncIterableIterator<unknown, undefined> {
       this.#answer({ done: false, value: this.#heartbeats.message() });
     } catch (error) {
       this.#reader?.reject(error);
-      this.return().catch((failure: unknown) => warn("a stream whose heartbeat failed, failed again", failure));
+      this.return().catch((failure: unknown) => warnRarely("a stream whose heartbeat failed, failed again", failure));
     }
   }
 

@@ -1,4 +1,4 @@
-import { warn } from "../core/warning.ts";
+import { warnRarely } from "../core/warning.ts";
 
 /** A source that is being read. It is opened when it is first read or left, and left at most once. */
 export class Upstream<Message> {
@@ -53,7 +53,7 @@ export class Upstream<Message> {
 
 /** Reports an error of a source's `return()` that nobody waits for. */
 export function warnOfReturn(error: unknown): void {
-  warn("a source's return() threw", error);
+  warnRarely("a source's return() threw", error);
 }
 
 /** Is told what comes out of a source. */

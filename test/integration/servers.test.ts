@@ -4,6 +4,7 @@ import type { ServerOptions } from "bowline/server";
 import { Metadata, type MetadataValue, ServerError } from "nice-grpc";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { OrderServiceClient, OrderServiceHandlers } from "../../gen/shop/orders/v1/orders.contract.ts";
+import { rareWarnings } from "../../src/core/warning.ts";
 import { connectOrders, gate, rejection, serveOrders, serveOrdersOnNice } from "../support/orders.ts";
 
 type Serve = (given: Partial<OrderServiceHandlers>, options?: ServerOptions) => Promise<{ port: number }>;
@@ -204,6 +205,7 @@ describe.each(Object.entries(servers))("a handler under %s", (_name, serve) => {
       },
       () => Promise.reject(thrown),
     ]) {
+      rareWarnings.clear();
       const { port } = await serve({ getOrder: async () => Promise.reject(new Error("no")) }, { onError });
       expect(await rejection(connectOrders(port).getOrder({}))).toMatchObject({ code: Status.INTERNAL });
     }

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { RpcError } from "../../core/errors.ts";
 import type { ServedContext } from "../../core/served-call.ts";
 import { linkSignals } from "../../core/signals.ts";
-import { warn } from "../../core/warning.ts";
+import { warnRarely } from "../../core/warning.ts";
 import { tellStanding } from "../standing.ts";
 import { expiringRequests } from "./expiring-requests.ts";
 
@@ -48,7 +48,7 @@ export function beginExpiry(
     const left = answer(reason);
     context.outlasts(left);
     left.catch((cause: unknown) => {
-      if (cause !== reason) warn(`${method.path}: the handler threw after its end`, cause);
+      if (cause !== reason) warnRarely(`${method.path}: the handler threw after its end`, cause);
     });
   });
   const end = () => {

@@ -69,18 +69,17 @@ describe("Watchers", () => {
     const watchers = new Watchers();
     const warned = warnings();
     const told: unknown[] = [];
-    const boom = () => {
+    const boom = vi.fn(() => {
       throw new Error("from a watcher");
-    };
+    });
     watchers.add({ onHeaders: boom, onFirstMessage: boom, onEnd: boom });
     watchers.add(notingWatcher(told));
     watchers.headers(() => new Metadata({ a: "b" }));
     watchers.firstMessage();
     watchers.end({ outcome: "ok" });
     expect(told).toEqual(["headers b", "first message", "end ok"]);
+    expect(boom).toHaveBeenCalledTimes(3);
     expect(warned.map(([text]) => text)).toEqual([
-      expect.stringContaining("bowline: a stream's watcher threw: Error: from a watcher"),
-      expect.stringContaining("bowline: a stream's watcher threw: Error: from a watcher"),
       expect.stringContaining("bowline: a stream's watcher threw: Error: from a watcher"),
     ]);
   });

@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { notify, type ObserverEvent } from "../../../src/core/observer.ts";
-import { warn } from "../../../src/core/warning.ts";
 
 const event: ObserverEvent = { type: "served.started", id: 1, method: "/p" };
 const emit = vi.spyOn(process, "emitWarning");
@@ -35,14 +34,4 @@ describe("notify", () => {
     await setImmediate();
     expect(emit).toHaveBeenCalledExactlyOnceWith(expect.stringContaining("bowline: an observer threw: Error: from"));
   });
-});
-
-test("a warning has an Error's stack, and its message where there is no stack", () => {
-  const bare = Object.assign(new Error("bare"), { stack: undefined });
-  warn("it threw", bare);
-  warn("it threw", new Error("full"));
-  expect(emit.mock.calls).toEqual([
-    ["bowline: it threw: bare"],
-    [expect.stringMatching(/^bowline: it threw: Error: full\n +at /)],
-  ]);
 });
