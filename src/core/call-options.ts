@@ -80,10 +80,10 @@ export interface CallOptions<
   readonly cache?: boolean | undefined;
   /**
    * On a stream that resumes: called when the server no longer has the position to continue after. The request that it
-   * answers is sent instead, and says where to go on: such as after what was read anew, or, where the contract says
-   * `from_start`, at 0. Without a position elsewhere, or with a field that the request does not have, the call fails
-   * with a TypeError. Its signal aborts when the call is over. Default, and where it answers undefined: the call fails
-   * with `CURSOR_EXPIRED`.
+   * answers is sent instead, as a whole, and says where to go on: such as after what was read anew, or, where the
+   * contract says `from_start`, at 0. Without a position elsewhere, without its field, or with a field that the request
+   * does not have, the call fails with a TypeError. Its signal aborts when the call is over. Default, and where it
+   * answers undefined: the call fails with `CURSOR_EXPIRED`.
    */
   readonly onExpired?:
     | ((

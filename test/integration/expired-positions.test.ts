@@ -34,7 +34,7 @@ describe.each(streamWays)("over %s, a position that is gone", (_, connect) => {
     ["another position", false, async () => ({ afterRevision: 82n }), ["", 82n], [83n]],
     ["one beside the rest", false, () => ({ customerId: "c-1", afterRevision: 82n }), ["c-1", 82n], [83n]],
     ["0, for the start", true, () => ({ customerId: "c-1", afterRevision: 0n }), ["c-1", 0n], [81n, 82n, 83n]],
-    ["nothing, for the start", true, async () => ({}), ["", 0n], [81n, 82n, 83n]],
+    ["0 alone, for the start", true, async () => ({ afterRevision: 0n }), ["", 0n], [81n, 82n, 83n]],
   ])("is answered by %s (from_start: %s)", async (_, fromStart, onExpired, request, read) => {
     expect(await answered(onExpired, fromStart)).toEqual({ asked: [request], read, error: undefined });
   });
@@ -44,6 +44,9 @@ describe.each(streamWays)("over %s, a position that is gone", (_, connect) => {
     ["a misspelt one", true, { customerId: "c-1", afterRevison: 82n }, /the request has no field afterRevison; there/],
     ["none", false, { customerId: "c-1" }, /afterRevision says no position: .* what came before be lost/],
     ["0, which is none", false, { afterRevision: 0n }, /afterRevision says no position/],
+    ["none", true, { customerId: "c-1" }, /afterRevision is missing: say where to go on, 0 or empty for the start/],
+    ["nothing", true, {}, /afterRevision is missing/],
+    ["an undefined one", true, { afterRevision: undefined }, /afterRevision is missing/],
     ["no request", true, 82n, /it must be a request, or undefined to end the call; it is 82/],
   ])(
     "is an error, and nothing is opened, where the answer is %s (from_start: %s)",

@@ -59,8 +59,19 @@ function problemsOf(
   { access, options, complete }: Pick<ResumeContext, "access" | "options" | "complete">,
 ): string[] {
   const problems = unknownFields(answer, complete);
-  if (cursor === undefined && !options.fromStart) problems.push(noPosition(access.requestField));
+  const { requestField } = access;
+  if (cursor === undefined && !options.fromStart) problems.push(noPosition(requestField));
+  else if (isUnsaid(Reflect.get(answer, requestField))) problems.push(missing(requestField));
   return problems;
+}
+
+function isUnsaid(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+/** To begin at the first message is for the application to say: whoever forgets it would have them all again. */
+function missing(field: string): string {
+  return `${field} is missing: say where to go on, 0 or empty for the start, or answer undefined, which ends the call`;
 }
 
 function noPosition(field: string): string {
@@ -72,7 +83,7 @@ function noPosition(field: string): string {
 function unknownFields(answer: object, complete: Codec["complete"]): string[] {
   const sent = complete && completed(answer, complete);
   if (!sent) return [];
-  const said = Object.entries(answer).filter(([, value]) => value !== undefined && value !== null);
+  const said = Object.entries(answer).filter(([, value]) => !isUnsaid(value));
   const unknown = said.map(([name]) => name).filter((name) => !NO_FIELDS.has(name) && !Object.hasOwn(sent, name));
   return unknown.map((name) => `the request has no field ${name}; there are ${Object.keys(sent).join(", ")}`);
 }

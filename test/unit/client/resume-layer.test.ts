@@ -851,10 +851,10 @@ describe("S3 a position that is gone", () => {
 
   test("is answered by a request that begins anew, without a position", async () => {
     const { next, requests, attempts, stream } = await toExpired(
-      answers(() => ({})),
+      answers(() => ({ after: 0n })),
       { fromStart: true },
     );
-    expect(requests()).toEqual([{ after: 5n }, {}]);
+    expect(requests()).toEqual([{ after: 5n }, { after: 0n }]);
     newest(attempts).message(at(1n));
     expect(await next).toEqual(given(1n));
     expect(stream.cursor).toBe(1n);
