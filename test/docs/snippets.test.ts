@@ -394,6 +394,41 @@ const asked: bigint[] = [];
 const sent: string[] = [];
 `;
 
+/** A database of events, of which it is kept when they are read. */
+const COMING_BACK = `
+import { setImmediate } from "node:timers/promises";
+import { createBroadcast, take } from "bowline/stream";
+import { OrderEvent } from "./gen/shop/orders/v1/orders.ts";
+
+const log = Array.from({ length: 1_500 }, (_, at) => OrderEvent.create({ revision: BigInt(at + 1) }));
+const newestEvents = (count: number) => log.slice(-count);
+const read: number[] = [];
+let turns = 0;
+const pageAfter = (revision: bigint) => {
+  read.push(turns);
+  return log.slice(Number(revision), Number(revision) + 100);
+};
+`;
+
+const COMING_BACK_END = `
+const counting = new AbortController();
+void (async () => {
+  for (; !counting.signal.aborted; turns += 1) await setImmediate();
+})();
+async function follow(after: bigint) {
+  let at = after;
+  for await (const { revision } of take(orderEvents.subscribe({ after, signal: AbortSignal.timeout(10_000) }), 1_500 - Number(after))) {
+    if (revision !== ++at) throw new Error(revision + " in place of " + at);
+  }
+}
+await Promise.all([1_499n, 1_300n, 500n].map(follow));
+if (read.length > 0) throw new Error("read what memory has");
+await Promise.all(Array.from({ length: 10 }, () => follow(100n)));
+const inOneTurn = Math.max(...read.map((turn) => read.filter((other) => other === turn).length));
+if (read.length !== 40 || inOneTurn > 2) throw new Error(read.length + " pages, " + inOneTurn + " in one turn");
+counting.abort();
+`;
+
 /** @param isCut whether the first stream breaks after what it sent last */
 const fedEnd = (isCut: string) => `
 const server = createServer({ drainOn: [], idempotency: false, validation: false, authenticate: false });
@@ -448,6 +483,7 @@ const PAGES: Record<string, readonly (readonly [before: string, after: string])[
     [USERS, ISSUED_END],
   ],
   "docs/broadcast.md": [
+    [COMING_BACK, COMING_BACK_END],
     [FED.replace("SLOWNESS", "1_000"), FILTERED_END],
     [FED.replace("SLOWNESS", "10"), DROPPING_END],
   ],
