@@ -73,7 +73,7 @@ export interface PolicyActed {
   readonly method?: string;
   /** The target that it decided about, if it was about one. */
   readonly target?: string;
-  /** `retry`, `hedge`, `breaker`, `budget`, `resume`, `stall`, `bulkhead`, `cache`, `shed`, `rate-limit`, `drain` … */
+  /** `retry`, `hedge`, `breaker`, `budget`, `resume`, `stall`, `bulkhead`, `cache`, `shed`, `rate-limit`, `connection`, `drain` … */
   readonly policy: string;
   /** What it did, such as `scheduled`, `denied`, `opened`. */
   readonly action: string;

@@ -27,6 +27,7 @@ import { healthHandlers } from "./health/health-handlers.ts";
 import { serverLayers } from "./layers/index.ts";
 import { unservedLimits } from "./limits/load-options.ts";
 import { ServerLoad } from "./limits/server-load.ts";
+import { refusalsTo } from "./limits/tell-refusals.ts";
 import { composeServeStream, composeServeUnary } from "./pipeline.ts";
 import { reflectionHandlers } from "./reflection.ts";
 import { handlerProblems, servedMethods } from "./served-methods.ts";
@@ -95,6 +96,7 @@ export class Server {
     this.#transport = new ServerTransport(limitsOf(options), options.channelOptions, (error, method, call) =>
       tell("onError threw", () => onError(error, new ServerContext(method, call, systemClock))),
     );
+    if (observer) this.#transport.tellRefusals(refusalsTo(observer, limitsOf(options)));
     const { rateLimit, shed } = options;
     this.#load = new ServerLoad({ rateLimit, shed, clock: systemClock, observer: options.observer, onError });
     // nice-grpc's middlewares and grpc-js's interceptors want to see all calls.

@@ -5,7 +5,7 @@ import { DRAIN_TRAILER, RpcError } from "../core/errors.ts";
 import type { Method } from "../core/method.ts";
 import type { ServedEnd, ServeStream, ServeUnary } from "../core/served-call.ts";
 import { tell } from "../core/warning.ts";
-import type { StreamServer, UnaryServer } from "../transport/index.ts";
+import type { IncomingCall, StreamServer, UnaryServer } from "../transport/index.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
 import { encodeResponse } from "./answers.ts";
 import { isUnexpected, toAnswer } from "./handler-error.ts";
@@ -34,7 +34,7 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     const active: ActiveCall = { path: method.path, abandon };
     serving.active.add(active);
     context.onEnd(() => serving.active.remove(active));
-    call.onCancelled(() => cancelled(context));
+    call.onCancelled(() => cancelled(context, call));
     let end: ServedEnd = WELL;
     try {
       const request = method.requestStream ? requestStream(received as AsyncIterable<unknown>, context) : received;
@@ -65,7 +65,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
     const active: ActiveCall = { path: method.path, drain, abandon: drain };
     serving.active.add(active);
     context.onEnd(() => serving.active.remove(active));
-    call.onCancelled(() => cancelled(context));
+    call.onCancelled(() => cancelled(context, call));
     const reader: PumpReader = {
       send(message) {
         context.flushHeader();
@@ -110,13 +110,18 @@ function drainError(method: Method): RpcError {
 }
 
 /** The client is gone; grpc-js says so after every call's end too. */
-function cancelled(context: ServerContext): void {
-  if (!context.over) context.cancel(cancelReason(context));
+function cancelled(context: ServerContext, call: IncomingCall): void {
+  if (!context.over) context.cancel(cancelReason(context, call));
 }
 
 /** A client's own timer ends its call a moment before the server's would: that is the deadline too. */
-function cancelReason(context: ServerContext): unknown {
-  if (context.remainingMs() > DEADLINE_RESERVE_MS) return new DOMException("The client cancelled", "AbortError");
-  const details = "the client's deadline passed";
-  return new RpcError({ path: context.method.path, reason: "DEADLINE_EXCEEDED", details });
+function cancelReason(context: ServerContext, call: IncomingCall): unknown {
+  const { path } = context.method;
+  if (context.remainingMs() <= DEADLINE_RESERVE_MS) {
+    return new RpcError({ path, reason: "DEADLINE_EXCEEDED", details: "the client's deadline passed" });
+  }
+  // The transport has refused what came, such as a message that is too large.
+  const sent = call.sentStatus;
+  if (sent) return new RpcError({ path, reason: "STATUS", origin: "local", ...sent });
+  return new DOMException("The client cancelled", "AbortError");
 }

@@ -6,12 +6,13 @@ import { fieldBytes, metadataBytes, tooLarge } from "../core/metadata-size.ts";
 import type { TrailerInit } from "../core/sent-trailer.ts";
 import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
+import { type SentStatus, sentStatusOf } from "./refusals.ts";
 
 /** What all four shapes of a call on grpc-js's server have in common. */
 export type GrpcServerCall = Pick<
   ServerUnaryCall<unknown, Uint8Array>,
   "cancelled" | "metadata" | "getDeadline" | "getPeer" | "sendMetadata"
-> & { on(event: "cancelled", listener: () => void): unknown };
+> & { on(event: "cancelled", listener: () => void): unknown; getMetricsRecorder(): object };
 
 /** A call that arrived, as a transport tells it. Nothing is converted before it is asked for. */
 export class IncomingCall {
@@ -61,6 +62,11 @@ export class IncomingCall {
     const metadata = toResponseMetadata(header, "header");
     this.#headerSent = true;
     this.#call.sendMetadata(metadata);
+  }
+
+  /** The status that was sent for a call that streams requests, also if not by its handler; undefined if none was. */
+  get sentStatus(): SentStatus | undefined {
+    return sentStatusOf(this.#call);
   }
 
   /** Calls `listener` when the client cancelled, the connection broke or the deadline passed; also after the end. */

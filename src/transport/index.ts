@@ -10,6 +10,7 @@ export { IncomingCall } from "./incoming-call.ts";
 export { niceAttempt } from "./nice-attempt.ts";
 export type { NiceCarrier } from "./nice-wire.ts";
 export { pushbackOf } from "./pushback.ts";
+export type { RefusalListener } from "./refusals.ts";
 export { holdBackEnd } from "./request-end.ts";
 export type { ResponseSink } from "./response-sink.ts";
 export { DEADLINE_KEY, deadlineInterceptor } from "./server-interceptors.ts";

@@ -17,6 +17,7 @@ import { limitConnections } from "./connection-limits.ts";
 import { type Ending, sendOrFail, toStatus } from "./ending.ts";
 import { IncomingCall, toResponseMetadata } from "./incoming-call.ts";
 import { asBuffer } from "./metadata.ts";
+import { keepStatus, type RefusalListener, tellRefused } from "./refusals.ts";
 import { GrpcSink, type GrpcStreamCall, type ResponseSink } from "./response-sink.ts";
 import { acknowledgeEarly, refuseCutRequests } from "./server-interceptors.ts";
 import { type ServerLimits, toGrpcLimits, toHttp2Limits } from "./server-limits.ts";
@@ -66,6 +67,9 @@ export class ServerTransport {
   readonly #limits: Filled<ServerLimits>;
   readonly #bound: string[] = [];
   #earlyRefusal: EarlyRefusal | undefined;
+  #refusals: RefusalListener | undefined;
+  /** The paths of the methods that were added. */
+  readonly #paths = new Set<string>();
   /** The listening servers whose connections are limited. */
   readonly #limited = new Set<HttpServer>();
 
@@ -83,7 +87,14 @@ export class ServerTransport {
       ...toGrpcLimits(limits),
       "grpc.enable_channelz": 0,
       ...further,
-      interceptors: [headers.interceptor, acknowledgeEarly, refuseCutRequests, ...interceptors],
+      interceptors: [
+        headers.interceptor,
+        acknowledgeEarly,
+        refuseCutRequests,
+        keepStatus,
+        tellRefused((path) => (this.#refusals && this.#paths.has(path) ? this.#refusals : undefined)),
+        ...interceptors,
+      ],
     });
     headers.verify(this.#server);
     // There is no public way to hand grpc-js options for Node's HTTP/2 server.
@@ -94,6 +105,11 @@ export class ServerTransport {
   /** Has calls refused by their headers alone. */
   refuseEarly(refusal: EarlyRefusal): void {
     this.#earlyRefusal = refusal;
+  }
+
+  /** Has somebody told of what is refused before a handler hears of it; of methods, of those alone that were added. */
+  tellRefusals(listener: RefusalListener): void {
+    this.#refusals = listener;
   }
 
   addUnary(method: Method, serve: UnaryServer): void {
@@ -165,7 +181,8 @@ export class ServerTransport {
     // Nor a way to Node's servers themselves.
     const { http2Servers } = this.#server as unknown as { http2Servers: ReadonlyMap<HttpServer, unknown> };
     for (const server of http2Servers.keys()) {
-      if (!this.#limited.has(server)) limitConnections(server, this.#limits);
+      if (this.#limited.has(server)) continue;
+      limitConnections(server, this.#limits, (limit, peer) => this.#refusals?.onConnection(limit, peer));
       this.#limited.add(server);
     }
   }
@@ -174,6 +191,7 @@ export class ServerTransport {
     const { serialize, deserialize } = codecsOf(method);
     const added = this.#server.register(method.path, handle as never, serialize, deserialize, type);
     if (!added) throw new TypeError(`${method.path} is served already`);
+    this.#paths.add(method.path);
   }
 }
 

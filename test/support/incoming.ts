@@ -41,6 +41,10 @@ export class ScriptedArrival extends EventEmitter implements GrpcServerCall {
     this.sentHeaders.push(header.getMap());
   }
 
+  getMetricsRecorder(): object {
+    return this;
+  }
+
   /** The client leaves. */
   cancel(): void {
     this.cancelled = true;
