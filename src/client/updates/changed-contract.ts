@@ -12,7 +12,8 @@ export function changedContract(said: Contract, changes: unknown): Contract {
   const { sound, problems } = checkShape(changes, changesShape(said));
   const { service, methods } = said;
   const changed = { ...said, ...(merged({ service, methods }, sound) as Pick<Contract, "service" | "methods">) };
-  const found = [...problems, ...checkContract(changed)];
+  const told = new Set(problems.map(({ path }) => path.join(".")));
+  const found = [...problems, ...checkContract(changed).filter(({ path }) => !told.has(path.join(".")))];
   if (found.length > 0) throw new TypeError(describe(said.name, found));
   return checkedContract(changed);
 }

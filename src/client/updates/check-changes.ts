@@ -11,7 +11,7 @@ export interface Shape {
   readonly stays?: string;
 }
 
-/** What was said, as far as it is sound, and what is wrong with the rest. */
+/** What was said, as far as it is sound, and what is wrong with the rest. A figure that is none is NaN among the sound. */
 export interface Checked {
   readonly sound: Fields;
   readonly problems: readonly Problem[];
@@ -48,9 +48,12 @@ function checkField(
     return value === null ? { sound: null, problems: [] } : checkShape(value, field, path);
   }
   const message = typeof field === "object" ? field.stays : value === null ? undefined : field(value);
-  if (message !== undefined) return { problems: [{ path, message }] };
+  if (message !== undefined) return { ...(field === isFigure && UNFIT), problems: [{ path, message }] };
   return { sound: Array.isArray(value) ? [...value] : value, problems: [] };
 }
+
+/** A figure has been said, and is neither too large nor too small for another one. */
+const UNFIT = { sound: Number.NaN };
 
 /** No list, map or date: these have no settings, and would say nothing. */
 function isRecord(value: unknown): value is Fields {

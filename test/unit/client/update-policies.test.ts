@@ -182,6 +182,17 @@ describe("what is wrong is said with its path", () => {
     ]);
   });
 
+  test("and nothing that only follows from a figure that is none", () => {
+    const service = { bulkhead: { maxQueued: "5", maxWaitMs: 5 }, breaker: { windowCalls: "5", minimumCalls: 3 } };
+    const getOrder = { cache: { ttlMs: "5" }, timeoutMs: "5", bulkhead: { maxWaitMs: 60_000 } };
+    expect(problemsOf({ service, methods: { getOrder } })).toEqual([
+      'service.bulkhead.maxQueued: must be a number; it is "5"',
+      'service.breaker.windowCalls: must be a number; it is "5"',
+      'methods.getOrder.cache.ttlMs: must be a number; it is "5"',
+      'methods.getOrder.timeoutMs: must be a number; it is "5"',
+    ]);
+  });
+
   test("of a batch: settings can change, and it can be taken away", () => {
     const items = createClient(itemsContract(), "127.0.0.1:1");
     onTestFinished(() => closeClient(items));
