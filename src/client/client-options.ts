@@ -114,8 +114,13 @@ const CLIENT: Readonly<Record<keyof ClientOptions, OptionCheck>> = {
  * @throws TypeError that lists every problem.
  */
 export function checkClientOptions(target: string, options: ClientOptions, contract?: Contract): void {
+  const problems = isObject(options) ? checkOptions(options, CLIENT) : clientProblems(target, options, contract);
+  if (problems.length > 0) throw new TypeError(`createClient(${JSON.stringify(target)}): ${problems.join("; ")}`);
+}
+
+function clientProblems(target: string, options: ClientOptions, contract: Contract | undefined): string[] {
   const tls = typeof options.tls === "object" && options.tls !== null ? options.tls : {};
-  const problems = [
+  return [
     ...checkTarget(target, options),
     ...checkOptions(options, CLIENT),
     ...checkCredentials(target, options),
@@ -123,7 +128,6 @@ export function checkClientOptions(target: string, options: ClientOptions, contr
     ...checkOptions(tls, TLS, "tls."),
     ...((tls.cert === undefined) === (tls.key === undefined) ? [] : ["tls.cert and tls.key go together"]),
   ];
-  if (problems.length > 0) throw new TypeError(`createClient(${JSON.stringify(target)}): ${problems.join("; ")}`);
 }
 
 /** All that is wrong with what holds for a pipeline's calls. */

@@ -40,6 +40,8 @@ describe("createClient refuses", () => {
     ["ipv4:127.0.0.1:70000,127.0.0.2:1", {}, "the target's port must be at most 65535; it is 70000"],
     ["orders:99999", {}, `the target's port must be at most 65535; it is 99999; ${plaintext}`],
     ["http://orders:1", {}, "the target is no URL: leave http:// or https:// out, and set tls: true for TLS"],
+    ["localhost:1", null as never, "the options must be an object; they are null"],
+    ["localhost:1", "tls" as never, "the options must be an object; they are tls"],
     ["localhost:1", { timeout: 5 } as never, `there is no option timeout; there are ${names}`],
     ["localhost:1", { timeoutMs: "5" as never }, 'timeoutMs must be a number; it is "5"'],
     ["localhost:1", { maxAttemptsLimit: 0 }, "maxAttemptsLimit must be a whole number of at least 1; it is 0"],
