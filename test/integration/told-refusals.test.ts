@@ -126,10 +126,25 @@ test("metadata over its limit is refused by HTTP/2, of which nobody is told", as
   expect(events).toEqual([]);
 });
 
-test("on nice-grpc's server nobody is told of a request that is too large", async () => {
+test("on nice-grpc's server nobody is told of a request that is too large, and an upload seems cancelled", async () => {
   const events: ObserverEvent[] = [];
-  const { port } = await serveOrdersOnNice({}, { observer: (event) => events.push(event) });
-  const call = connectOrders(port).getOrder({ orderId: "x".repeat(5_000_000) }, { timeoutMs: 5_000 });
-  expect(await rejection(call)).toMatchObject(refused);
+  const { port } = await serveOrdersOnNice(
+    {
+      async importOrders(requests) {
+        for await (const _ of requests);
+        return {};
+      },
+    },
+    { observer: (event) => events.push(event) },
+  );
+  const orders = connectOrders(port);
+  const large = "x".repeat(5_000_000);
+  expect(await rejection(orders.getOrder({ orderId: large }, { timeoutMs: 5_000 }))).toMatchObject(refused);
   expect(events).toEqual([]);
+  async function* requests() {
+    yield { order: { customerId: large } };
+  }
+  expect(await rejection(orders.importOrders(requests(), { timeoutMs: 5_000 }))).toMatchObject(refused);
+  await expect.poll(() => events).toHaveLength(2);
+  expect(events[1]).toMatchObject({ type: "served.ended", status: "CANCELLED" });
 });
