@@ -28,7 +28,7 @@ import { isValidation, type Validation } from "./validation/validation.ts";
 export interface ServerOptions extends ServerLimits {
   /** nice-grpc server middlewares. They run outermost, the first the outermost of them. Default: none. */
   readonly use?: readonly ServerMiddleware[] | undefined;
-  /** Is told what handlers do. Default: nobody is, and it costs nothing. */
+  /** Is told what handlers do, and what limits refuse. Default: nobody is, and it costs nothing. */
   readonly observer?: Observer | undefined;
   /**
    * Is told of errors that clients only see as INTERNAL; what it throws itself becomes a process warning. Default:
@@ -37,7 +37,8 @@ export interface ServerOptions extends ServerLimits {
   readonly onError?: ((error: unknown, context: CallContext) => void) | undefined;
   /**
    * Signals on which the server drains, from its first address on; then the signal takes its course, which ends the
-   * process. Default: `["SIGTERM"]`; `[]` to call `drain()` yourself.
+   * process. A warning says by method on which calls such a drain gave up. Default: `["SIGTERM"]`; `[]` to call
+   * `drain()` yourself.
    */
   readonly drainOn?: readonly NodeJS.Signals[] | undefined;
   /** How long a drain may take, in milliseconds; `Infinity` for as long as its calls take. Default: 30,000. */

@@ -9,7 +9,7 @@ export interface SentStatus {
 
 /** Is told of what a server refuses before a handler hears of it. */
 export interface RefusalListener {
-  /** A call with one request was ended before its handler began: the request is too large, or no such message. */
+  /** A call with one request was ended before its handler began: the request is too large, no such message, or late. */
   onRequest(path: string, code: StatusCode): void;
   /** A connection was closed as soon as it was made; `peer`, such as `peer:10.0.0.7`, if it has an address. */
   onConnection(limit: "maxConnections" | "maxConnectionsPerPeer", peer: string | undefined): void;

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
 import { type ObserverEvent, Status } from "bowline";
 import { expect, onTestFinished, test } from "vitest";
-import { call, framed, session } from "../support/attacking.ts";
+import { call, framed, open, session } from "../support/attacking.ts";
 import { connectOrders, rejection, serveOrders, serveOrdersOnNice } from "../support/orders.ts";
 
 const SERVICE = "/shop.orders.v1.OrderService";
@@ -66,6 +67,25 @@ test("so is a request whose bytes are no message", async () => {
   const garbage = framed(new Uint8Array([0x0a, 0xff]));
   expect(await call(session(port), `${SERVICE}/GetOrder`, garbage)).toMatchObject({ grpc: Status.INTERNAL });
   expect(events).toEqual(toldOf("GetOrder", "INTERNAL"));
+  expect(begun).toEqual([]);
+});
+
+test("so is a request that does not come before its deadline", async () => {
+  const { port, events, begun } = await observed();
+  const silent = open(session(port), `${SERVICE}/GetOrder`, { "grpc-timeout": "50m" });
+  const [headers] = await once(silent, "response");
+  expect(headers["grpc-status"]).toBe(String(Status.DEADLINE_EXCEEDED));
+  expect(events).toEqual(toldOf("GetOrder", "DEADLINE_EXCEEDED"));
+  expect(begun).toEqual([]);
+});
+
+test("so is a request that is small, and too large when it is unpacked", async () => {
+  const { port, events, begun } = await observed(LIMITS);
+  const packed = framed(gzipSync(Buffer.alloc(1_000)), { flag: 1 });
+  const headers = { "grpc-encoding": "gzip" };
+  const unpacked = call(session(port), `${SERVICE}/GetOrder`, packed, headers);
+  expect(await unpacked).toMatchObject({ grpc: Status.RESOURCE_EXHAUSTED });
+  expect(events).toEqual(toldOf("GetOrder", "RESOURCE_EXHAUSTED"));
   expect(begun).toEqual([]);
 });
 
