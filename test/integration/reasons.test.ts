@@ -261,7 +261,7 @@ const rows: Record<string, Row> = {
   },
   SLOW_SUBSCRIBER: {
     async drive() {
-      const events = createBroadcast({ cursorOf: (n: number) => n, maxLagMessages: 1 });
+      const events = createBroadcast({ cursorOf: (n: number) => n, history: 0, maxLagMessages: 1 });
       const slow = events.subscribe();
       const first = slow.next();
       for (const n of [1, 2, 3]) events.publish(n);
