@@ -255,9 +255,9 @@ describe("a standstill, on time that is the test's", () => {
   test("is told until an instant that has been looked at", () => {
     const { now, before } = looking();
     now.mockReturnValue(9_999);
-    expect(stalledMs(1_010) - before).toBe(0);
-    expect(stalledMs(1_500) - before).toBe(480);
-    expect(stalledMs(1_400) - before).toBe(480);
+    expect(stalledMs(1_010) - before).toBeCloseTo(0);
+    expect(stalledMs(1_500) - before).toBeCloseTo(480);
+    expect(stalledMs(1_400) - before).toBeCloseTo(480);
   });
 });
 
