@@ -55,7 +55,6 @@ export class ClientState {
   readonly waits: Waits = new Waits();
   readonly #paces = new Map<string, HedgePace>();
   readonly #breakerPolicies = new Map<string, BreakerPolicy>();
-  readonly #breakerDefaults = new Map<string, BreakerDefaults>();
   readonly #bulkheads = new Map<string, Bulkhead>();
   readonly #caches = new Map<string, ResponseCache>();
   readonly #senders = new Map<string, () => void>();
@@ -177,18 +176,16 @@ export class ClientState {
   }
 
   /**
-   * The same for a method, adjusted to this policy if it has gone by another one until now; a default that is stated, or
-   * stated no longer, makes no other, and one that is another now does.
+   * The same, adjusted to this policy if it has gone by another one until now; a default that is stated, or stated no
+   * longer, makes no other.
    *
-   * @param path of the method; the breaker may be one that methods share.
    * @param defaults of the method, which come of its timeout.
    */
-  breakerBy(name: string, path: string, policy: BreakerPolicy, defaults: BreakerDefaults): Breaker {
+  breakerBy(name: string, policy: BreakerPolicy, defaults: BreakerDefaults): Breaker {
     const breaker = this.breaker(name, policy);
-    const before = resolved(this.#breakerPolicies.get(name) ?? policy, this.#breakerDefaults.get(path) ?? defaults);
+    const before = this.#breakerPolicies.get(name) ?? policy;
     this.#breakerPolicies.set(name, policy);
-    this.#breakerDefaults.set(path, defaults);
-    if (!sameSettings(before, resolved(policy, defaults))) breaker.adjust(resolveBreaker(policy));
+    if (!sameSettings(resolved(before, defaults), resolved(policy, defaults))) breaker.adjust(resolveBreaker(policy));
     return breaker;
   }
 }

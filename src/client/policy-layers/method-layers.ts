@@ -54,7 +54,7 @@ export function methodLayers(
     ...(repeatable && hedgeLayers(policy, method, state, options.maxAttemptsLimit)),
     ...streamLayers(streamPolicy(contract, key, policy, method), state),
     ...isolationLayers({ ...contract.service, bulkhead: policy.bulkhead }, method.path, state),
-    ...breakerLayers(policy, breakerName(contract, own, method), method.path, timeouts, state),
+    ...breakerLayers(policy, breakerName(contract, own, method), timeouts, state),
     ...(options.credentials && {
       callCredentials: callCredentialsLayer(options.credentials, options.partition),
       credentials: credentialsLayer({ clock, closed: state.closed }),
@@ -105,7 +105,6 @@ export function retryLayers({ retry }: MethodPolicy, state: ClientState, mostAtt
 function breakerLayers(
   { breaker: policy }: MethodPolicy,
   name: string,
-  path: string,
   timeouts: Timeouts,
   state: ClientState,
 ): Layers {
@@ -113,7 +112,7 @@ function breakerLayers(
   const { clock, observer, target } = state.surroundings;
   const report = reportTo(observer, "breaker", target);
   const defaults = { slowMs: (timeouts.said ?? timeouts.otherwise) / 2, trialTimeoutMs: trialTimeoutOf(timeouts) };
-  const breaker = state.breakerBy(name, path, policy ?? {}, defaults);
+  const breaker = state.breakerBy(name, policy ?? {}, defaults);
   const { slowMs = defaults.slowMs, trialTimeoutMs = defaults.trialTimeoutMs } = policy ?? {};
   const codes = failureCodes(policy);
   const layer: Layer = breakerLayer({ breaker, codes, slowMs, trialTimeoutMs, clock, waits: state.waits, report });

@@ -20,7 +20,7 @@ describe("a breaker", () => {
 
   test("whose policy stays goes on as it was, though the method's other policies change", async () => {
     const orders = await broken();
-    orders.update({ methods: { getOrder: { retry: {}, bulkhead: { maxConcurrent: 5 } } } });
+    orders.update({ methods: { getOrder: { timeoutMs: 500, retry: {} } } });
     expect(stateOf(orders)).toBe("open");
     orders.call();
     expect(orders.unary.calls.length).toBe(2);
@@ -52,51 +52,10 @@ describe("a breaker", () => {
     ["its statuses", { service: { breaker: { codes: ["UNAVAILABLE"] } } }],
     ["what is slow", { methods: { getOrder: { breaker: { slowMs: 4_999 } } } }],
     ["how long a trial may take", { methods: { getOrder: { breaker: { trialTimeoutMs: 10_001 } } } }],
-    ["the timeout of which half is slow", { methods: { getOrder: { timeoutMs: 500 } } }],
   ])("closes when another is said of %s", async (_, changes) => {
     const orders = await broken();
     orders.update(changes);
     expect(stateOf(orders)).toBe("closed");
-  });
-
-  test("stays open where a timeout changes of which nothing follows for it", async () => {
-    const orders = await broken({
-      methods: { getOrder: { breaker: { ...opensAtTwo, slowMs: 100, trialTimeoutMs: 100 } } },
-    });
-    orders.update({ methods: { getOrder: { timeoutMs: 500 } } });
-    expect(stateOf(orders)).toBe("open");
-  });
-
-  test("closes where a trial may take another timeout, though what is slow is stated", async () => {
-    const orders = await broken({ methods: { getOrder: { breaker: { ...opensAtTwo, slowMs: 100 } } } });
-    orders.update({ methods: { getOrder: { timeoutMs: 20_000 } } });
-    expect(stateOf(orders)).toBe("closed");
-  });
-
-  test("closes once more where the timeout goes back, and stays open with what followed from it stated", async () => {
-    const orders = await broken({ methods: { getOrder: { timeoutMs: 500 } } });
-    orders.update({ methods: { getOrder: { breaker: { slowMs: 250 } } } });
-    expect(stateOf(orders)).toBe("open");
-    orders.update({ methods: { getOrder: { timeoutMs: 5_000 } } });
-    expect(stateOf(orders)).toBe("closed");
-    for (let n = 0; n < 2; n += 1) {
-      orders.call();
-      await orders.fail(aFailure());
-    }
-    expect(stateOf(orders)).toBe("open");
-    orders.update();
-    expect(stateOf(orders)).toBe("closed");
-  });
-
-  test("that methods share stays open when they are updated, whose timeouts differ and stay as they are", async () => {
-    const orders = await broken({
-      service: { breaker: { ...opensAtTwo, scope: "service" } },
-      methods: { getOrder: { timeoutMs: 500 } },
-    });
-    orders.update({ methods: { getOrder: { retry: {} }, listOrders: { bulkhead: { maxConcurrent: 5 } } } });
-    expect(stateOf(orders, "shop.orders.v1.OrderService")).toBe("open");
-    orders.update({ methods: { listOrders: { timeoutMs: 400 } } });
-    expect(stateOf(orders, "shop.orders.v1.OrderService")).toBe("closed");
   });
 
   test("whose policy changes closes, and is told to have", async () => {
