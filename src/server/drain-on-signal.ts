@@ -6,6 +6,8 @@ type Drain = () => Promise<unknown>;
 interface Waiting {
   readonly drains: Set<Drain>;
   readonly listener: () => void;
+  /** From the signal on, until it takes its course: whoever begins to listen meanwhile is drained as well. */
+  draining: boolean;
 }
 
 const waiting = new Map<NodeJS.Signals, Waiting>();
@@ -26,33 +28,36 @@ export function drainOnSignal(signals: readonly NodeJS.Signals[], drain: Drain):
 function add(signal: NodeJS.Signals, drain: Drain): void {
   const known = waiting.get(signal);
   if (known) return void known.drains.add(drain);
-  const drains = new Set([drain]);
-  let begun = false;
   const listener = () => {
     // A signal that comes again while servers drain changes nothing.
-    if (!begun) void drainAll(signal, drains);
-    begun = true;
+    if (!added.draining) void drainAll(signal, added);
   };
-  waiting.set(signal, { drains, listener });
+  const added: Waiting = { drains: new Set([drain]), listener, draining: false };
+  waiting.set(signal, added);
   process.on(signal, listener);
 }
 
 function remove(signal: NodeJS.Signals, drain: Drain): void {
   const known = waiting.get(signal);
   known?.drains.delete(drain);
-  if (known?.drains.size !== 0) return;
-  process.off(signal, known.listener);
+  if (known?.drains.size === 0 && !known.draining) forget(signal, known);
+}
+
+function forget(signal: NodeJS.Signals, { listener }: Waiting): void {
+  process.off(signal, listener);
   waiting.delete(signal);
 }
 
-async function drainAll(signal: NodeJS.Signals, drains: Set<Drain>): Promise<void> {
+async function drainAll(signal: NodeJS.Signals, known: Waiting): Promise<void> {
+  known.draining = true;
   // A server may have begun to listen while others drained.
-  while (drains.size > 0) {
-    const now = [...drains];
+  while (known.drains.size > 0) {
+    const now = [...known.drains];
     await Promise.allSettled(now.map((drain) => drain()));
-    for (const drain of now) remove(signal, drain);
+    // Warnings are written in a later turn: of calls that were given up on, for one.
+    await sleep(systemClock, 0);
+    for (const drain of now) known.drains.delete(drain);
   }
-  // Warnings are written in a later turn: of calls that were given up on, for one.
-  await sleep(systemClock, 0);
+  forget(signal, known);
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

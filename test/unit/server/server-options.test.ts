@@ -165,6 +165,23 @@ test("servers share a listener, and the signal takes its course once all of them
   expect(process.listenerCount("SIGUSR2")).toBe(0);
 });
 
+test("a server that begins to listen just after a drain is drained too, before the signal takes its course", async () => {
+  const kill = vi.spyOn(process, "kill").mockImplementation(() => true);
+  const late = vi.fn(async () => {});
+  const stop = drainOnSignal(["SIGUSR2"], async () => stop());
+  process.emit("SIGUSR2");
+  // All promises have been settled by then, and no timer has fired.
+  await new Promise((resolve) => process.nextTick(resolve));
+  const stopLate = drainOnSignal(["SIGUSR2"], late);
+  onTestFinished(() => {
+    kill.mockRestore();
+    stopLate();
+  });
+  await vi.waitFor(() => expect(kill).toHaveBeenCalledExactlyOnceWith(process.pid, "SIGUSR2"));
+  expect(late).toHaveBeenCalledOnce();
+  expect(process.listenerCount("SIGUSR2")).toBe(0);
+});
+
 test("a server that was drained by hand listens to no signal any more", () => {
   const stop = drainOnSignal(["SIGUSR2", "SIGWINCH"], async () => expect.unreachable());
   const stopOther = drainOnSignal(["SIGUSR2"], async () => expect.unreachable());
