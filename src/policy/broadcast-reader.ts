@@ -7,7 +7,10 @@ export type LagPolicy = "disconnect" | "drop-oldest" | "replay";
 export interface ReaderRules<Message, Cursor> {
   readonly compare: Compare<Cursor>;
   readonly cursorOf: (message: Message) => Cursor;
-  /** Unread messages, at most the log's capacity, after which `onLag` applies. */
+  /**
+   * Unread messages, at most the log's capacity, that are no lag. With more, `drop-oldest` applies at once; the others do
+   * when the log does not have the next one any more.
+   */
   readonly maxLagMessages: number;
   readonly onLag: LagPolicy;
 }
@@ -49,8 +52,6 @@ export class BroadcastReader<Message, Cursor> {
   #position: number | undefined;
   /** It has caught up once. Until then it reads history, and that is no lag. */
   #live: boolean;
-  /** How many it had unread when it was first found to have too many, until it has caught up again. */
-  #burst: number | undefined;
   #replay: ReplayUnderWay<Cursor> | undefined;
 
   constructor(
@@ -138,25 +139,16 @@ export class BroadcastReader<Message, Cursor> {
     if (this.#position === undefined) return canReplay ? "replay" : "expired";
     if (this.lag <= maxLagMessages) {
       this.#live = true;
-      this.#burst = undefined;
       return undefined;
     }
     const policy = !this.#live && canReplay ? "replay" : onLag;
     const isGone = this.#position < this.#log.first;
     if (policy === "replay" && this.#cursor !== undefined) return isGone ? this.#readAgain() : undefined;
     if (!this.#live && !isGone) return undefined;
-    if (policy !== "drop-oldest") return isGone || this.#fallsFurther() ? "slow" : undefined;
+    // More than that may come before anybody has a turn to read: nobody is slow who can still read on.
+    if (policy !== "drop-oldest") return isGone ? "slow" : undefined;
     this.#drop(this.#log.end - maxLagMessages);
     return undefined;
-  }
-
-  /**
-   * More than it may have unread can come at once, before anybody has a turn to read: that makes nobody slow who catches
-   * up with what the log still has.
-   */
-  #fallsFurther(): boolean {
-    this.#burst ??= this.lag;
-    return this.lag > this.#burst;
   }
 
   #readAgain(): "replay" {

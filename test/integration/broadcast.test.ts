@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { fail, RpcError, Status } from "bowline";
 import { createServer } from "bowline/server";
 import { map, merge } from "bowline/stream";
@@ -95,13 +96,20 @@ describe("over sockets", () => {
     expect(events.broadcast.stats().held).toBe(300);
   });
 
-  test("a burst of more than maxLagMessages, in one turn, ends nobody's stream while memory has it", async () => {
+  test.each<[string, number]>([
+    ["in one turn", Number.POSITIVE_INFINITY],
+    ["in pages of 100 with a turn after each", 100],
+  ])("a burst of more than maxLagMessages, %s, ends nobody's stream while memory has it", async (_, page) => {
     const events = new OrderEvents(50, { startAfter: 0n, history: 2_000, maxLagMessages: 500 });
     const { port } = await serveOrders({ watchOrders: events.watchOrders });
     const watching = Array.from({ length: 20 }, () => new Watching(connectOrders(port), ""));
     const read = watching.map((watcher) => watcher.readUntil(1_501n));
     await vi.waitFor(() => expect(events.broadcast.stats().subscribers).toBe(20));
-    for (let event = 0; event < 1_501; event += 1) events.add("c-1");
+    const note = "x".repeat(1_000);
+    for (let event = 1; event <= 1_501; event += 1) {
+      events.add("c-1", note);
+      if (event % page === 0) await setImmediate();
+    }
     await Promise.all(read);
     for (const { got, errors } of watching) expect([got.length, errors]).toEqual([1_501, []]);
     expect(events.broadcast.stats().disconnected).toBe(0);

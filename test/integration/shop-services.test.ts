@@ -172,6 +172,26 @@ test("a watcher sees what was and what comes, each event once, and nothing of ot
   expect(await drained).toEqual({ abandoned: 0 });
 });
 
+test("events that could not be read when they were committed are published at the next look", async () => {
+  const store = new OrderStore(await dataFolder());
+  const feed = new OrderFeed(store);
+  const error = vi.spyOn(console, "error").mockReturnValue();
+  onTestFinished(() => {
+    feed.close();
+    store.close();
+    error.mockRestore();
+  });
+  const watch = feed.events.subscribe();
+  const next = watch.next();
+  vi.spyOn(store, "eventsAfter").mockImplementationOnce(() => {
+    throw new Error("database is locked");
+  });
+  store.create({ customerId: "u-7", items: [item] });
+  expect(error).toHaveBeenCalledOnce();
+  expect((await next).value?.order?.customerId).toBe("u-7");
+  await watch.return();
+});
+
 test("a customer's watcher is told how far the others' events have come, never past one of its own", async () => {
   const { orders, ordersPort, orderStore } = await shop();
   const channel = createChannel(`127.0.0.1:${ordersPort}`);

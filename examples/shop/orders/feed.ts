@@ -13,6 +13,7 @@ export class OrderFeed {
   readonly #look: NodeJS.Timeout;
   #published: bigint;
   #isPublishing = false;
+  #hasFailed = false;
   #isClosed = false;
 
   constructor(store: OrderStore) {
@@ -25,7 +26,9 @@ export class OrderFeed {
       replay: (revision) => store.eventsAfter(revision, ""),
     });
     store.changes.on("change", this.#publish);
-    this.#look = setInterval(() => store.changedElsewhere() && void this.#publish(), LOOK_MS).unref();
+    this.#look = setInterval(() => {
+      if (this.#hasFailed || store.changedElsewhere()) void this.#publish();
+    }, LOOK_MS).unref();
   }
 
   /**
@@ -58,8 +61,15 @@ export class OrderFeed {
   readonly #publish = async (): Promise<void> => {
     if (this.#isPublishing) return;
     this.#isPublishing = true;
-    while (this.#publishPage()) await setImmediate();
-    this.#isPublishing = false;
+    this.#hasFailed = false;
+    try {
+      while (this.#publishPage()) await setImmediate();
+    } catch (error) {
+      console.error("orders: what was committed could not be published, and is tried again:", error);
+      this.#hasFailed = true;
+    } finally {
+      this.#isPublishing = false;
+    }
   };
 
   /** @returns whether there may be more. */

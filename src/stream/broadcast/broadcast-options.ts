@@ -36,7 +36,7 @@ export interface BroadcastOptions<Message, Cursor> {
    * What becomes of a subscriber that falls further behind; the others never wait for it.
    *
    * - `disconnect`: it ends with RESOURCE_EXHAUSTED, on which a stream that resumes comes back by itself. Not because
-   *   of a burst that it reads: as long as memory has it, only who falls further behind than that put it;
+   *   of a burst, which nobody can read in the turn that publishes it: as long as memory has its next message it reads on;
    * - `drop-oldest`: it misses the oldest ones, and is told how many; its client is not. Not for methods with `resume`,
    *   unless the handler fails the stream when `onDropped` was called: the client's position moves on past the gap;
    * - `replay`: it reads what memory has no more out of `replay`, for clients that do not resume by themselves.

@@ -5,8 +5,8 @@ import { Status } from "../../core/status.ts";
  * What a subscriber ends with that reads too slowly. RESOURCE_EXHAUSTED, because it says something of this subscriber
  * and nothing of the server, which UNAVAILABLE would: proxies and balancers take servers out for that.
  */
-export function slowSubscriber(lag: number, maxLagMessages: number): RpcError {
-  const details = `the subscriber is ${lag} messages behind, more than ${maxLagMessages}`;
+export function slowSubscriber(lag: number, held: number): RpcError {
+  const details = `the subscriber is ${lag} messages behind, more than the ${held} in memory`;
   return new RpcError({ path: "", reason: "SLOW_SUBSCRIBER", details });
 }
 

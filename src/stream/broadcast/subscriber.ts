@@ -96,7 +96,7 @@ export class Subscriber<Message, Cursor> extends Outlet<Message> implements Subs
 
   /** The next message of the log's; ends the stream where there will be none. */
   #read(): Message | typeof NOTHING {
-    const { rules, closed, counts } = this.#hub;
+    const { log, closed, counts } = this.#hub;
     try {
       const step = this.#reader.next();
       if (typeof step === "object") return step.message;
@@ -105,7 +105,7 @@ export class Subscriber<Message, Cursor> extends Outlet<Message> implements Subs
       if (step === "expired") this.end({ error: cursorGone(this.cursor) });
       if (step === "slow") {
         counts.disconnected += 1;
-        this.end({ error: slowSubscriber(this.lag, rules.maxLagMessages) });
+        this.end({ error: slowSubscriber(this.lag, log.end - log.first) });
       }
     } catch (error) {
       this.end({ error });

@@ -75,7 +75,7 @@ describe("with a cursor", () => {
     take(4);
     publish(7, 8);
     expect(next()).toBe(5);
-    publish(9, 10);
+    publish(9, 10, 11, 12);
     expect(next()).toBe("slow");
   });
 
@@ -140,28 +140,16 @@ describe("falling behind", () => {
     expect(take(7)).toEqual([7, 8, 9, 10, 11, 12, "wait"]);
   });
 
-  test("disconnect: whoever falls further behind instead is too slow", () => {
+  test("disconnect: nor what comes in pages that are faster than it reads", () => {
     const { publish, read } = aReader();
     const { next } = read();
-    publish(1, 2, 3, 4, 5);
+    publish(1, 2, 3, 4);
     expect(next()).toBe(1);
-    publish(6);
+    publish(5, 6, 7);
     expect(next()).toBe(2);
-    publish(7, 8);
-    expect(next()).toBe("slow");
   });
 
-  test("disconnect: whoever reads more slowly than it is published is too slow with the second one over the bound", () => {
-    const { publish, read } = aReader();
-    const { reader, next } = read();
-    const steps = [1, 3, 5, 7, 9].map((first) => {
-      publish(first, first + 1);
-      return next();
-    });
-    expect([steps, reader.lag]).toEqual([[1, 2, 3, "slow", "slow"], 7]);
-  });
-
-  test("disconnect: whoever has had more than the log keeps is too slow at once", () => {
+  test("disconnect: whoever has more unread than the log keeps is too slow", () => {
     const { publish, read } = aReader();
     const { next } = read();
     publish(1, 2, 3, 4, 5, 6, 7);

@@ -314,7 +314,7 @@ describe("whoever falls behind", () => {
     const error = await rejection(slow.next());
     expect(error).toBeInstanceOf(RpcError);
     expect(error).toMatchObject({ reason: "SLOW_SUBSCRIBER", code: Status.RESOURCE_EXHAUSTED });
-    expect((error as RpcError).details).toBe("the subscriber is 3 messages behind, more than 2");
+    expect((error as RpcError).details).toBe("the subscriber is 3 messages behind, more than the 2 in memory");
     expect(await take(fast, 2)).toEqual([3, 4]);
     expect(broadcast.stats()).toMatchObject({ subscribers: 1, disconnected: 1 });
   });
