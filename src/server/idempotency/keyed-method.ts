@@ -114,7 +114,8 @@ export class KeyedMethod {
     if (takenOver) this.#report("taken-over");
     const lease = new Lease(store, claim, clock, askedAt, (error) => this.#tell(error, call));
     const held = { claim, takenOver, lease };
-    const run = new Run(store, this.#method, held);
+    const over = () => this.#over(held);
+    const run = new Run(store, this.#method, held, over);
     const { signal, cleanup } = linkSignals(call.signal, lease.lost);
     showIdempotency(call, run.view);
     giveSignal(call, signal);
@@ -127,11 +128,16 @@ export class KeyedMethod {
       if (!lease.lost.aborted) throw error;
     } finally {
       cleanup?.();
-      this.#runs.end(held);
-      this.#waiters.wake(idOf(claim));
+      over();
     }
     this.#report("lost");
     throw takenOverError(this.#method.path);
+  }
+
+  /** Repetitions are to ask the store: the handler has ended, or what it committed is there. */
+  #over(held: Held): void {
+    this.#runs.end(held);
+    this.#waiters.wake(idOf(held.claim));
   }
 
   /** An answer as everybody is given it, also who caused it: whoever has its message may have changed that since. */

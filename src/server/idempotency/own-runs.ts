@@ -3,9 +3,9 @@ import type { Held } from "./run.ts";
 import { type ClaimWish, idOf } from "./store.ts";
 
 /**
- * The handlers of one method that run in this server. Their repetitions are told so here, and the store is not asked:
- * where it did not hear a renewal in time, or the process stood still, it would have one take over a handler that is
- * alive.
+ * The handlers of one method that run in this server and have committed nothing yet. Their repetitions are told so
+ * here, and the store is not asked: where it did not hear a renewal in time, or the process stood still, it would have
+ * one take over a handler that is alive.
  */
 export class OwnRuns {
   readonly #held = new Map<string, Held>();

@@ -17,14 +17,17 @@ export class Run {
   readonly #store: IdempotencyStore;
   readonly #method: Method;
   readonly #held: Held | undefined;
+  readonly #onCommit: () => void;
   #begun = false;
   #committed: Uint8Array | undefined;
   #committing: Promise<unknown> | undefined;
 
-  constructor(store: IdempotencyStore, method: Method, held?: Held) {
+  /** @param onCommit is told when the answer is kept, while the handler may still go on. */
+  constructor(store: IdempotencyStore, method: Method, held?: Held, onCommit: () => void = () => {}) {
     this.#store = store;
     this.#method = method;
     this.#held = held;
+    this.#onCommit = onCommit;
   }
 
   /** The bytes of what the handler committed, if it did. */
@@ -82,6 +85,7 @@ export class Run {
     // There is nothing more to hold; and an answer that is kept for less time than its handler goes on would look lost.
     this.#held?.lease.end();
     this.#committed = answer?.bytes;
+    this.#onCommit();
     return answer?.message;
   }
 

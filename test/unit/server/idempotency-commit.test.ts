@@ -52,6 +52,25 @@ test("what was committed is not lost to a handler that goes on for longer than i
   expect([lost, errors, clock.pending]).toEqual([[], [], 0]);
 });
 
+test("what was committed is there for repetitions at once, while the handler goes on", async () => {
+  const [begin, end] = [gate(), gate()];
+  const { clock, call } = setUp(async (database, _, { idempotency }) => {
+    await begin.promise;
+    const answer = await idempotency.commit(database, () => "committed");
+    await end.promise;
+    return answer;
+  });
+  const first = call();
+  const waiting = call();
+  await clock.advance(25);
+  begin.resolve();
+  expect([await waiting, await call()]).toEqual(["committed", "committed"]);
+  expect(clock.now()).toBe(25);
+  end.resolve();
+  expect(await first).toBe("committed");
+  expect(clock.pending).toBe(0);
+});
+
 test("a handler that returns while its commit is under way answers with what is committed", async () => {
   const { call, errors } = setUp(async (database, _, { idempotency }) => {
     void idempotency.commit(database, () => "committed");
