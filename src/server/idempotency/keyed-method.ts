@@ -153,6 +153,8 @@ export class KeyedMethod {
       await run.settled();
       return run.committed ?? encodeResponse(this.#method, message);
     } catch (error) {
+      // What is being committed needs the claim, and decides whether it is given back.
+      await run.settled().catch(() => {});
       // A renewal that finds the claim given back would take it for another's.
       held.lease.end();
       // What was committed stands, whatever the handler said after it.

@@ -4,6 +4,7 @@ import { fakeClock } from "bowline/testing";
 import { Metadata } from "nice-grpc-common";
 import { expect, onTestFinished, test } from "vitest";
 import type { ServedContext, ServeUnary } from "../../../src/core/served-call.ts";
+import type { IdempotencyStore } from "../../../src/server/idempotency/store.ts";
 import { idempotencyLayer } from "../../../src/server/layers/idempotency.ts";
 import { gate, rejection } from "../../support/orders.ts";
 import { aMethod } from "../../support/scripted.ts";
@@ -12,11 +13,14 @@ const method = aMethod();
 const [LEASE_MS, TTL_MS] = [300, 50];
 
 /** The layer around a handler, on a store in SQLite whose clock is the test's. */
-function setUp(handler: (database: DatabaseSync, ...served: Parameters<ServeUnary>) => Promise<unknown>) {
+function setUp(
+  handler: (database: DatabaseSync, ...served: Parameters<ServeUnary>) => Promise<unknown>,
+  around: (store: IdempotencyStore) => IdempotencyStore = (store) => store,
+) {
   const clock = fakeClock();
   const database = new DatabaseSync(":memory:");
   onTestFinished(() => database.close());
-  const store = sqliteIdempotency(database, { clock });
+  const store = around(sqliteIdempotency(database, { clock }));
   const errors: unknown[] = [];
   const keyed = { store, leaseMs: LEASE_MS, encoded: false, clock, observer: undefined };
   const layer = idempotencyLayer(
@@ -92,6 +96,47 @@ test("a handler that returns while its commit is failing fails with it, and the 
   });
   expect(await rejection(call())).toBe(refusal);
   expect([await call(), errors, clock.now()]).toEqual(["committed", [], 0]);
+});
+
+test.each([
+  ["keeps what is committed", "committed"],
+  ["fails, and gives its key back, once it has failed", "again"],
+])("a handler that throws while its commit is under way %s", async (_, answer) => {
+  const [commit, refusal] = [gate(), new RangeError("no")];
+  const fail = () => {
+    throw new Error("rolled back");
+  };
+  const works = [answer === "committed" ? () => answer : fail];
+  const released: number[] = [];
+  const { clock, call, errors } = setUp(
+    async (database, _, { idempotency }) => {
+      const work = works.shift();
+      if (!work) return "again";
+      return Promise.all([idempotency.commit(database, work), Promise.reject(refusal)]);
+    },
+    (store) => ({
+      claim: (wish) => store.claim(wish),
+      renew: (claim) => store.renew(claim),
+      complete: (...given) => store.complete(...given),
+      commit: async (...given) => {
+        await commit.promise;
+        return store.commit?.(...given) ?? false;
+      },
+      release: (claim) => {
+        released.push(clock.now());
+        return store.release(claim);
+      },
+    }),
+  );
+  const failed = rejection(call());
+  // Longer than a lease, and than a refusal waits for its key.
+  await clock.advance(2 * LEASE_MS);
+  expect(released).toEqual([]);
+  commit.resolve();
+  expect(await failed).toBe(refusal);
+  expect([await call(), errors]).toEqual([answer, []]);
+  expect(released).toEqual(answer === "again" ? [2 * LEASE_MS] : []);
+  expect(clock.pending).toBe(0);
 });
 
 test("a handler whose commit failed before it returned may answer all the same", async () => {
