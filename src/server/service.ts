@@ -29,7 +29,7 @@ export function unaryServer(method: Method, serve: ServeUnary, serving: Serving)
     const abandon = () => {
       const error = drainError(method);
       context.cancel(error);
-      respond({ error, trailer: context.writtenTrailer });
+      respond({ error, trailer: context.writtenTrailer, ownError: true });
     };
     const active: ActiveCall = { path: method.path, abandon };
     serving.active.add(active);
@@ -59,7 +59,7 @@ export function streamServer(method: Method, serve: ServeStream, serving: Servin
       const error = drainError(method);
       tellStanding(context);
       context.cancel(error);
-      sink.end({ error, trailer: context.writtenTrailer });
+      sink.end({ error, trailer: context.writtenTrailer, ownError: true });
     };
     if (serving.isDraining()) return drain();
     const active: ActiveCall = { path: method.path, drain, abandon: drain };

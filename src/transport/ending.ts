@@ -8,10 +8,13 @@ export interface Ending {
   readonly error?: RpcError;
   /** What the handler wrote into the trailer. */
   readonly trailer: Metadata | undefined;
+  /** Whether the error is the server's own, and goes without the trailer where that cannot be sent. Default: false. */
+  readonly ownError?: boolean;
 }
 
 /**
- * Sends how a call ends, or that it failed if that cannot be sent: a call never stays without an answer.
+ * Sends how a call ends, or that it failed if that cannot be sent: a call never stays without an answer. That a server
+ * drains is told in any case, so that its streams are resumed elsewhere.
  *
  * @returns the error that the client was told.
  */
@@ -25,7 +28,8 @@ export function sendOrFail(
     return ending.error;
   } catch (cause) {
     unsendable(cause);
-    const error = new RpcError({ path: "", reason: "UNEXPECTED", details: "internal error", cause });
+    const own = ending.ownError ? ending.error : undefined;
+    const error = own ?? new RpcError({ path: "", reason: "UNEXPECTED", details: "internal error", cause });
     send({ error, trailer: undefined });
     return error;
   }

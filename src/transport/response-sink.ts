@@ -12,7 +12,7 @@ export interface ResponseSink {
   /**
    * Ends the stream, after all that was written. Only the first time counts; later writes go nowhere.
    *
-   * @returns the error that the client was told, which is INTERNAL where the ending cannot be sent.
+   * @returns the error that the client was told: INTERNAL where the ending cannot be sent, unless the error is our own.
    */
   end(ending: Ending): RpcError | undefined;
 }

@@ -32,7 +32,7 @@ export interface Answer extends Ending {
 /**
  * Answers a call; the first answer counts, further ones go nowhere.
  *
- * @returns the error that the client was told, which is INTERNAL where the answer cannot be sent.
+ * @returns the error that the client was told: INTERNAL where the answer cannot be sent, unless the error is our own.
  */
 export type Respond = (answer: Answer) => RpcError | undefined;
 
@@ -42,7 +42,7 @@ export type UnaryServer = (call: IncomingCall, request: unknown, respond: Respon
 /** Serves a method with a stream of responses; what goes wrong goes to the sink. */
 export type StreamServer = (call: IncomingCall, request: unknown, sink: ResponseSink) => void;
 
-/** Is told why an answer could not be sent; the client was told INTERNAL. */
+/** Is told why an answer could not be sent; the client was told INTERNAL, or our own error without what was written. */
 export type Unsendable = (error: unknown, method: Method, call: IncomingCall) => void;
 
 /** TLS of a server; PEM texts. */

@@ -258,6 +258,44 @@ test("drains: health, then streams, then calls under way, and no more", async ()
   expect(await rejection(orders.getOrder({}))).toMatchObject({ reason: "TRANSPORT" });
 });
 
+test("says that it drains also where the handler wrote a trailer that cannot be sent, and tells onError of it", async () => {
+  const began = gate();
+  const onError = vi.fn();
+  const tooMuch = "~".repeat(60_000);
+  const { server, port } = await serveOrders(
+    {
+      getOrder(_request, context) {
+        context.trailer.set("x-much", tooMuch);
+        began.resolve();
+        return new Promise<never>(() => {});
+      },
+      async *watchOrders(_request, context) {
+        context.trailer.set("x-much", tooMuch);
+        yield { revision: 7n };
+        await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+      },
+    },
+    { onError },
+  );
+  const orders = connectOrders(port);
+  const stream = orders.watchOrders({});
+  await stream.next();
+  const call = rejection(orders.getOrder({}, { retry: false, timeoutMs: 10_000 }));
+  await began.promise;
+  const drained = server.drain({ timeoutMs: 50 });
+  const ends = [(await rejection(stream.next())) as RpcError, (await call) as RpcError];
+  expect(await drained).toEqual({ abandoned: 1 });
+  expect(ends).toMatchObject(Array(2).fill({ code: Status.UNAVAILABLE, reason: "DRAINING", origin: "wire" }));
+  expect(ends.map(({ trailer }) => [trailer?.get("bowline-drain"), trailer?.has("x-much")])).toEqual(
+    Array(2).fill(["1", false]),
+  );
+  const told = onError.mock.calls.map(([error, { method }]) => [method.name, String(error)]);
+  expect(told).toEqual([
+    ["WatchOrders", expect.stringMatching(/^TypeError: the trailer cannot be sent: \d+ bytes of it, /)],
+    ["GetOrder", expect.stringMatching(/^TypeError: the trailer cannot be sent: \d+ bytes of it, /)],
+  ]);
+});
+
 test("listens no further once it drains, and says what to do instead", async () => {
   const { server } = await serveOrders({});
   const drained = "the server is drained, and does not begin again: make a new one with createServer()";
