@@ -185,13 +185,12 @@ export class KeyedMethod {
   /** A claim that comes when its call may run no more is given back, and not held for its lease. */
   async #claim(wish: ClaimWish, call: ServedContext): Promise<Asked> {
     const { signal } = call;
-    const askedAt = this.#keyed.clock.now();
     const asked = this.#ask(wish, call);
     try {
       const outcome = await unlessAborted(asked, signal);
       signal.throwIfAborted();
       if (outcome.state === "claimed") refuseLate(call);
-      return { ...outcome, askedAt };
+      return outcome;
     } catch (error) {
       asked.then(
         (outcome) => this.#giveBack(wish, outcome, call),
@@ -202,13 +201,23 @@ export class KeyedMethod {
   }
 
   /** @throws RpcError UNAVAILABLE if the store fails. */
-  async #ask(wish: ClaimWish, call: CallContext): Promise<ClaimOutcome> {
+  async #ask(wish: ClaimWish, call: CallContext): Promise<Asked> {
     try {
-      return await this.#keyed.store.claim(wish);
+      const askedAt = this.#keyed.clock.now();
+      return await this.#confirm(wish, { ...(await this.#keyed.store.claim(wish)), askedAt });
     } catch (cause) {
       this.#tell(cause, call);
       return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
     }
+  }
+
+  /** A claim whose lease may be over when it comes may be another's already. */
+  async #confirm(wish: ClaimWish, asked: Asked): Promise<Asked> {
+    const { store, clock } = this.#keyed;
+    if (asked.state !== "claimed" || clock.now() - asked.askedAt < wish.leaseMs) return asked;
+    const askedAt = clock.now();
+    const held = await store.renew({ ...wish, token: asked.token });
+    return held ? this.#confirm(wish, { ...asked, askedAt }) : { state: "running", leaseMs: 0, askedAt };
   }
 
   /** Not waited for: a store may be slow at that, too. */

@@ -106,6 +106,38 @@ describe("a claim", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test.each([
+    ["is another's by then starts no handler: its call gets the other one's answer", true, "other"],
+    ["nobody else has taken runs its handler, and holds", false, "own"],
+  ])("that comes when its lease may be over, and %s", async (_, taken, answer) => {
+    const [slow, end] = [gate(), gate()];
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const runs: string[] = [];
+    const handler = (name: string) => async () => {
+      runs.push(name);
+      await end.promise;
+      return name;
+    };
+    const claim: IdempotencyStore["claim"] = async (wish) => {
+      const outcome = await store.claim(wish);
+      await slow.promise;
+      return outcome;
+    };
+    const late = setUp(handler("own"), { claim }, store);
+    const other = setUp(handler("other"), {}, store);
+    const first = late.call();
+    await Promise.all([clock.advance(LEASE_MS), late.clock.advance(LEASE_MS)]);
+    const second = taken ? other.call() : undefined;
+    slow.resolve();
+    await late.clock.advance(99);
+    expect([runs, late.asked.slice(0, 2)]).toEqual([[answer], ["claim 0", `renew ${LEASE_MS}`]]);
+    end.resolve();
+    await late.clock.advance(100);
+    expect([await first, await (second ?? first)]).toEqual([answer, answer]);
+    expect(late.clock.pending).toBe(0);
+  });
+
   test("outlives renewals that fail, which are told", async () => {
     const end = gate<string>();
     const down = new Error("down");
