@@ -13,6 +13,8 @@ export class Lease {
   readonly #onError: (error: unknown) => void;
   readonly #lost = new AbortController();
   #timer: Timer | undefined;
+  /** When the next renewal is made. */
+  #dueAt = Number.POSITIVE_INFINITY;
   /** When the first renewal was made of those since the store last answered one; undefined if it has answered them. */
   #silentSince: number | undefined;
   #ended = false;
@@ -61,8 +63,9 @@ export class Lease {
    */
   #schedule(passedMs = 0): void {
     this.#timer?.cancel();
-    const delayMs = Math.max(this.#claim.leaseMs / RENEWALS, this.#silentMs);
-    this.#timer = this.#clock.setTimer(Math.max(0, delayMs - passedMs), () => this.#renew());
+    const delayMs = Math.max(0, Math.max(this.#claim.leaseMs / RENEWALS, this.#silentMs) - passedMs);
+    this.#dueAt = this.#clock.now() + delayMs;
+    this.#timer = this.#clock.setTimer(delayMs, () => this.#renew());
   }
 
   get #silentMs(): number {
@@ -89,10 +92,13 @@ export class Lease {
     this.#hear();
   }
 
-  /** The store answers again: the next renewal is not to wait for as long as it was silent. */
+  /**
+   * The store answers again: the next renewal is not to wait for as long as it was silent. Nor is one put off: the lease
+   * that is heard of began when it was asked for.
+   */
   #hear(): void {
-    const waitsLonger = this.#silentMs > this.#claim.leaseMs / RENEWALS;
     this.#silentSince = undefined;
-    if (waitsLonger && !this.#ended) this.#schedule();
+    const soonAt = this.#clock.now() + this.#claim.leaseMs / RENEWALS;
+    if (soonAt < this.#dueAt && !this.#ended) this.#schedule();
   }
 }

@@ -178,6 +178,20 @@ describe("a claim", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test("is renewed when it was due, whatever is heard of an earlier renewal just before", async () => {
+    const [end, first] = [gate<string>(), gate<boolean>()];
+    const answers = [first.promise];
+    const { clock, call, asked } = setUp(() => end.promise, { renew: () => answers.shift() ?? forever() });
+    const answer = call();
+    await clock.advance(299);
+    first.resolve(true);
+    await clock.advance(200);
+    expect(asked).toEqual(["claim 0", "renew 100", "renew 200", "renew 300", "renew 400"]);
+    end.resolve("ok");
+    expect(await answer).toBe("ok");
+    expect(clock.pending).toBe(0);
+  });
+
   test("of which an old renewal says late that it is another's is lost", async () => {
     const renewed = gate<boolean>();
     const answers = [renewed.promise];
