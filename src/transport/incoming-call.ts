@@ -2,9 +2,9 @@ import type { Metadata as GrpcMetadata, ServerUnaryCall } from "@grpc/grpc-js";
 import type { Metadata } from "nice-grpc-common";
 import type { PeerCertificate } from "../core/identity.ts";
 import { forbiddenKey } from "../core/metadata-keys.ts";
-import { fieldBytes, metadataBytes, tooLarge } from "../core/metadata-size.ts";
+import { metadataBytes, tooLarge } from "../core/metadata-size.ts";
 import type { TrailerInit } from "../core/sent-trailer.ts";
-import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
+import { fromGrpcMetadata, toGrpcMetadata } from "./metadata.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
 import { type SentStatus, sentStatusOf } from "./refusals.ts";
 
@@ -89,15 +89,12 @@ export function toResponseMetadata(
   where: "header" | "trailer",
   besides: TrailerInit = {},
 ): GrpcMetadata {
-  const others = Object.entries(besides);
-  for (const [key] of written ?? []) checkKey(key, where);
-  for (const [key] of others) checkKey(key, where);
-  const bytes = metadataBytes(written ?? []) + others.reduce((sum, [key, value]) => sum + fieldBytes(key, value), 0);
-  const problem = tooLarge(bytes);
+  const sent = new Map<string, readonly (string | Uint8Array)[]>(written);
+  for (const [key, value] of Object.entries(besides)) sent.set(key.toLowerCase(), [value]);
+  for (const key of sent.keys()) checkKey(key, where);
+  const problem = tooLarge(metadataBytes(sent));
   if (problem) throw new TypeError(`the ${where} cannot be sent: ${problem}`);
-  const metadata = toGrpcMetadata(written);
-  for (const [key, value] of others) metadata.set(key, typeof value === "string" ? value : asBuffer(value));
-  return metadata;
+  return toGrpcMetadata(sent);
 }
 
 function checkKey(key: string, where: "header" | "trailer"): void {

@@ -1,14 +1,14 @@
 import { Metadata as GrpcMetadata } from "@grpc/grpc-js";
 import { Metadata } from "nice-grpc-common";
 import { cannotBeSent, unsendable } from "../core/metadata-keys.ts";
-import { fieldBytes, tooLarge } from "../core/metadata-size.ts";
+import { fieldBytes, type MetadataEntries, tooLarge } from "../core/metadata-size.ts";
 
 /**
  * Metadata as grpc-js sends it; one value per header of `headers` besides.
  *
  * @throws TypeError for what cannot be sent, in words of ours: grpc-js quotes the value, which may be secret.
  */
-export function toGrpcMetadata(metadata: Metadata | undefined, headers?: Headers): GrpcMetadata {
+export function toGrpcMetadata(metadata: MetadataEntries | undefined, headers?: Headers): GrpcMetadata {
   try {
     return written(metadata, headers);
   } catch {
@@ -28,7 +28,7 @@ function problemOf(entries: readonly (readonly [string, unknown])[]): string {
   return problems[0] ?? "metadata that cannot be read";
 }
 
-function written(metadata: Metadata | undefined, headers: Headers | undefined): GrpcMetadata {
+function written(metadata: MetadataEntries | undefined, headers: Headers | undefined): GrpcMetadata {
   const result = new GrpcMetadata();
   if (metadata) {
     for (const [key, values] of metadata) {

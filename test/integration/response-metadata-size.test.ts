@@ -104,6 +104,18 @@ describe.each(servers)("over %s", (_server, serve) => {
     });
   });
 
+  test("what a trailer has under the same key as fail's is not sent, and not counted", async () => {
+    const { orders, onError } = await spoiled(({ trailer }) => {
+      trailer.set("x-copied", `${HALF}1`);
+      trailer.set("x-written", "2");
+      fail("NOT_FOUND", "no such order", { trailer: { "X-Copied": `${HALF}3` } });
+    });
+    const error = (await rejection(orders.getOrder({}, { timeoutMs: 5_000 }))) as RpcError;
+    expect(error).toMatchObject({ code: Status.NOT_FOUND, details: "no such order" });
+    expect(["x-copied", "x-written"].map((key) => error.trailer?.getAll(key))).toEqual([[`${HALF}3`], ["2"]]);
+    expect(onError).not.toHaveBeenCalled();
+  });
+
   test("as much as can be sent arrives, of the header and of the trailer beside a long text", async () => {
     const most = (key: string) => "~".repeat(MOST_METADATA_BYTES - 32 - key.length);
     const { orders } = await spoiled(({ header, trailer }) => {
