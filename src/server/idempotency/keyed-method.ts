@@ -40,6 +40,9 @@ const MOST_LOOK_MS = 500;
 /** How long the client of a call that failed waits at most, in milliseconds, for its key to be free. */
 const RELEASE_MS = 100;
 
+/** The part of a lease, one over this, for which a store is given time to say something. */
+const PATIENCE = 3;
+
 /** A key that was obtained: its handler is to run, or has run. */
 type Obtained = Extract<Asked, { state: "claimed" | "answered" }>;
 
@@ -201,10 +204,10 @@ export class KeyedMethod {
   }
 
   /** @throws RpcError UNAVAILABLE if the store fails. */
-  async #ask(wish: ClaimWish, call: CallContext): Promise<Asked> {
+  async #ask(wish: ClaimWish, call: ServedContext): Promise<Asked> {
     try {
       const askedAt = this.#keyed.clock.now();
-      return await this.#confirm(wish, { ...(await this.#keyed.store.claim(wish)), askedAt });
+      return await this.#confirm(wish, { ...(await this.#keyed.store.claim(wish)), askedAt }, call);
     } catch (cause) {
       this.#tell(cause, call);
       return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
@@ -212,12 +215,17 @@ export class KeyedMethod {
   }
 
   /** A claim whose lease may be over when it comes may be another's already. */
-  async #confirm(wish: ClaimWish, asked: Asked): Promise<Asked> {
+  async #confirm(wish: ClaimWish, asked: Asked, call: ServedContext): Promise<Asked> {
     const { store, clock } = this.#keyed;
     if (asked.state !== "claimed" || clock.now() - asked.askedAt < wish.leaseMs) return asked;
     const askedAt = clock.now();
-    const held = await store.renew({ ...wish, token: asked.token });
-    return held ? this.#confirm(wish, { ...asked, askedAt }) : { state: "running", leaseMs: 0, askedAt };
+    try {
+      const held = await answered(clock, wish.leaseMs / PATIENCE, store.renew({ ...wish, token: asked.token }));
+      return held ? { ...asked, askedAt } : { state: "running", leaseMs: 0, askedAt };
+    } catch (error) {
+      this.#giveBack(wish, asked, call);
+      throw error;
+    }
   }
 
   /** Not waited for: a store may be slow at that, too. */

@@ -138,6 +138,21 @@ describe("a claim", () => {
     expect(late.clock.pending).toBe(0);
   });
 
+  test.each<[string, IdempotencyStore["renew"], number, unknown]>([
+    ["fails", () => Promise.reject(new Error("down")), 0, new Error("down")],
+    ["is not answered", forever, 100, new Error("the store of idempotency keys has not answered for 100 ms")],
+  ])("whose lease may be over when it comes is given back where its renewal %s", async (_, renew, ms, error) => {
+    const { clock, slow, call, asked, errors } = slowStore(() => expect.unreachable(), { renew });
+    const failed = rejection(call());
+    await clock.advance(LEASE_MS);
+    slow.resolve();
+    await clock.advance(ms);
+    expect(await failed).toMatchObject({ code: 14, cause: error });
+    expect(asked).toEqual(["claim 0", "renew 300", `release ${LEASE_MS + ms}`]);
+    expect(errors).toEqual([error]);
+    expect(clock.pending).toBe(0);
+  });
+
   test("outlives renewals that fail, which are told", async () => {
     const end = gate<string>();
     const down = new Error("down");
