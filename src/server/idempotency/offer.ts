@@ -5,12 +5,12 @@ import type { Claim, IdempotencyStore } from "./store.ts";
 /** After how many milliseconds an answer that the store did not take is offered again, the first time. */
 const FIRST_AGAIN_MS = 50;
 
-/** How often an answer is offered within a lease to a store that says nothing: so two tries may come to nothing. */
+/** How often an answer is offered within a lease, at the least: so two tries may come to nothing. */
 const OFFERS = 3;
 
 /**
- * Has the store keep an answer: tries for as long as a lease, since after that another server may be at work already.
- * Whichever try is answered first decides, since of one owner's answers the first one holds.
+ * Has the store keep an answer: tries again until the next try would come when a lease has passed, since another server
+ * may be at work by then. Whichever try is answered first decides, since of one owner's answers the first one holds.
  *
  * @param onError is told of each try that fails or is not answered.
  * @returns false if the owner has the claim no longer.
@@ -30,14 +30,15 @@ export async function offer(
     heard.resolve(kept);
     return kept;
   };
+  const mostMs = claim.leaseMs / OFFERS;
   for (let delayMs = FIRST_AGAIN_MS; ; delayMs *= 2) {
     const offeredAt = clock.now();
-    const patienceMs = Math.min(claim.leaseMs / OFFERS, giveUpAt - offeredAt);
+    const patienceMs = Math.min(mostMs, giveUpAt - offeredAt);
     try {
       return await answered(clock, patienceMs, Promise.race([heard.promise, complete()]));
     } catch (cause) {
       onError(cause);
-      const againAt = Math.max(clock.now(), offeredAt + delayMs);
+      const againAt = Math.max(clock.now(), offeredAt + Math.min(delayMs, mostMs));
       if (againAt >= giveUpAt) throw cause;
       await sleep(clock, againAt - clock.now());
     }

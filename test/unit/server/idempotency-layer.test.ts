@@ -20,6 +20,7 @@ function setUp(
   changes: Partial<IdempotencyStore> = {},
   inner?: IdempotencyStore,
   served = method,
+  leaseMs = LEASE_MS,
 ) {
   const clock = fakeClock();
   const store = inner ?? memoryIdempotency({ clock });
@@ -39,7 +40,7 @@ function setUp(
     complete: noting("complete", all.complete),
     release: noting("release", all.release),
   };
-  const keyed = { store: noted, leaseMs: LEASE_MS, encoded: false, clock, observer: undefined };
+  const keyed = { store: noted, leaseMs, encoded: false, clock, observer: undefined };
   const layer = idempotencyLayer(
     { ...keyed, onError: (error) => void errors.push(error) },
     new Map([[method.path, 86_400_000]]),
@@ -614,14 +615,26 @@ describe("a repetition", () => {
 });
 
 describe("an answer", () => {
-  test("is offered again after 50, 100, 200 ms, for as long as a lease, and then not given", async () => {
+  test("is offered again after 50 ms, and then each third of a lease until one has passed, and then not given", async () => {
     const down = new Error("down");
     const { clock, call, asked, errors } = setUp(async () => "ok", { complete: () => Promise.reject(down) });
     const error = rejection(call());
     await clock.advance(1_000);
     expect(await error).toMatchObject({ code: 14, sendTrailer: { "grpc-retry-pushback-ms": "-1" }, cause: down });
-    expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150"]);
-    expect(errors).toEqual([down, down, down]);
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150", "complete 250"]);
+    expect(errors).toEqual([down, down, down, down]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("is offered after ever more time, but a third of a lease at the most, while a lease lasts", async () => {
+    const down = new Error("down");
+    const offer = { complete: () => Promise.reject(down) };
+    const { clock, call, asked } = setUp(async () => "ok", offer, undefined, method, 9_000);
+    const error = rejection(call());
+    await clock.advance(8_999);
+    expect(await error).toMatchObject({ code: 14, cause: down });
+    const tries = [0, 50, 150, 350, 750, 1_550, 3_150, 6_150];
+    expect(asked.slice(1)).toEqual(tries.map((at) => `complete ${at}`));
     expect(clock.pending).toBe(0);
   });
 
@@ -701,8 +714,8 @@ describe("an answer", () => {
     expect(await left).toBe("gone");
     await clock.advance(LEASE_MS);
     await Promise.all(outlasting);
-    expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150"]);
-    expect(errors).toEqual([down, down, down]);
+    expect(asked).toEqual(["claim 0", "complete 0", "complete 50", "complete 150", "complete 250"]);
+    expect(errors).toEqual([down, down, down, down]);
   });
 
   test("that is changed by whoever was given it is another's as it was kept", async () => {
