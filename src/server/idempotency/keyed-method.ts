@@ -74,8 +74,10 @@ export class KeyedMethod {
 
   /** A client that sends no key asks for no protection. */
   async unprotected(request: unknown, call: ServedContext): Promise<unknown> {
-    showIdempotency(call, new Run(this.#keyed.store, this.#method).view);
-    return this.#handler(request, call);
+    const run = new Run(this.#keyed.store, this.#method);
+    showIdempotency(call, run.view);
+    const message = await this.#message(run, request, call);
+    return run.committed ? this.#hand(run.committed) : message;
   }
 
   wish(key: string, request: unknown, { identity }: CallContext): ClaimWish {
@@ -150,14 +152,23 @@ export class KeyedMethod {
     return this.#method.response.decode(new Uint8Array(answer));
   }
 
-  async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<Uint8Array> {
+  /** What the handler comes to, when no commit of it is under way: one needs the claim, and decides on the answer. */
+  async #message(run: Run, request: unknown, call: ServedContext): Promise<unknown> {
     try {
       const message = await this.#handler(request, call);
       await run.settled();
+      return message;
+    } catch (error) {
+      await run.settled().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<Uint8Array> {
+    try {
+      const message = await this.#message(run, request, call);
       return run.committed ?? encodeResponse(this.#method, message);
     } catch (error) {
-      // What is being committed needs the claim, and decides whether it is given back.
-      await run.settled().catch(() => {});
       // A renewal that finds the claim given back would take it for another's.
       held.lease.end();
       // What was committed stands, whatever the handler said after it.

@@ -11,6 +11,7 @@ import { aMethod } from "../../support/scripted.ts";
 
 const method = aMethod();
 const [LEASE_MS, TTL_MS] = [300, 50];
+const NO_KEY = "";
 
 /** The layer around a handler, on a store in SQLite whose clock is the test's. */
 function setUp(
@@ -30,11 +31,21 @@ function setUp(
   const serve = layer.unary((...served) => handler(database, ...served), method);
   const call = (key = "k", identity = "peer:a") =>
     serve("request", {
-      ...{ method, header: new Metadata(), metadata: new Metadata({ "idempotency-key": key }) },
+      ...{ method, header: new Metadata(), metadata: new Metadata(key === NO_KEY ? {} : { "idempotency-key": key }) },
       ...{ signal: new AbortController().signal, identity: { key: identity, source: "peer" } },
       ...{ remainingMs: () => Number.POSITIVE_INFINITY, outlasts: () => {} },
     } as unknown as ServedContext);
   return { clock, call, errors };
+}
+
+/** All of a store but what it does in a transaction. */
+function outsideOf(store: IdempotencyStore): IdempotencyStore {
+  return {
+    claim: (wish) => store.claim(wish),
+    renew: (claim) => store.renew(claim),
+    complete: (...given) => store.complete(...given),
+    release: (claim) => store.release(claim),
+  };
 }
 
 test("what was committed is not lost to a handler that goes on for longer than its answer is kept", async () => {
@@ -83,6 +94,34 @@ test("a handler that returns while its commit is under way answers with what is 
   expect([await call(), await call(), errors]).toEqual(["committed", "committed", []]);
 });
 
+test("without a key, too, a call is answered with what is committed, when that has ended", async () => {
+  const [end, refusal] = [gate(), new RangeError("no")];
+  const ended: string[] = [];
+  const { call, errors } = setUp(
+    async (database, _, { idempotency }) => {
+      const committed = idempotency.commit(database, () => `committed ${ended.length}`);
+      if (ended.length > 0) await Promise.all([committed, Promise.reject(refusal)]);
+      return "returned";
+    },
+    (store) => ({
+      ...outsideOf(store),
+      commit: async (...given) => {
+        await end.promise;
+        const kept = await store.commit?.(...given);
+        ended.push("commit");
+        return kept ?? false;
+      },
+    }),
+  );
+  const answer = call(NO_KEY).finally(() => ended.push("call"));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(ended).toEqual([]);
+  end.resolve();
+  expect(await answer).toBe("committed 0");
+  expect(await rejection(call(NO_KEY).finally(() => ended.push("call")))).toBe(refusal);
+  expect([ended, errors]).toEqual([["commit", "call", "commit", "call"], []]);
+});
+
 test("a handler that returns while its commit is failing fails with it, and the key is free", async () => {
   const refusal = new RangeError("no");
   const works: (() => string)[] = [
@@ -115,9 +154,7 @@ test.each([
       return Promise.all([idempotency.commit(database, work), Promise.reject(refusal)]);
     },
     (store) => ({
-      claim: (wish) => store.claim(wish),
-      renew: (claim) => store.renew(claim),
-      complete: (...given) => store.complete(...given),
+      ...outsideOf(store),
       commit: async (...given) => {
         await commit.promise;
         return store.commit?.(...given) ?? false;
