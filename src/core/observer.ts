@@ -93,7 +93,7 @@ export type ObserverEvent =
 
 /**
  * Watches calls; without one, events are not even made. An observer only watches: what it returns is ignored, and
- * what it throws becomes a process warning, once a minute at most, and never reaches the call.
+ * what it throws becomes a process warning, for each fault once a minute at most, and never reaches the call.
  */
 export type Observer = (event: ObserverEvent) => void;
 

@@ -1,17 +1,27 @@
 import { systemClock } from "./clock.ts";
 
-/** For how long warnings of one kind are left out after one that was told. */
+/** For how long warnings of one fault are left out after one that was told. */
 const QUIET_MS = 60_000;
 
-/** Which of many warnings are told: of each kind the first, and one a minute after it. */
+/** How many faults are told apart; it is code that makes them, of which there is no end only where it is generated. */
+const MOST_FAULTS = 1_000;
+
+/** What of an error's name and place is kept. */
+const MOST_FAULT_CHARS = 500;
+
+/** Which of many warnings are told: of each fault the first, and one a minute after it. */
 export class RareWarnings {
   readonly #kinds = new Map<string, { toldAt: number; leftOut: number }>();
 
   /**
+   * @param what where it came from.
+   * @param fault what it is told apart by from others that came from there; beyond 1,000 faults, new ones are not.
    * @param now on the monotonic clock.
-   * @returns how many of the kind were left out since the last that was told; undefined if this one is to be, too.
+   * @returns how many of the fault were left out since the last that was told; undefined if this one is to be, too.
    */
-  take(kind: string, now: number): number | undefined {
+  take(what: string, fault: string, now: number): number | undefined {
+    const own = `${what}\n${fault}`;
+    const kind = this.#kinds.size < MOST_FAULTS || this.#kinds.has(own) ? own : what;
     const known = this.#kinds.get(kind);
     if (known && now - known.toldAt < QUIET_MS) {
       known.leftOut += 1;
@@ -41,13 +51,14 @@ export function warn(what: string, error: unknown): void {
 }
 
 /**
- * The same for what may go wrong with each call or message, which would flood a log: in full the first time, and then
- * once a minute at most, with how many were left out in between.
+ * The same for what may go wrong with each call or message, which would flood a log: of each fault in full the first
+ * time, and then once a minute at most, with how many were left out in between. Errors are of one fault if they have
+ * the same name and were made at the same place.
  *
- * @param what which of them are of one kind, besides.
+ * @param what where it came from: faults of another place are others.
  */
 export function warnRarely(what: string, error: unknown): void {
-  const leftOut = rareWarnings.take(what, systemClock.now());
+  const leftOut = rareWarnings.take(what, faultOf(error), systemClock.now());
   if (leftOut === undefined) return;
   warn(leftOut === 0 ? what : `${what} (and ${leftOut} times more since this was last told)`, error);
 }
@@ -74,3 +85,24 @@ function textOf(error: unknown): string {
     return "something that has no text";
   }
 }
+
+/** An error's name and where it was made: what is cheap to look at, also in a flood. */
+function faultOf(error: unknown): string {
+  try {
+    if (!(error instanceof Error)) return "";
+    return `${error.name}${placeOf(String(error.stack), error.message)}`.slice(0, MOST_FAULT_CHARS);
+  } catch {
+    return "";
+  }
+}
+
+/** The first line of a stack, below its message, which may quote another stack; empty if there is none. */
+function placeOf(stack: string, message: string): string {
+  const from = stack.indexOf(FRAME, Math.max(0, stack.indexOf(message)) + message.length);
+  if (from < 0) return "";
+  const to = stack.indexOf("\n", from + 1);
+  return stack.slice(from, to < 0 ? undefined : to);
+}
+
+/** How V8 begins a line of a stack. */
+const FRAME = "\n    at ";
