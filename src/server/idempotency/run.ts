@@ -1,7 +1,8 @@
 import { RpcError } from "../../core/errors.ts";
 import type { Idempotency } from "../../core/idempotency.ts";
-import { encodeMessage, type Method } from "../../core/method.ts";
+import type { Method } from "../../core/method.ts";
 import { Status } from "../../core/status.ts";
+import { encodeResponse } from "../answers.ts";
 import type { Lease } from "./lease.ts";
 import type { Claim, IdempotencyStore } from "./store.ts";
 
@@ -73,7 +74,7 @@ export class Run {
   async #transact(db: object, work: (tx: object) => unknown): Promise<unknown> {
     let answer: { readonly message: unknown; readonly bytes: Uint8Array } | undefined;
     const encode = (message: unknown) => {
-      answer = { message, bytes: encodeMessage(this.#method.response, message) };
+      answer = { message, bytes: encodeResponse(this.#method, message) };
       return answer.bytes;
     };
     const made = (tx: object) => {

@@ -186,6 +186,13 @@ test("a handler whose commit failed before it returned may answer all the same",
   expect([await call(), await call()]).toEqual(["without", "without"]);
 });
 
+test("what is committed and cannot be encoded is told of as what is returned is, and rolled back", async () => {
+  const answers = [1n, "ok"];
+  const { call } = setUp(async (database, _, { idempotency }) => idempotency.commit(database, () => answers.shift()));
+  await expect(call()).rejects.toThrow(/^the handler of .* a bigint, not a message$/);
+  expect([await call(), await call()]).toEqual(["ok", "ok"]);
+});
+
 test("callers whom the database would take for one are each given their own answer", async () => {
   let runs = 0;
   const { call } = setUp(async (database, _, { idempotency }) => idempotency.commit(database, () => ++runs));
