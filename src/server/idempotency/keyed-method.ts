@@ -49,11 +49,11 @@ type Obtained = Extract<Asked, { state: "claimed" | "answered" }>;
 /** Its handler is to run. */
 type Claimed = Extract<Asked, { state: "claimed" }>;
 
-/** What the store answered, and when it was asked. */
-type Asked = ClaimOutcome & { readonly askedAt: number };
+/** What the store answered, when it was asked, and which handler, without a claim by then, ran here at that time. */
+type Asked = ClaimOutcome & { readonly askedAt: number; readonly known: Held | undefined };
 
 /** A claim that is to be given back; without a lease if its handler never ran. */
-type Given = Omit<Held, "lease"> & Partial<Held>;
+type Given = Pick<Held, "claim" | "takenOver"> & Partial<Held>;
 
 /** A method that the contract marks, with its handler. */
 export class KeyedMethod {
@@ -114,17 +114,18 @@ export class KeyedMethod {
   /** Runs the handler under a claim that is given back when it has ended, and not before. */
   async run(wish: ClaimWish, claimed: Claimed, request: unknown, call: ServedContext): Promise<unknown> {
     const { store, clock } = this.#keyed;
-    const { token, takenOver, askedAt } = claimed;
+    const { token, takenOver, askedAt, known } = claimed;
     const claim = { ...wish, token };
     if (takenOver) this.#report("taken-over");
     const lease = new Lease(store, claim, clock, askedAt, (error) => this.#tell(error, call));
-    const held = { claim, takenOver, lease };
+    const after = this.#runs.displace(wish, known);
+    const held = { claim, takenOver, lease, over: Promise.withResolvers<void>(), after };
+    this.#runs.begin(held);
     const over = () => this.#over(held);
     const run = new Run(store, this.#method, held, over);
     const { signal, cleanup } = linkSignals(call.signal, lease.lost);
     showIdempotency(call, run.view);
     giveSignal(call, signal);
-    this.#runs.begin(held);
     try {
       const answer = await this.#answer(run, held, request, call).finally(() => lease.end());
       if (!run.committed && !(await this.#keep(claim, answer, call))) lease.lose();
@@ -142,6 +143,7 @@ export class KeyedMethod {
   /** Repetitions are to ask the store: the handler has ended, or what it committed is there. */
   #over(held: Held): void {
     this.#runs.end(held);
+    held.over.resolve();
     this.#waiters.wake(idOf(held.claim));
   }
 
@@ -164,8 +166,15 @@ export class KeyedMethod {
     }
   }
 
+  /** No two handlers of a key run here at once, whatever the store says. */
+  async #outlive(before: Promise<void>, call: ServedContext): Promise<void> {
+    await unlessAborted(before, call.signal);
+    refuseLate(call);
+  }
+
   async #answer(run: Run, held: Held, request: unknown, call: ServedContext): Promise<Uint8Array> {
     try {
+      if (held.after) await this.#outlive(held.after, call);
       const message = await this.#message(run, request, call);
       return run.committed ?? encodeResponse(this.#method, message);
     } catch (error) {
@@ -217,8 +226,9 @@ export class KeyedMethod {
   /** @throws RpcError UNAVAILABLE if the store fails. */
   async #ask(wish: ClaimWish, call: ServedContext): Promise<Asked> {
     try {
-      const askedAt = this.#keyed.clock.now();
-      return await this.#confirm(wish, { ...(await this.#keyed.store.claim(wish)), askedAt }, call);
+      const { store, clock } = this.#keyed;
+      const at = { askedAt: clock.now(), known: this.#runs.known(wish) };
+      return await this.#confirm(wish, { ...(await store.claim(wish)), ...at }, call);
     } catch (cause) {
       this.#tell(cause, call);
       return fail("UNAVAILABLE", "the store of idempotency keys cannot be asked", { cause });
@@ -232,7 +242,7 @@ export class KeyedMethod {
     const askedAt = clock.now();
     try {
       const held = await answered(clock, wish.leaseMs / PATIENCE, store.renew({ ...wish, token: asked.token }));
-      return held ? { ...asked, askedAt } : { state: "running", leaseMs: 0, askedAt };
+      return held ? { ...asked, askedAt } : { state: "running", leaseMs: 0, askedAt, known: asked.known };
     } catch (error) {
       this.#giveBack(wish, asked, call);
       throw error;

@@ -14,6 +14,24 @@ export class OwnRuns {
     this.#held.set(idOf(held.claim), held);
   }
 
+  /** The handler that runs under this key, also one that has lost its claim. */
+  known(wish: ClaimWish): Held | undefined {
+    return this.#held.get(idOf(wish));
+  }
+
+  /**
+   * A wish was granted: where a handler runs here that was not known, or had not lost its claim, when the store was
+   * asked, the store gave its claim away, having heard no renewal in time. It has lost it from now on.
+   *
+   * @returns what resolves when that one is over; undefined if there is none.
+   */
+  displace(wish: ClaimWish, known: Held | undefined): Promise<void> | undefined {
+    const before = this.known(wish);
+    if (!before || before === known) return undefined;
+    before.lease.lose();
+    return before.over.promise;
+  }
+
   end(held: Held): void {
     const id = idOf(held.claim);
     // Another may have begun since, if this one had lost its claim.

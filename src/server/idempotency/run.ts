@@ -11,6 +11,10 @@ export interface Held {
   readonly claim: Claim;
   readonly takenOver: boolean;
   readonly lease: Lease;
+  /** Resolves when the handler has ended, or has committed. */
+  readonly over: PromiseWithResolvers<void>;
+  /** What is to be over before the handler begins. */
+  readonly after: Promise<void> | undefined;
 }
 
 /** One run of a handler of a marked method; without a claim if its client sent no key. */

@@ -562,6 +562,107 @@ describe("a repetition", () => {
     expect(clock.pending).toBe(0);
   });
 
+  /** Two calls that ask the store together, of which the second one's claim is answered when the first one's lease is over. */
+  function queuedClaim() {
+    const queue = gate();
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const claims = [store.claim];
+    const queued: IdempotencyStore["claim"] = async (wish) => {
+      await queue.promise;
+      return store.claim(wish);
+    };
+    const renew: IdempotencyStore["renew"] = async (claim) => {
+      await queue.promise;
+      return store.renew(claim);
+    };
+    const ends = [gate<string>(), gate<string>()];
+    const signals: AbortSignal[] = [];
+    const handler: ServeUnary = (_, { signal }) => ends[signals.push(signal) - 1]?.promise ?? forever();
+    const layer = setUp(handler, { claim: (wish) => (claims.shift() ?? queued)(wish), renew }, store);
+    const advance = async (ms: number) => {
+      await clock.advance(ms);
+      await layer.clock.advance(ms);
+    };
+    return { ...layer, queue, advance, ends, signals };
+  }
+
+  test("whose claim, asked for before the first began, is given when its lease is over, runs when that has ended", async () => {
+    const { call, queue, advance, ends, signals, clock } = queuedClaim();
+    const first = rejection(call());
+    const second = call();
+    await advance(LEASE_MS + 1);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    queue.resolve();
+    await advance(2 * LEASE_MS);
+    const third = call();
+    await advance(LEASE_MS);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    ends[0]?.resolve("old");
+    expect(await first).toMatchObject({ code: 14, reason: "REFUSED" });
+    ends[1]?.resolve("new");
+    expect([await second, await third]).toEqual(["new", "new"]);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("whose claim tells the first that it has lost its own aborts it, and runs when it has ended", async () => {
+    const [first, second] = [gate(), gate()];
+    const clock = fakeClock();
+    const store = memoryIdempotency({ clock });
+    const answered: IdempotencyStore["claim"][] = [
+      async (wish) => {
+        const outcome = await store.claim(wish);
+        await first.promise;
+        return outcome;
+      },
+      async (wish) => {
+        await second.promise;
+        return store.claim(wish);
+      },
+    ];
+    const signals: AbortSignal[] = [];
+    const handler: ServeUnary = (_, { signal }) =>
+      new Promise((resolve, reject) => {
+        if (signals.push(signal) > 1) resolve("new");
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+    const claim: IdempotencyStore["claim"] = (wish) => (answered.shift() ?? store.claim)(wish);
+    const down = new Error("down");
+    const { call, ...layer } = setUp(handler, { claim, renew: () => Promise.reject(down) }, store);
+    const advance = (ms: number) => Promise.all([clock.advance(ms), layer.clock.advance(ms)]);
+    const lost = rejection(call());
+    await advance(200);
+    const other = call();
+    await advance(50);
+    first.resolve();
+    await advance(60);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    second.resolve();
+    expect(await lost).toMatchObject({ code: 14, reason: "REFUSED" });
+    expect(await other).toBe("new");
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    expect(layer.clock.pending).toBe(0);
+  });
+
+  test("that waits so for the first to end leaves the key to the next when its caller leaves", async () => {
+    const { call, queue, advance, ends, signals, clock } = queuedClaim();
+    const controller = new AbortController();
+    const first = rejection(call());
+    const second = rejection(call("request", { signal: controller.signal }));
+    await advance(LEASE_MS + 1);
+    queue.resolve();
+    await advance(1);
+    controller.abort("gone");
+    expect(await second).toBe("gone");
+    ends[0]?.resolve("old");
+    expect(await first).toMatchObject({ code: 14, reason: "REFUSED" });
+    ends[1]?.resolve("new");
+    expect(await call()).toBe("new");
+    expect(signals).toHaveLength(2);
+    expect(clock.pending).toBe(0);
+  });
+
   test("takes over a handler of its own process that has lost its claim, and goes on all the same", async () => {
     const ends = [gate<string>(), gate<string>()];
     const runs: number[] = [];
