@@ -3,6 +3,7 @@ import { type Contract, requireContract } from "../contract/contract.ts";
 import { toMethod } from "../contract/definition.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { systemClock } from "../core/clock.ts";
+import { MOST_METADATA_BYTES } from "../core/metadata-size.ts";
 import { systemRandom } from "../core/random.ts";
 import { keepBreakers } from "./breakers-of.ts";
 import { CALL_OPTIONS } from "./call-option-names.ts";
@@ -38,10 +39,13 @@ export function clientMiddleware<Client>(
   const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target: undefined };
   const state = new ClientState(surroundings, retryThrottling, retryBudget);
   const policies = new LivePolicies(contract, options, state);
+  const { maxMetadataBytes = MOST_METADATA_BYTES } = options;
   const methods = new Map<string, NiceMethod>();
   for (const [key, definition] of Object.entries(contract.definition.methods)) {
     const method = toMethod(contract.definition, definition);
-    policies.follow(key, method, (layers) => methods.set(method.path, aroundNice(method, layers, systemClock)));
+    policies.follow(key, method, (layers) =>
+      methods.set(method.path, aroundNice(method, layers, systemClock, maxMetadataBytes)),
+    );
   }
   const middleware = niceMiddleware<ContractCallOptions<Client>>(({ path }) => methods.get(path), CALL_OPTIONS);
   return keepPolicies(keepBreakers(middleware, state.breakers), policies);

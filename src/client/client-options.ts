@@ -52,6 +52,12 @@ export interface PipelineOptions<Client = object> {
    * Default: nothing does.
    */
   readonly fallback?: FallbacksOf<Client> | undefined;
+  /**
+   * The most metadata of a request, in bytes as HTTP/2 counts them; a whole number of at least 1, or `Infinity`. More
+   * fails with `REQUEST_NOT_ENCODABLE` before it is sent. Default: 57,344 (56 KiB): a value of 64 KiB ends the
+   * connection to a server on Node, with every call on it.
+   */
+  readonly maxMetadataBytes?: number | undefined;
 }
 
 /** What holds for a client made by `createClient`. */
@@ -80,6 +86,7 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, OptionCheck>> = {
     isCriticality(value) ? undefined : `must be one of ${CRITICALITIES.join(", ")}; it is ${show(value)}`,
   partition: isText,
   fallback: isObject,
+  maxMetadataBytes: (value) => (value === Number.POSITIVE_INFINITY ? undefined : isCount(value)),
 };
 
 const TLS: Readonly<Record<keyof ClientTls, OptionCheck>> = {

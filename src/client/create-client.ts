@@ -3,6 +3,7 @@ import { toMethod } from "../contract/definition.ts";
 import type { Attempt } from "../core/call.ts";
 import type { CallOptions } from "../core/call-options.ts";
 import { systemClock } from "../core/clock.ts";
+import { MOST_METADATA_BYTES } from "../core/metadata-size.ts";
 import type { Method } from "../core/method.ts";
 import { systemRandom } from "../core/random.ts";
 import { type ClientTls, channelAttempt, createChannel } from "../transport/index.ts";
@@ -32,7 +33,7 @@ export function createClient<Client extends object>(
   requireContract(contract, "createClient");
   checkClientOptions(target, options, contract);
   const channel = createChannel(target, tlsOf(options), options);
-  const attempt = channelAttempt(channel, systemClock);
+  const attempt = channelAttempt(channel, systemClock, options.maxMetadataBytes ?? MOST_METADATA_BYTES);
   const { retryThrottling, retryBudget } = contract.service;
   const surroundings = { clock: systemClock, random: systemRandom, observer: options.observer, target };
   const state = new ClientState(surroundings, retryThrottling, retryBudget);

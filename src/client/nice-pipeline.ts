@@ -18,11 +18,15 @@ export type NiceMethod = {
   | { readonly responseStream: true; readonly call: StreamMethod }
 );
 
-/** Puts layers around what comes after a middleware. */
-export function aroundNice(method: Method, layers: Layers, clock: Clock): NiceMethod {
+/**
+ * Puts layers around what comes after a middleware.
+ *
+ * @param maxMetadataBytes the most metadata of a request, in bytes as HTTP/2 counts them. Default: 56 KiB.
+ */
+export function aroundNice(method: Method, layers: Layers, clock: Clock, maxMetadataBytes?: number): NiceMethod {
   const repeats = layers.retryOrHedge !== undefined;
   // Whether a call may be tried again hangs on whether its headers came.
-  const attempt = niceAttempt(clock, repeats);
+  const attempt = niceAttempt(clock, repeats, maxMetadataBytes);
   const facts = { repeats, sendsKeys: layers.idempotencyKey !== undefined };
   return method.responseStream
     ? { ...facts, responseStream: true, call: streamMethod(method, composeStream(layers, attempt, method), clock) }

@@ -30,10 +30,11 @@ export function metadataBytes(metadata: MetadataEntries): number {
  * Why metadata of this size cannot be sent; what it is made of, which may be secret, is not quoted.
  *
  * @param bytes as `metadataBytes` and `fieldBytes` have it.
+ * @param most how many can be. Default: 56 KiB.
  * @returns undefined if it can.
  */
-export function tooLarge(bytes: number): string | undefined {
-  return bytes > MOST_METADATA_BYTES
-    ? `${bytes} bytes of it, as HTTP/2 counts them, are more than the ${MOST_METADATA_BYTES} that can be`
+export function tooLarge(bytes: number, most = MOST_METADATA_BYTES): string | undefined {
+  return bytes > most
+    ? `${bytes} bytes of it, as HTTP/2 counts them, are more than the ${most} that can be`
     : undefined;
 }

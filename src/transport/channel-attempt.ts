@@ -14,9 +14,11 @@ export interface ChannelAttempt extends Attempt {
 /**
  * Attempts over a grpc-js channel, without grpc-js's or nice-grpc's client in between: the deadline is grpc-js's own,
  * no stack trace is taken per call, and metadata is converted only where somebody reads it.
+ *
+ * @param maxMetadataBytes the most metadata of a request, in bytes as HTTP/2 counts them. Default: 56 KiB.
  */
-export function channelAttempt(channel: Channel, clock: Clock): ChannelAttempt {
-  const calls = new WireCalls(channel, clock);
+export function channelAttempt(channel: Channel, clock: Clock, maxMetadataBytes?: number): ChannelAttempt {
+  const calls = new WireCalls(channel, clock, maxMetadataBytes);
   return {
     unary: (call) => new Promise((resolve, reject) => new ChannelReply(calls, call, { resolve, reject })),
     stream: (call) => new ChannelStream(calls, call),

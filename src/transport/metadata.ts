@@ -42,10 +42,15 @@ function written(metadata: MetadataEntries | undefined, headers: Headers | undef
 /**
  * Why a request's metadata is too large to be sent: it would end the connection, and with it every call on it.
  *
+ * @param most the option `maxMetadataBytes`, where the client has it. Default: 56 KiB.
  * @param headers are sent in place of what the metadata has under the same keys.
  * @returns undefined if it can be sent.
  */
-export function sizeProblem(metadata: Metadata | undefined, headers?: Headers): string | undefined {
+export function sizeProblem(
+  metadata: Metadata | undefined,
+  most: number | undefined,
+  headers?: Headers,
+): string | undefined {
   if (!metadata && !headers) return undefined;
   let bytes = 0;
   for (const [key, values] of metadata ?? []) {
@@ -53,8 +58,8 @@ export function sizeProblem(metadata: Metadata | undefined, headers?: Headers): 
     for (const value of values) bytes += fieldBytes(key, value);
   }
   for (const key in headers) bytes += fieldBytes(key, headers[key] ?? "");
-  const problem = tooLarge(bytes);
-  return problem && `the metadata cannot be sent: ${problem}`;
+  const problem = tooLarge(bytes, most);
+  return problem && `the metadata cannot be sent: ${problem}${most === undefined ? "" : " (maxMetadataBytes)"}`;
 }
 
 /** Metadata as the application reads it; empty if none came. */

@@ -10,13 +10,16 @@ import { type NiceCarrier, NiceWire } from "./nice-wire.ts";
  *
  * @param watchHeaders whether it must be known for sure that headers came before a unary call failed. Otherwise that is
  *   told from how it failed, which spares nice-grpc the conversion of headers that nobody reads.
+ * @param maxMetadataBytes the most metadata of a request, in bytes as HTTP/2 counts them. Default: 56 KiB.
  */
-export function niceAttempt(clock: Clock, watchHeaders = false): Attempt {
-  return { unary: (call) => unary(call, clock, watchHeaders), stream: (call) => new NiceStream(call, clock) };
+export function niceAttempt(clock: Clock, watchHeaders = false, maxMetadataBytes?: number): Attempt {
+  return {
+    unary: (call) => unary(call, new NiceWire(call, clock, maxMetadataBytes), watchHeaders),
+    stream: (call) => new NiceStream(call, clock, maxMetadataBytes),
+  };
 }
 
-async function unary(call: Call, clock: Clock, watchHeaders: boolean) {
-  const wire = new NiceWire(call, clock);
+async function unary(call: Call, wire: NiceWire, watchHeaders: boolean) {
   try {
     const messages = wire.begin(watchHeaders || call.options.onHeader ? ignore : undefined);
     // grpc-js takes a stack trace for each unary call, in case it fails: a tenth of what the call costs. Where nothing

@@ -15,9 +15,9 @@ export class NiceStream implements MessageStream {
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(call: Call, clock: Clock) {
+  constructor(call: Call, clock: Clock, maxMetadataBytes: number | undefined) {
     this.#call = call;
-    this.#wire = new NiceWire(call, clock);
+    this.#wire = new NiceWire(call, clock, maxMetadataBytes);
   }
 
   watch(watcher: StreamWatcher): void {

@@ -29,6 +29,7 @@ type Messages = AsyncGenerator<unknown, unknown, undefined>;
 export class NiceWire {
   readonly #method: Method;
   readonly #clock: Clock;
+  readonly #maxMetadataBytes: number | undefined;
   #call: Call | undefined;
   #controller: AbortController | undefined;
   #requests: NiceRequests | undefined;
@@ -40,10 +41,12 @@ export class NiceWire {
   #onGivenUp: (() => void) | undefined;
   #onAbort: (() => void) | undefined;
 
-  constructor(call: Call, clock: Clock) {
+  /** @param maxMetadataBytes the most metadata of a request, in bytes as HTTP/2 counts them; undefined for 56 KiB. */
+  constructor(call: Call, clock: Clock, maxMetadataBytes: number | undefined) {
     this.#method = call.method;
     this.#call = call;
     this.#clock = clock;
+    this.#maxMetadataBytes = maxMetadataBytes;
   }
 
   /**
@@ -145,7 +148,7 @@ export class NiceWire {
     // Read when the attempt begins: what is left then is what the server may take.
     const timeout = toGrpcTimeout(deadline - this.#clock.now());
     if (timeout !== undefined) sent.set("grpc-timeout", timeout);
-    const problem = sizeProblem(sent);
+    const problem = sizeProblem(sent, this.#maxMetadataBytes);
     if (!problem) return sent;
     const details = `the request cannot be encoded: ${problem}`;
     throw new RpcError({ path: this.#method.path, reason: "REQUEST_NOT_ENCODABLE", details, attempts: 0 });

@@ -49,7 +49,7 @@ export abstract class WireCall implements InterceptingListener {
     if (!call) return;
     const { signal, request } = call;
     if (signal?.aborted) return this.abandon(signal.reason, true);
-    const metadata = this.#orAbandon(() => sentMetadata(call));
+    const metadata = this.#orAbandon(() => sentMetadata(call, this.#calls.maxMetadataBytes));
     const only = this.method.requestStream ? undefined : this.#orAbandon(() => this.#encode(request));
     const many = this.method.requestStream ? this.#orAbandon(() => iterate(request)) : undefined;
     if (this.#ended || !metadata) return;
@@ -187,9 +187,9 @@ export abstract class WireCall implements InterceptingListener {
   }
 }
 
-function sentMetadata({ metadata, headers, options }: Call): GrpcMetadata {
+function sentMetadata({ metadata, headers, options }: Call, most: number | undefined): GrpcMetadata {
   const sent = toGrpcMetadata(metadata, headers);
-  const problem = sizeProblem(metadata, headers);
+  const problem = sizeProblem(metadata, most, headers);
   if (problem) throw new TypeError(problem);
   if (options.waitForReady) sent.setOptions({ waitForReady: true });
   return sent;

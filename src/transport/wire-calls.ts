@@ -10,11 +10,14 @@ interface Closable {
 export class WireCalls {
   readonly channel: Channel;
   readonly clock: Clock;
+  /** The most metadata of a request, in bytes as HTTP/2 counts them; undefined for 56 KiB. */
+  readonly maxMetadataBytes: number | undefined;
   readonly #calls = new Set<Closable>();
 
-  constructor(channel: Channel, clock: Clock) {
+  constructor(channel: Channel, clock: Clock, maxMetadataBytes: number | undefined) {
     this.channel = channel;
     this.clock = clock;
+    this.maxMetadataBytes = maxMetadataBytes;
   }
 
   add(call: Closable): void {

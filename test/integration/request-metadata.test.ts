@@ -80,6 +80,23 @@ describe.each(Object.entries(clients))("metadata that goes with a request over %
     });
   });
 
+  describe.each(kinds)("of a %s call", (_kind, call) => {
+    test("is as much as maxMetadataBytes says, which may be less and more than by default", async () => {
+      const { orders, finish, calls } = await served((port) => connect(port, { maxMetadataBytes: 1_000 }));
+      await call(orders, inOne(800));
+      expect(await rejection(call(orders, inOne(1_001)))).toMatchObject({
+        reason: "REQUEST_NOT_ENCODABLE",
+        details: expect.stringMatching(/ are more than the 1000 that can be \(maxMetadataBytes\)$/),
+      });
+      expect(calls()).toBe(1);
+      await finish();
+      const more = await served((port) => connect(port, { maxMetadataBytes: Number.POSITIVE_INFINITY }));
+      await call(more.orders, inMany(MOST_METADATA_BYTES + 2_000));
+      expect(more.calls()).toBe(1);
+      await more.finish();
+    });
+  });
+
   test("is what the server's limit allows, and the connection goes on beyond", async () => {
     const { port } = await serveOrders({ getOrder: async ({ orderId }) => ({ orderId }) });
     const orders = connect(port);

@@ -10,7 +10,7 @@ const plaintext =
 const noTarget = 'the target must be a name such as "dns:///orders:50051"';
 
 const names = [
-  "timeoutMs, maxAttemptsLimit, observer, criticality, partition, fallback, tls, credentials, insecure, use, keepaliveTimeMs, keepaliveTimeoutMs, connectTimeoutMs",
+  "timeoutMs, maxAttemptsLimit, observer, criticality, partition, fallback, maxMetadataBytes, tls, credentials, insecure, use, keepaliveTimeMs, keepaliveTimeoutMs, connectTimeoutMs",
   "initialReconnectBackoffMs, maxReconnectBackoffMs, maxReceiveMessageBytes, channelOptions",
 ].join(", ");
 
@@ -62,6 +62,8 @@ describe("createClient refuses", () => {
     ["localhost:1", { initialReconnectBackoffMs: 0 }, "initialReconnectBackoffMs must be greater than zero; it is 0"],
     ["localhost:1", { maxReconnectBackoffMs: 0 }, "maxReconnectBackoffMs must be greater than zero; it is 0"],
     ["localhost:1", { maxReceiveMessageBytes: 0 }, "maxReceiveMessageBytes must be greater than zero; it is 0"],
+    ["localhost:1", { maxMetadataBytes: 0 }, "maxMetadataBytes must be a whole number of at least 1; it is 0"],
+    ["localhost:1", { maxMetadataBytes: 1.5 }, "maxMetadataBytes must be a whole number of at least 1; it is 1.5"],
     ["localhost:1", { tls: { cert: pem } }, "tls.cert and tls.key go together"],
     ["localhost:1", { tls: { key: pem } }, "tls.cert and tls.key go together"],
   ])("%j with %j", (target, options, problem) => {
@@ -87,6 +89,8 @@ describe("createClient refuses", () => {
 
 test.each<[string, ClientOptions]>([
   ["localhost:50051", {}],
+  ["localhost:1", { maxMetadataBytes: 1 }],
+  ["localhost:1", { maxMetadataBytes: Number.POSITIVE_INFINITY }],
   ["unix:/run/orders.sock", {}],
   ["dns:///orders:50051", { tls: true }],
   ["dns:///orders:50051", { tls: { ca: pem } }],
