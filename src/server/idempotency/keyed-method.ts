@@ -9,7 +9,7 @@ import { tell } from "../../core/warning.ts";
 import type { ClaimOutcome } from "../../policy/idempotency.ts";
 import { encodeResponse } from "../answers.ts";
 import { refuseLate } from "../layers/deadline.ts";
-import { answered } from "./answered.ts";
+import { answered, silence } from "./answered.ts";
 import { Lease } from "./lease.ts";
 import { offer } from "./offer.ts";
 import { OwnRuns } from "./own-runs.ts";
@@ -39,6 +39,9 @@ const MOST_LOOK_MS = 500;
 
 /** How long the client of a call that failed waits at most, in milliseconds, for its key to be free. */
 const RELEASE_MS = 100;
+
+/** For how long, in milliseconds, a store has said nothing to a claim where that is told when the call ends. */
+const SILENT_MS = 100;
 
 /** The part of a lease, one over this, for which a store is given time to say something. */
 const PATIENCE = 3;
@@ -208,13 +211,20 @@ export class KeyedMethod {
   /** A claim that comes when its call may run no more is given back, and not held for its lease. */
   async #claim(wish: ClaimWish, call: ServedContext): Promise<Asked> {
     const { signal } = call;
-    const asked = this.#ask(wish, call);
+    const { clock } = this.#keyed;
+    const askedAt = clock.now();
+    let heard = false;
+    const asked = this.#ask(wish, call).finally(() => {
+      heard = true;
+    });
     try {
       const outcome = await unlessAborted(asked, signal);
       signal.throwIfAborted();
       if (outcome.state === "claimed") refuseLate(call);
       return outcome;
     } catch (error) {
+      const silentMs = clock.now() - askedAt;
+      if (!heard && silentMs >= SILENT_MS) this.#tell(silence(silentMs), call);
       asked.then(
         (outcome) => this.#giveBack(wish, outcome, call),
         () => {},
@@ -253,15 +263,15 @@ export class KeyedMethod {
   #giveBack(wish: ClaimWish, outcome: ClaimOutcome, call: ServedContext): void {
     if (outcome.state !== "claimed") return;
     const { token, takenOver } = outcome;
-    void this.#release({ claim: { ...wish, token }, takenOver }, call);
+    void this.#release({ claim: { ...wish, token }, takenOver }, call, wish.leaseMs / PATIENCE);
   }
 
   /** A claim that cannot be given back ends with its lease. */
-  async #release({ claim, takenOver, lease }: Given, call: ServedContext): Promise<void> {
+  async #release({ claim, takenOver, lease }: Given, call: ServedContext, withinMs = RELEASE_MS): Promise<void> {
     const { store, clock } = this.#keyed;
     try {
       const released = takenOver ? this.#leave(claim, lease) : store.release(claim);
-      await answered<unknown>(clock, RELEASE_MS, released);
+      await answered<unknown>(clock, withinMs, released);
     } catch (error) {
       this.#tell(error, call);
     }

@@ -383,6 +383,50 @@ describe("a claim", () => {
     expect([errors, failed.errors]).toEqual([[down], [away]]);
   });
 
+  test.each([
+    [99, []],
+    [100, [new Error("the store of idempotency keys has not answered for 100 ms")]],
+  ])(
+    "to which the store has said nothing when its caller leaves after %d ms is told after 100 ms",
+    async (ms, told) => {
+      const { clock, call, errors } = setUp(() => expect.unreachable(), { claim: forever });
+      const controller = new AbortController();
+      const left = rejection(call("request", { signal: controller.signal }));
+      await clock.advance(ms);
+      controller.abort("gone");
+      expect(await left).toBe("gone");
+      expect(errors).toEqual(told);
+      expect(clock.pending).toBe(0);
+    },
+  );
+
+  test.each([
+    [2_999, []],
+    [3_000, [new Error("the store of idempotency keys has not answered for 3000 ms")]],
+  ])(
+    "that is given back though nobody waits is given a third of its lease for it: %d ms of 9,000",
+    async (ms, told) => {
+      const [claimed, released] = [gate(), gate()];
+      const store = memoryIdempotency();
+      const claim: IdempotencyStore["claim"] = async (wish) => {
+        await claimed.promise;
+        return store.claim(wish);
+      };
+      const slow = { claim, release: () => released.promise };
+      const { clock, call, errors } = setUp(() => expect.unreachable(), slow, store, method, 9_000);
+      const controller = new AbortController();
+      const left = rejection(call("request", { signal: controller.signal }));
+      controller.abort("gone");
+      expect(await left).toBe("gone");
+      claimed.resolve();
+      await turn();
+      await clock.advance(ms);
+      released.resolve();
+      await turn();
+      expect([errors, clock.pending]).toEqual([told, 0]);
+    },
+  );
+
   test("of a run that was cut off: whoever fails after it leaves the key to the same request, which is told", async () => {
     const told: boolean[] = [];
     const clock = fakeClock();
