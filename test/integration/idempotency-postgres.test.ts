@@ -91,6 +91,25 @@ describe.skipIf(!hasPostgres())("PostgreSQL", () => {
     expect(await store.commit?.(client, () => ANSWER, await claim(store))).toBe(true);
   });
 
+  test("a client that one commit uses is refused to another one, whose work is not done", async () => {
+    const { store, database } = await open();
+    const client = new pg.Client(postgresAt(server.port));
+    await client.connect();
+    onTestFinished(() => client.end());
+    const work = (note: string, fails: boolean) => async (tx: object) => {
+      await database?.write(tx, note);
+      if (fails) throw new RangeError(note);
+      return ANSWER;
+    };
+    const first = store.commit?.(client, work("first", true), undefined);
+    const second = store.commit?.(client, work("second", false), undefined);
+    await expect(second).rejects.toThrow(/in a transaction already/);
+    await expect(first).rejects.toThrow(RangeError);
+    expect(await database?.notes()).toEqual([]);
+    expect(await store.commit?.(client, work("third", false), undefined)).toBe(true);
+    expect(await database?.notes()).toEqual(["third"]);
+  });
+
   test("work that swallows a failed statement is not taken for committed", async () => {
     const { store, database } = await open();
     const swallow = async (tx: object) => {
