@@ -1,8 +1,7 @@
 import { type CallContext, giveSignal } from "../../core/call-context.ts";
-import type { Clock } from "../../core/clock.ts";
 import { fail } from "../../core/errors.ts";
 import { EncodedMessage, type Method } from "../../core/method.ts";
-import { notify, type Observer } from "../../core/observer.ts";
+import { notify } from "../../core/observer.ts";
 import type { ServedContext, ServeUnary } from "../../core/served-call.ts";
 import { linkSignals, unlessAborted } from "../../core/signals.ts";
 import { tell } from "../../core/warning.ts";
@@ -10,25 +9,14 @@ import type { ClaimOutcome } from "../../policy/idempotency.ts";
 import { encodeResponse } from "../answers.ts";
 import { refuseLate } from "../layers/deadline.ts";
 import { answered, silence } from "./answered.ts";
+import type { Keyed } from "./keyed.ts";
 import { Lease } from "./lease.ts";
-import { offer } from "./offer.ts";
+import { notKept, offer } from "./offer.ts";
 import { OwnRuns } from "./own-runs.ts";
 import { type Held, Run, takenOverError } from "./run.ts";
 import { fingerprintOf, showIdempotency, storedIdentity } from "./served-key.ts";
-import { type Claim, type ClaimWish, type IdempotencyStore, idOf } from "./store.ts";
+import { type Claim, type ClaimWish, idOf } from "./store.ts";
 import type { Waiters } from "./waiters.ts";
-
-/** What calls with an idempotency key are served with. */
-export interface Keyed {
-  readonly store: IdempotencyStore;
-  readonly leaseMs: number;
-  /** Whether whoever comes next takes an encoded message, which is sent as it was; nice-grpc does not. */
-  readonly encoded: boolean;
-  readonly clock: Clock;
-  readonly observer: Observer | undefined;
-  /** Is told when the store fails. */
-  readonly onError: (error: unknown, context: CallContext) => void;
-}
 
 /** The header of an answer that was kept from an earlier call; Stripe's. */
 const REPLAYED = "idempotent-replayed";
@@ -302,9 +290,4 @@ export class KeyedMethod {
     if (!observer) return;
     notify(observer, { type: "policy", method: this.#method.path, policy: "idempotency", action, detail: {} });
   }
-}
-
-function notKept(cause: unknown): never {
-  const details = "the work is done, and its answer could not be kept: a repetition may do it again";
-  return fail("UNAVAILABLE", details, { pushbackMs: -1, cause });
 }

@@ -1,4 +1,5 @@
 import { type Clock, sleep } from "../../core/clock.ts";
+import { fail } from "../../core/errors.ts";
 import { answered } from "./answered.ts";
 import type { Claim, IdempotencyStore } from "./store.ts";
 
@@ -43,4 +44,10 @@ export async function offer(
       await sleep(clock, againAt - clock.now());
     }
   }
+}
+
+/** What a call ends with whose answer the store did not take. */
+export function notKept(cause: unknown): never {
+  const details = "the work is done, and its answer could not be kept: a repetition may do it again";
+  return fail("UNAVAILABLE", details, { pushbackMs: -1, cause });
 }

@@ -1,5 +1,6 @@
 import type { ServerLayer, ServeUnary } from "../../core/served-call.ts";
-import { type Keyed, KeyedMethod } from "../idempotency/keyed-method.ts";
+import type { Keyed } from "../idempotency/keyed.ts";
+import { KeyedMethod } from "../idempotency/keyed-method.ts";
 import { servedKey, shownIdempotency } from "../idempotency/served-key.ts";
 import { Waiters } from "../idempotency/waiters.ts";
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Observer } from "../../core/observer.ts";
 import type { AccessOf } from "../authentication/access.ts";
 import { type AuthenticationSettings, accessLayers } from "../authentication/options.ts";
-import type { Keyed } from "../idempotency/keyed-method.ts";
+import type { Keyed } from "../idempotency/keyed.ts";
 import { DEFAULT_LEASE_MS, type IdempotencyOptions, markedMethods } from "../idempotency/options.ts";
 import type { ServerLoad } from "../limits/server-load.ts";
 import type { ServerLayers } from "../pipeline.ts";
