@@ -157,7 +157,7 @@ export class KeyedMethod {
     }
   }
 
-  /** No two handlers of a key run here at once, whatever the store says. */
+  /** A handler of this server that the store took for crashed, and that is alive, is to end before another one begins. */
   async #outlive(before: Promise<void>, call: ServedContext): Promise<void> {
     await unlessAborted(before, call.signal);
     refuseLate(call);
