@@ -101,7 +101,7 @@ test("what may be written arrives", async () => {
   expect([...(error.trailer?.get("grpc-status-details-bin") ?? [])]).toEqual([1]);
 });
 
-test("a stream that a drain ends is answered, whatever its trailer holds", async () => {
+test("a stream that a drain ends is told of the drain, whatever its trailer holds", async () => {
   const onError = vi.fn();
   const began = gate();
   const { port, server } = await serveOrders(
@@ -120,7 +120,7 @@ test("a stream that a drain ends is answered, whatever its trailer holds", async
   const next = rejection(stream.next());
   await began.promise;
   expect(await server.drain({ timeoutMs: 5_000 })).toEqual({ abandoned: 0 });
-  expect(await next).toMatchObject({ code: Status.INTERNAL, details: "internal error" });
+  expect(await next).toMatchObject({ code: Status.UNAVAILABLE, reason: "DRAINING" });
   expect(onError).toHaveBeenCalledOnce();
 });
 
